@@ -1,0 +1,42 @@
+"""Celery: the doorbell. Runs and their leases in the database are the truth, so any message may be lost or ring twice."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings
+
+app = Celery("speedproof")
+app.conf.update(
+    broker_url=settings.BROKER_URL,
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_connection_retry_on_startup=True,
+    task_default_queue="default",
+    task_routes={"ingest.*": {"queue": "default"}, "recommender.*": {"queue": "default"}},
+    timezone="UTC",
+    beat_schedule={
+        "reap-lost-runs": {"task": "runners.reap", "schedule": 5.0, "options": {"expires": 5.0}},
+        "refresh-index": {"task": "recommender.refresh_index", "schedule": 60.0, "options": {"expires": 60.0}},
+    },
+)
+if settings.BROKER_URL.startswith("filesystem:"):
+    queue, control = settings.BROKER_DIR / "queue", settings.BROKER_DIR / "control"
+    for folder in (queue, control):
+        folder.mkdir(parents=True, exist_ok=True)
+    app.conf.broker_transport_options = {
+        "data_folder_in": str(queue),
+        "data_folder_out": str(queue),
+        "control_folder": str(control),
+        "polling_interval": 0.1,
+    }
+elif settings.BROKER_URL.startswith("redis"):
+    # The visibility time-out only matters for messages; a run that outlives it is protected by its lease.
+    app.conf.broker_transport_options = {"visibility_timeout": 3600, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
+app.autodiscover_tasks()

@@ -1,0 +1,24 @@
+"""Gunicorn: threads for slow readers, two processes for two cores. Nothing heavy is loaded before the fork."""
+
+import os
+
+bind = os.environ.get("BIND", "0.0.0.0:8000")
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+worker_class = "gthread"
+threads = int(os.environ.get("WEB_THREADS", "4"))
+timeout = 120
+graceful_timeout = 10
+keepalive = 5
+max_requests = 20_000
+max_requests_jitter = 2_000
+accesslog = None
+errorlog = "-"
+limit_request_line = 8190
+control_socket_disable = True
+
+
+def post_fork(server: object, worker: object) -> None:
+    """Warm the encoder in the background: the first search need not wait for it, and the start need not either."""
+    from recommender.services import warm_up_in_background
+
+    warm_up_in_background()

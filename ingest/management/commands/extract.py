@@ -1,0 +1,58 @@
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ingest.extraction import extract
+from ingest.services import find_files, read_page
+from papers.folding import fold_title
+
+
+class Command(BaseCommand):
+    help = "Print the technique record of every paper on pages, one JSON object a line. Touches no database."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("pages", nargs="+", metavar="PAGE", help="a file or a folder of pages")
+        parser.add_argument("--out", metavar="FILE", help="write there instead of to standard output")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            files = find_files(options["pages"])
+        except FileNotFoundError as fault:
+            raise CommandError(str(fault)) from None
+        records: dict[str, dict[str, Any]] = {}
+        refused = 0
+        for path in files:
+            page, report = read_page(path)
+            for refusal in report.refused:
+                refused += 1
+                line = f", line {refusal['line']}" if refusal["line"] else ""
+                self.stderr.write(f"{refusal['file']}{line}: {refusal['reason']}")
+            for paper in page.papers if page else ():
+                key = fold_title(paper.title)
+                if key not in records:
+                    records[key] = extract(paper.title, paper.abstract).to_json()
+        if not records:
+            raise CommandError("no page of papers among the files named")
+        self._write(records, options["out"])
+        told = f" to {options['out']}" if options["out"] else ""
+        self.stderr.write(f"{len(records)} records written{told}" + (f", {refused} refusals above" if refused else ""))
+
+    def _write(self, records: dict[str, dict[str, Any]], out: str | None) -> None:
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records.values())
+        if out is None:
+            sys.stdout.write(text)
+            return
+        # Written aside and renamed, so that a full disk leaves the old file whole.
+        target = Path(out)
+        aside = target.with_name(target.name + ".part")
+        try:
+            aside.write_text(text, encoding="utf-8")
+            aside.replace(target)
+        except OSError as fault:
+            aside.unlink(missing_ok=True)
+            raise CommandError(f"--out {out}: cannot be written: {fault.strerror}") from None

@@ -1,0 +1,69 @@
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ingest.services import PageReport, find_files, ingest_file, read_page
+
+
+class Command(BaseCommand):
+    help = "Read pages of papers into the knowledge base. Reading a page again changes nothing and says so."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("targets", nargs="+", metavar="TARGET", help="a file or a folder of pages")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+        parser.add_argument("--dry-run", action="store_true", help="parse and count, write nothing")
+        parser.add_argument("--no-index", action="store_true", help="leave the search index to the worker")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            files = find_files(options["targets"])
+        except FileNotFoundError as fault:
+            raise CommandError(str(fault)) from None
+        if not files:
+            raise CommandError("no page found: the folders named hold no .txt, .xml or .json file")
+        quiet = options["json"] or not sys.stderr.isatty()
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        reports: list[PageReport] = []
+        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+            for path in files:
+                task = progress.add_task(path.name, total=None)
+                if options["dry_run"]:
+                    reports.append(read_page(path)[1])
+                else:
+                    progress.update(task, total=len(page.papers) if (page := read_page(path)[0]) else 0)
+                    reports.append(ingest_file(path, lambda task=task: progress.advance(task)))  # type: ignore[misc]
+                if not options["json"]:
+                    progress.console.print("", end="")
+                    self._say(reports[-1])
+        self._close(reports, options)
+
+    def _say(self, report: PageReport) -> None:
+        self.stdout.write(
+            f"{report.name}: {report.read} entries read, {report.new} new, {report.updated} updated, "
+            f"{report.duplicate} already known"
+        )
+        for refusal in report.refused:
+            where = f"{refusal['file']}, line {refusal['line']}" if refusal["line"] else refusal["file"]
+            self.stderr.write(f"  {where}: {refusal['reason']}")
+
+    def _close(self, reports: list[PageReport], options: dict[str, Any]) -> None:
+        keys = ("read", "new", "updated", "duplicate")
+        totals: dict[str, Any] = {key: sum(getattr(r, key) for r in reports) for key in keys}
+        changed = totals["new"] + totals["updated"]
+        if options["json"]:
+            totals["refused"] = [refusal for r in reports for refusal in r.refused]
+            totals["files"] = [r.to_json() for r in reports]
+            self.stdout.write(json.dumps(totals))
+        elif not options["dry_run"]:
+            told = f"{totals['new']} new and {totals['updated']} updated papers" if changed else "nothing changed"
+            self.stdout.write(self.style.SUCCESS(f"In all {totals['read']} entries: {told}."))
+        if changed and not options["dry_run"] and not options["no_index"]:
+            call_command("build_index", quiet=options["json"])
+        if all(not r.layout for r in reports):
+            raise CommandError("none of the files could be read as a page of papers")

@@ -1,0 +1,100 @@
+"""What a paper says of its own gain."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+
+from papers.models.paper import Paper
+
+
+class Form(models.TextChoices):
+    FACTOR = "factor", "Factor"
+    PERCENT = "percent", "Percent"
+    ABSOLUTE = "absolute", "Absolute"
+
+
+class Phase(models.TextChoices):
+    INFERENCE = "inference", "Inference"
+    TRAINING = "training", "Training"
+    FINE_TUNING = "fine-tuning", "Fine-tuning"
+    SEARCH = "search", "Search"
+    OTHER = "other", "Other"
+
+
+class Direction(models.TextChoices):
+    BETTER = "better", "Better"
+    WORSE = "worse", "Worse"
+    NONE = "none", "None (absolute)"
+
+
+class Review(models.TextChoices):
+    UNREVIEWED = "unreviewed", "Not reviewed"
+    ACCEPTED = "accepted", "Accepted"
+    REJECTED = "rejected", "Rejected"
+
+
+class ClaimQuerySet(models.QuerySet["Claim"]):
+    def visible(self) -> Self:
+        return self.filter(withdrawn_at=None, paper__withdrawn_at=None).exclude(review=Review.REJECTED)
+
+    def for_lists(self) -> Self:
+        return self.visible().select_related("paper__technique")
+
+
+class Claim(models.Model):
+    """One checkable statement, tied to the place in the abstract that makes it where the abstract is here.
+
+    A claim that an implementation judges carries that card's `card_key` ("card-name/claim-key"); where extraction
+    finds the same claim in the abstract, both are this one row.
+    """
+
+    paper = models.ForeignKey(Paper, on_delete=models.PROTECT, related_name="claims")
+    card_key = models.CharField(max_length=160, null=True, blank=True, unique=True)
+    statement = models.TextField(blank=True, help_text="In our own words, from the card.")
+    metric = models.CharField(max_length=40, db_index=True)
+    phase = models.CharField(max_length=20, choices=Phase, default=Phase.OTHER)
+    form = models.CharField(max_length=10, choices=Form)
+    direction = models.CharField(max_length=10, choices=Direction)
+    value = models.FloatField()
+    value_max = models.FloatField(null=True, blank=True)
+    unit = models.CharField(max_length=40, blank=True)
+    qualifier = models.CharField(max_length=20, blank=True)
+    baseline = models.CharField(max_length=300, blank=True)
+    hardware = models.CharField(max_length=120, blank=True)
+    scope = models.CharField(max_length=20, blank=True)
+    quote = models.TextField(blank=True)
+    start = models.PositiveIntegerField(null=True, blank=True)
+    end = models.PositiveIntegerField(null=True, blank=True)
+    rule = models.CharField(max_length=80, blank=True)
+    review = models.CharField(max_length=12, choices=Review, default=Review.UNREVIEWED)
+    created_at = models.DateTimeField(auto_now_add=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ClaimQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["paper_id", F("start").asc(nulls_last=True), "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["paper", "start", "end", "metric", "form", "value", "baseline"],
+                condition=Q(start__isnull=False),
+                name="claim_once_per_place",
+            ),
+            models.CheckConstraint(
+                condition=Q(start=None, end=None) | Q(end__gt=F("start")), name="claim_span_not_empty"
+            ),
+            models.CheckConstraint(condition=Q(value_max=None) | Q(value_max__gte=F("value")), name="claim_range_ordered"),
+            models.CheckConstraint(condition=Q(form__in=Form.values), name="claim_form_known"),
+        ]
+        indexes = [models.Index(fields=["metric", "form"], name="claim_by_metric")]
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.figure}"
+
+    @property
+    def figure(self) -> str:
+        """The number as a reader writes it: "up to 2×", "40–60 %", "225 TFLOPs/s"."""
+        number = f"{self.value:g}" if self.value_max is None else f"{self.value:g}–{self.value_max:g}"
+        unit = {"x": "×", "%": " %"}.get(self.unit, f" {self.unit}" if self.unit else "")
+        return f"{self.qualifier} {number}{unit}".strip()

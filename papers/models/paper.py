@@ -1,0 +1,120 @@
+"""Papers and the places where they were seen."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Count, Exists, OuterRef, Q
+from django.urls import reverse
+from django.utils.text import slugify
+
+from papers.folding import fold_title
+
+SLUG_LENGTH = 80
+
+
+class PaperQuerySet(models.QuerySet["Paper"]):
+    def visible(self) -> Self:
+        """Withdrawn papers stay citable at their address and leave the lists."""
+        return self.filter(withdrawn_at=None)
+
+    def matching(self, text: str) -> Self:
+        """Title, abstract or short name contains every word of text; blank text filters nothing."""
+        found = self
+        for word in text.split()[:12]:
+            found = found.filter(
+                Q(title__icontains=word)
+                | Q(abstract__icontains=word)
+                | Q(summary__icontains=word)
+                | Q(technique__name__icontains=word)
+            )
+        return found
+
+    def with_counts(self) -> Self:
+        """Adds claim_count, implementation_count and verified (a verdict that was reached on a GPU exists)."""
+        from papers.models.run import Verdict
+
+        judged = Verdict.objects.current().decisive().filter(claim__paper=OuterRef("pk"))
+        counted = self.annotate(
+            claim_count=Count("claims", filter=Q(claims__withdrawn_at=None), distinct=True),
+            implementation_count=Count("implementations", filter=Q(implementations__retired_at=None), distinct=True),
+            verified=Exists(judged),
+        )
+        # An aggregate drops Meta.ordering, and pages would overlap.
+        return counted.order_by(*self.model._meta.ordering)
+
+    def for_lists(self) -> Self:
+        return self.visible().with_counts().select_related("technique").prefetch_related("technique__labels", "claims")
+
+
+class Paper(models.Model):
+    """A paper, once, however its title was typeset where it was seen."""
+
+    title = models.CharField(max_length=500)
+    folded_title = models.CharField(max_length=500, unique=True, editable=False)
+    slug = models.SlugField(max_length=SLUG_LENGTH, unique=True, editable=False)
+    arxiv_id = models.CharField(max_length=20, unique=True, null=True, blank=True)
+    abstract = models.TextField(blank=True)
+    summary = models.TextField(blank=True, help_text="In our own words, from the card.")
+    year = models.PositiveSmallIntegerField(null=True, blank=True)
+    published_on = models.DateField(null=True, blank=True)
+    authors = models.JSONField(default=list, blank=True)
+    author_count = models.PositiveIntegerField(null=True, blank=True)
+    votes = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True, db_index=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    objects = PaperQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(folded_title=""), name="paper_title_not_blank"),
+            models.CheckConstraint(condition=~Q(arxiv_id=""), name="paper_arxiv_id_null_not_blank"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        self.folded_title = fold_title(self.title)
+        if not self.slug:
+            self.slug = self._free_slug()
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    def _free_slug(self) -> str:
+        stem = slugify(self.title)[: SLUG_LENGTH - 6].strip("-") or "paper"
+        taken = set(Paper.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
+        return next(s for s in (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if s not in taken)
+
+    def get_absolute_url(self) -> str:
+        return reverse("paper", args=[self.slug])
+
+    @property
+    def arxiv_url(self) -> str:
+        """The paper's page, or a search for its title where no id was checked."""
+        if self.arxiv_id:
+            return f"https://arxiv.org/abs/{self.arxiv_id}"
+        from urllib.parse import urlencode
+
+        return "https://arxiv.org/search/?" + urlencode({"query": self.title, "searchtype": "title"})
+
+
+class Source(models.Model):
+    """One place where a paper was seen: a page or feed, and the line or position on it."""
+
+    paper = models.ForeignKey(Paper, on_delete=models.PROTECT, related_name="sources")
+    kind = models.CharField(max_length=60)
+    locator = models.CharField(max_length=300, help_text="File name, address or id of what was read.")
+    line = models.PositiveIntegerField(null=True, blank=True)
+    page_date = models.CharField(max_length=40, blank=True)
+    seen_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["paper", "kind", "locator"], name="source_once_per_paper_and_place")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.locator}:{self.line}" if self.line else self.locator

@@ -1,0 +1,30 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of real pages and labelled records beside the checkout; its absence is a skip, but never in CI."""
+    if not (SHARED / "seeds").is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail("../shared/seeds is missing in CI, where tests on real pages must run")
+        pytest.skip("../shared/seeds is not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_hub() -> None:
+    """No test may wait for a model hub."""
+    os.environ["HF_HUB_OFFLINE"] = "1"

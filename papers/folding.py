@@ -8,17 +8,14 @@ import re
 import unicodedata
 
 # Casefolding comes first, so small letters suffice. A final sigma is casefolded to an ordinary one.
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi "
-    "omega"
-).split()
 _SPELLED_OUT = {
-    **dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK, strict=True)),
+    **{"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta"},
+    **{"ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "ο": "omicron", "π": "pi"},
+    **{"ρ": "rho", "σ": "sigma", "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega"},
     "ϵ": "epsilon",
     "ϑ": "theta",
     "ϕ": "phi",
     "ϱ": "rho",
-    "µ": "mu",  # the micro sign
     "ℓ": "ell",
     "×": "times",
     "∞": "infty",
@@ -42,8 +39,8 @@ _VARIANT = re.compile(r"var(?=epsilon|phi|theta|rho|sigma|pi|kappa)")
 def fold_title(title: str) -> str:
     """Key of a title: two spellings of one title share it, two titles that differ in a letter or digit do not.
 
-    Case, accents, spaces, punctuation and LaTeX markup are dropped. A title without any letter or digit keeps its symbols,
-    so the key is empty only for a blank title.
+    Case, accents, spaces, punctuation and LaTeX markup are dropped. A title without any letter or digit keeps its
+    symbols, so the key is empty only for a blank title.
     """
     text = title.casefold()
     plain = _ACCENT.sub(r"\1", text)
@@ -53,10 +50,11 @@ def fold_title(title: str) -> str:
 
 
 def _letters_and_digits(text: str) -> str:
-    # The compatibility form turns "²" into "2" and a ligature into its letters. Only the accents of European scripts are
-    # dropped: in others such marks are vowels, and without them different words become one.
+    # The compatibility form turns "²" into "2" and a ligature into its letters. Only the accents of European scripts
+    # are dropped: in others such marks are vowels, and without them different words become one. The second range holds
+    # variation selectors, which print nothing.
     apart = unicodedata.normalize("NFKD", text).casefold()
-    bare = "".join(c for c in apart if not "\u0300" <= c <= "\u036f")
+    bare = "".join(c for c in apart if not ("\u0300" <= c <= "\u036f" or "\ufe00" <= c <= "\ufe0f"))
     # A letter or symbol may appear only here ("ﬀ", "𝜋"), so the table is used once more.
     whole = unicodedata.normalize("NFC", bare).translate(_SPELL_OUT)
     return "".join(c for c in whole if unicodedata.category(c)[0] in "LNM")

@@ -11,7 +11,7 @@ Usage in an implementation:
         require_triton()
         ...
 
-Without Triton, `@triton.jit` yields an object whose call or launch raises `TritonMissingError`, as `require_triton()` does.
+Without Triton, `@triton.jit` yields an object whose launch raises `TritonMissingError`, as `require_triton()` does.
 """
 
 from __future__ import annotations
@@ -79,14 +79,12 @@ class _MissingTriton:
         return 1 << max(number - 1, 0).bit_length()
 
 
-triton: Any
-tl: Any
 try:
     import triton
     import triton.language as tl
 except ImportError:
-    triton = _MissingTriton()
-    tl = _MissingLanguage()
+    triton: Any = _MissingTriton()  # type: ignore[no-redef]
+    tl: Any = _MissingLanguage()  # type: ignore[no-redef]
 
 
 def has_triton() -> bool:

@@ -22,7 +22,7 @@ app.conf.update(
     task_routes={"ingest.*": {"queue": "default"}, "recommender.*": {"queue": "default"}},
     timezone="UTC",
     beat_schedule={
-        "reap-lost-runs": {"task": "runners.reap", "schedule": 5.0, "options": {"expires": 5.0}},
+        "reap-lost-runs": {"task": "runners.reap", "schedule": 10.0, "options": {"expires": 10.0}},
         "refresh-index": {"task": "recommender.refresh_index", "schedule": 60.0, "options": {"expires": 60.0}},
     },
 )

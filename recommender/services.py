@@ -1,0 +1,270 @@
+"""Search and advice over the database's papers: keeps the index fresh, the encoder warm, and answers in plain values."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Max, Prefetch
+
+from papers.models import Claim, Implementation, Paper, Verdict
+from recommender.advice import Advice, Need, advise
+from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs
+from recommender.encoders import Encoder, EncoderError, open_encoder
+from recommender.index import (
+    Hit,
+    Index,
+    IndexBusy,
+    Manifest,
+    MissingIndex,
+    Query,
+    StaleIndex,
+    open_index,
+    write_index,
+)
+from recommender.versions import current_version
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Open:
+    """What this process holds open: one encoder for its life, and the index version it last saw."""
+
+    encoder: Encoder | None = None
+    encoder_fault: str = ""
+    index: Index | None = None
+    version: Path | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_open = _Open()
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Ranked hits; `note` says what the reader should know, such as an index that is being built."""
+
+    hits: list[Hit]
+    total: int
+    note: str = ""
+
+
+# ── what the index holds ────────────────────────────────────────────────────────────────────────────────────────────
+def documents() -> Iterator[Document]:
+    """Every visible paper as the index sees it."""
+    verdicts = Verdict.objects.current().decisive().select_related("run__device", "run__implementation")
+    claims = Claim.objects.visible().prefetch_related(Prefetch("verdicts", verdicts, to_attr="decisive_verdicts"))
+    papers = (
+        Paper.objects.visible()
+        .select_related("technique")
+        .prefetch_related(
+            "technique__labels",
+            Prefetch("claims", claims, to_attr="visible_claims"),
+            Prefetch("implementations", Implementation.objects.filter(retired_at=None), to_attr="present_implementations"),
+        )
+        .order_by("pk")
+    )
+    for paper in papers.iterator(chunk_size=500):
+        yield document_of(paper)
+
+
+def document_of(paper: Any) -> Document:
+    """A paper with its prefetched record as one document."""
+    technique = getattr(paper, "technique", None)
+    implementation = next(iter(paper.present_implementations), None)
+    card: dict[str, Any] = implementation.card if implementation else {}
+    record = {
+        "name": technique.name,
+        "families": tuple(technique.families),
+        "modality": tuple(technique.modality),
+        "stage": tuple(technique.stage),
+        "hardware": tuple(technique.hardware),
+        "training_free": technique.training_free,
+        "kind": technique.kind,
+    } if technique else {}
+    return Document(
+        id=paper.pk,
+        title=paper.title,
+        text=paper.abstract or paper.summary,
+        gains=tuple(_claimed(claim) for claim in paper.visible_claims),
+        evidence=tuple(
+            _measured(claim, verdict)
+            for claim in paper.visible_claims
+            for verdict in claim.decisive_verdicts
+            if verdict.ratio is not None
+        ),
+        effects=_effects(card),
+        needs=_needs(card),
+        implementation=implementation.name if implementation else None,
+        **record,
+    )
+
+
+def _claimed(claim: Claim) -> ClaimedGain:
+    return ClaimedGain(
+        metric=claim.metric,
+        form=claim.form,
+        direction=claim.direction,
+        value=claim.value,
+        value_max=claim.value_max,
+        qualifier=claim.qualifier or None,
+        baseline=claim.baseline or None,
+        hardware=claim.hardware or None,
+        phase=claim.phase or None,
+        quote=claim.quote or claim.statement,
+    )
+
+
+def _measured(claim: Claim, verdict: Verdict) -> MeasuredGain:
+    return MeasuredGain(
+        metric=claim.metric,
+        median=verdict.ratio or 0.0,
+        low=verdict.low if verdict.low is not None else verdict.ratio or 0.0,
+        high=verdict.high if verdict.high is not None else verdict.ratio or 0.0,
+        scope=verdict.run.implementation.card.get("scope", ""),
+        device=verdict.run.device.name if verdict.run.device else "",
+        outcome=verdict.outcome,
+        baseline=verdict.baseline,
+        workload=verdict.workload,
+    )
+
+
+def _effects(card: dict[str, Any]) -> tuple[ModelledEffect, ...]:
+    effect = card.get("effect")
+    if not effect:
+        return ()
+    return (
+        ModelledEffect(
+            term=effect["term"],
+            resource=effect["resource"],
+            low=effect["low"],
+            high=effect["high"],
+            stages=tuple(effect.get("stages") or ()),
+            requires_training=effect.get("requires_training") or "none",
+            architectures=tuple(effect.get("architectures") or ()),
+        ),
+    )
+
+
+def _needs(card: dict[str, Any]) -> Needs | None:
+    needs = card.get("needs")
+    if needs is None:
+        return None
+    return Needs(
+        triton=bool(needs.get("triton")),
+        cuda_capability=needs.get("cuda_capability"),
+        memory_gib=needs.get("memory_gib"),
+    )
+
+
+# ── keeping it ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def encoder() -> Encoder:
+    """This process's encoder, loaded once. Raises: EncoderError with the way out."""
+    with _open.lock:
+        if _open.encoder is None:
+            _open.encoder = open_encoder(settings.ENCODER)
+        return _open.encoder
+
+
+def build_index(progress: Callable[[int, int], None] | None = None) -> Manifest:
+    """Write a new version from the database and swap it in; vectors of unchanged papers are kept.
+
+    Raises: IndexBusy where another process is at it, EncoderError where the encoder cannot be loaded.
+    """
+    return write_index(settings.INDEX_DIR, documents(), encoder(), progress)
+
+
+def current_index() -> Index:
+    """The newest version, reopened when it was swapped. Raises: MissingIndex, StaleIndex."""
+    version = current_version(settings.INDEX_DIR)
+    with _open.lock:
+        if _open.index is None or version != _open.version:
+            _open.index, _open.version = open_index(settings.INDEX_DIR, settings.ENCODER), version
+        return _open.index
+
+
+def index_is_behind() -> bool:
+    """Whether a paper, claim or verdict was written after the index was built, or there is no usable index."""
+    try:
+        manifest = current_index().manifest
+    except (MissingIndex, StaleIndex):
+        return True
+    visible = Paper.objects.visible()
+    newest = visible.aggregate(newest=Max("updated_at"))["newest"]
+    if manifest.documents != visible.count():
+        return True
+    newest_verdict = Verdict.objects.aggregate(newest=Max("created_at"))["newest"]
+    written = [stamp for stamp in (newest, newest_verdict) if stamp is not None]
+    return any(stamp.timestamp() > manifest.created_at.timestamp() for stamp in written)
+
+
+def refresh_index() -> bool:
+    """Rebuild where something changed. False if nothing did, or another process is at it."""
+    if not index_is_behind():
+        return False
+    try:
+        build_index()
+    except IndexBusy:
+        return False
+    return True
+
+
+def ensure_index() -> Index:
+    """An index to answer from now; built first where none can be opened (a lost or damaged one mends itself)."""
+    try:
+        return current_index()
+    except (MissingIndex, StaleIndex) as fault:
+        logger.warning("%s; building the index from the database", fault)
+        build_index()
+        return current_index()
+
+
+def warm_up_in_background() -> threading.Thread:
+    """Load encoder and index in a thread, so that the first search of a web process does not wait for torch."""
+    thread = threading.Thread(target=_warm_up, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _warm_up() -> None:
+    try:
+        encoder().encode(["warm up"])
+        current_index()
+    except (EncoderError, MissingIndex, StaleIndex) as fault:
+        _open.encoder_fault = str(fault)
+        logger.warning("warm-up: %s", fault)
+
+
+# ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def search(text: str, allowed_ids: set[int] | None = None, limit: int = 25, offset: int = 0) -> SearchResult:
+    """Papers for the words, best first, out of those allowed. Never raises for what a person may type."""
+    try:
+        index = ensure_index()
+    except (EncoderError, IndexBusy) as fault:
+        return SearchResult([], 0, f"Search is not ready: {fault}")
+    note = ""
+    query_encoder: Encoder | None = None
+    try:
+        query_encoder = encoder()
+    except EncoderError as fault:
+        note = f"Searching by words only: {fault}"
+    hits = index.search(Query(text=text[:4000], allowed_ids=allowed_ids, limit=limit, offset=offset), query_encoder)
+    total = len(index.documents) if allowed_ids is None else len(allowed_ids)
+    return SearchResult(hits, total, note)
+
+
+def similar_papers(paper_id: int, limit: int = 6) -> list[Hit]:
+    """Papers whose text is nearest; empty where the index does not hold this paper yet."""
+    try:
+        return current_index().similar(paper_id, limit)
+    except (MissingIndex, StaleIndex, KeyError):
+        return []
+
+
+def recommend(need: Need) -> Advice:
+    """Advice for one need. Raises: EncoderError, IndexBusy, or ValueError that names the field at fault."""
+    return advise(need, ensure_index(), encoder())

@@ -1,0 +1,10 @@
+"""Doorbells of the search index."""
+
+from celery import shared_task
+
+from recommender import services
+
+
+@shared_task(name="recommender.refresh_index", ignore_result=True)
+def refresh_index() -> None:
+    services.refresh_index()

@@ -1,0 +1,113 @@
+"""The device that this worker measures on: found without importing torch, registered, and kept alive by a heartbeat."""
+
+import logging
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils import timezone
+
+from papers.models import Device, DeviceKind
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0
+GPU_QUERY = ("uuid", "name", "memory.total", "compute_cap", "driver_version")
+
+
+class NoDevice(RuntimeError):
+    """The device that the settings name is not on this machine."""
+
+
+def own_device() -> Device:
+    """The device of this worker, registered now.
+
+    Raises: NoDevice where DEVICE=cuda and the driver shows no GPU.
+    """
+    return register(find_facts(settings.DEVICE))
+
+
+def find_facts(kind: str) -> dict[str, Any]:
+    """What this machine says of its device of that kind, as fields of Device."""
+    if kind == DeviceKind.CUDA:
+        return _gpu_facts()
+    if kind == DeviceKind.CPU:
+        return _cpu_facts()
+    raise NoDevice(f"DEVICE={kind!r}: use one of {', '.join(DeviceKind.values)}")
+
+
+def register(facts: dict[str, Any]) -> Device:
+    device, _ = Device.objects.update_or_create(
+        uid=facts["uid"], defaults={**facts, "last_seen_at": timezone.now()}
+    )
+    return device
+
+
+def _host() -> str:
+    return os.environ.get("DEVICE_HOST") or socket.gethostname()
+
+
+def _cpu_facts() -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    name = model[1].strip() if model else platform.processor() or platform.machine()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "uid": f"{_host()}/cpu",
+        "kind": DeviceKind.CPU,
+        "name": f"{name}, {cores} cores",
+        "memory_bytes": memory,
+        "details": {"cores": cores, "host": _host()},
+    }
+
+
+def _gpu_facts() -> dict[str, Any]:
+    if shutil.which("nvidia-smi") is None:
+        raise NoDevice("DEVICE=cuda, but nvidia-smi is not on the path; install the driver or set DEVICE=cpu")
+    index = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
+    query = ["nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader,nounits", "-i", index]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    if answer.returncode:
+        raise NoDevice(f"DEVICE=cuda, but the driver shows no GPU: {(answer.stdout or answer.stderr).strip()[:200]}")
+    uuid, name, memory_mib, capability, driver = (part.strip() for part in answer.stdout.splitlines()[0].split(","))
+    return {
+        "uid": f"{_host()}/{uuid}",
+        "kind": DeviceKind.CUDA,
+        "name": name,
+        "memory_bytes": int(float(memory_mib) * 2**20),
+        "capability": capability,
+        "driver": driver,
+        "details": {"index": index, "host": _host()},
+    }
+
+
+def start_heartbeat() -> threading.Thread:
+    """Register this worker's device now and then, and reap: with no beat process, any worker finds the lost runs."""
+    thread = threading.Thread(target=_beat, name="device-heartbeat", daemon=True)
+    thread.start()
+    return thread
+
+
+def _beat() -> None:
+    from runners.services import reap
+
+    pause = threading.Event()
+    while True:
+        try:
+            close_old_connections()
+            own_device()
+            reap()
+        except NoDevice as fault:
+            logger.error("%s", fault)
+        except Exception:  # the heart must not stop for a database that is away for a minute
+            logger.exception("heartbeat failed; it goes on")
+        pause.wait(HEARTBEAT_S)

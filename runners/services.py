@@ -1,0 +1,374 @@
+"""Runs: asking for one, working on one, ending one. The rows are the truth; messages only wake a worker up."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from papers.models import (
+    FINAL_STATES,
+    Claim,
+    Device,
+    DeviceKind,
+    Implementation,
+    Measurement,
+    Run,
+    RunState,
+    Verdict,
+)
+from papers.services import SeenPaper, record_paper, store_card_claims, store_record, write_audit
+from runners.bench.session import Event, RunRequest, SessionResult, run_session
+from runners.cards import Card, all_cards
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 2  # a worker that was lost is replaced once; a card that kills workers shall not kill them all
+LOG_TAIL_CHARS = 16_000
+RING_AGAIN_AFTER = timedelta(seconds=15)
+CARD_FIELDS = ("kind", "name", "families", "modality", "stage", "training_free")
+
+
+class RunRefused(Exception):
+    """A run that cannot be asked for now; the message is for the person who asked."""
+
+
+# ── cards ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+def sync_cards() -> dict[str, int]:
+    """Make papers, claims and implementations say what the cards say; doing it again changes nothing."""
+    cards = all_cards()
+    counts = {"cards": len(cards), "changed": 0, "retired": 0}
+    with transaction.atomic():
+        for card in cards.values():
+            counts["changed"] += _store_card(card)
+        gone = Implementation.objects.filter(retired_at=None).exclude(name__in=list(cards))
+        counts["retired"] = gone.update(retired_at=timezone.now())
+    return counts
+
+
+def _store_card(card: Card) -> bool:
+    known = Implementation.objects.filter(name=card.name).first()
+    hashes = (card.card_hash, card.code_hash)
+    if known and not known.retired_at and (known.card_hash, known.code_hash) == hashes:
+        return False
+    paper, _ = record_paper(
+        SeenPaper(title=card.title, summary=card.summary, arxiv_id=card.arxiv, year=card.year)
+    )
+    record = {
+        "kind": card.kind,
+        "name": card.short_name,
+        "families": card.families,
+        "modality": card.modality,
+        "stage": card.stage,
+        "training_free": card.training_free,
+    }
+    version = paper.technique.extractor_version if hasattr(paper, "technique") else "card"
+    store_record(paper, record, version, edited=CARD_FIELDS)
+    store_card_claims(paper, card.name, card.to_dict()["claims"])
+    Implementation.objects.update_or_create(
+        name=card.name,
+        defaults={
+            "paper": paper,
+            "card": card.to_dict(),
+            "card_hash": card.card_hash,
+            "code_hash": card.code_hash,
+            "retired_at": None,
+        },
+    )
+    return True
+
+
+# ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def best_device_kind() -> str:
+    """A GPU where a worker offers one, else the CPU."""
+    gpu = Device.objects.alive().filter(kind=DeviceKind.CUDA).exists()
+    return DeviceKind.CUDA if gpu else DeviceKind.CPU
+
+
+def request_run(implementation: Implementation, requester: AbstractBaseUser | None, device_kind: str = "") -> Run:
+    """Queue a verification and wake a worker. Asking twice for what still waits or runs gives the same run.
+
+    Raises: RunRefused where the implementation is retired, no worker offers that kind, or the quota is used up.
+    """
+    if implementation.retired_at:
+        raise RunRefused(f"{implementation.name} is retired: its card is no longer part of this installation.")
+    kind = device_kind or best_device_kind()
+    if kind not in DeviceKind.values:
+        raise RunRefused(f"device: {kind!r} is not a kind of device; use one of {', '.join(DeviceKind.values)}.")
+    with transaction.atomic():
+        mine = Run.objects.open().filter(requester_id=getattr(requester, "pk", None))
+        if same := mine.filter(implementation=implementation, device_kind=kind, cancel_requested=False).first():
+            return same
+        if requester is not None and mine.count() >= settings.RUN_QUOTA_PER_USER:
+            raise RunRefused(f"You have {settings.RUN_QUOTA_PER_USER} runs waiting or running; wait for one or cancel one.")
+        run = Run.objects.create(
+            implementation=implementation,
+            requester_id=getattr(requester, "pk", None),
+            device_kind=kind,
+            card_hash=implementation.card_hash,
+            code_hash=implementation.code_hash,
+        )
+        write_audit(requester, "request-run", implementation.name, run=run.pk, device=kind)
+        transaction.on_commit(lambda: ring(run.pk, kind))
+    return run
+
+
+def cancel_run(run: Run, actor: AbstractBaseUser | None) -> bool:
+    """End a run that waits at once, ask a running one to stop. False if it had ended already."""
+    now = timezone.now()
+    with transaction.atomic():
+        waiting = Run.objects.filter(pk=run.pk, state=RunState.QUEUED).update(
+            state=RunState.CANCELLED, finished_at=now, cancel_requested=True, phase=""
+        )
+        asked = waiting or Run.objects.filter(pk=run.pk, state=RunState.RUNNING).update(cancel_requested=True)
+        if asked:
+            write_audit(actor, "cancel-run", str(run.pk))
+    return bool(asked)
+
+
+def may_cancel(run: Run, user: Any) -> bool:
+    """Whoever asked for it, and operators."""
+    return bool(user.is_authenticated and not run.is_final and (user.is_staff or run.requester_id == user.pk))
+
+
+def queue_for(kind: str) -> str:
+    return f"runs-{kind}" if kind != DeviceKind.CUDA else str(settings.GPU_QUEUES[0])
+
+
+def ring(run_id: int, kind: str) -> None:
+    """Wake a worker. A broker that is away costs nothing but time: the reaper rings again."""
+    Run.objects.filter(pk=run_id).update(rung_at=timezone.now())
+    try:
+        current_app.send_task("runners.execute_run", args=[run_id], queue=queue_for(kind), expires=120, retry=False)
+    except Exception as fault:  # every transport raises its own kind; the run stays queued whatever it was
+        logger.warning("run %s stays queued, the broker did not answer: %s", run_id, fault)
+
+
+# ── working ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+class Lease:
+    """What a worker holds while it works on a run; lost when the row no longer carries its token."""
+
+    def __init__(self, run: Run) -> None:
+        self.run_id, self.token = run.pk, run.lease_token
+        self.lost = self.cancelled = False
+        self._written_at: datetime | None = None
+        self._log = ""
+        self._phase, self._progress = "starting", 0.0
+
+    def note(self, event: Event) -> None:
+        """Take in one event of the child; write to the database at most once a second."""
+        if event.kind == "log":
+            self._log = (self._log + event.text.rstrip("\n") + "\n")[-LOG_TAIL_CHARS:]
+        elif event.kind != "tick":
+            self._phase, self._progress = event.phase[:120], min(max(event.fraction, 0.0), 1.0)
+            if event.kind == "phase" and event.text:
+                self._log = (self._log + event.text + "\n")[-LOG_TAIL_CHARS:]
+        now = timezone.now()
+        if self._written_at is None or now - self._written_at >= timedelta(seconds=1):
+            self._written_at = now
+            self._write(now)
+
+    def _write(self, now: datetime) -> None:
+        mine = Run.objects.filter(pk=self.run_id, lease_token=self.token, state=RunState.RUNNING)
+        kept = mine.update(
+            heartbeat_at=now,
+            lease_until=now + timedelta(seconds=settings.RUN_LEASE_S),
+            phase=self._phase,
+            progress=self._progress,
+            log_tail=self._log,
+        )
+        self.lost = not kept
+        self.cancelled = bool(kept) and mine.filter(cancel_requested=True).exists()
+
+    def should_stop(self) -> bool:
+        return self.lost or self.cancelled
+
+
+def take_run(run_id: int, device: Device) -> Run | None:
+    """Become the one worker of a queued run on a device that is free; None if either is not so."""
+    now = timezone.now()
+    token = str(uuid.uuid4())
+    try:
+        with transaction.atomic():
+            taken = Run.objects.filter(pk=run_id, state=RunState.QUEUED).update(
+                state=RunState.RUNNING,
+                device=device,
+                lease_token=token,
+                lease_until=now + timedelta(seconds=settings.RUN_LEASE_S),
+                started_at=now,
+                heartbeat_at=now,
+                phase="starting",
+                progress=0.0,
+                log_tail="",
+            )
+            if not taken:
+                return None
+            run = Run.objects.select_related("implementation").get(pk=run_id)
+            run.attempts += 1
+            Run.objects.filter(pk=run_id).update(attempts=run.attempts)
+    except IntegrityError:  # the device runs something else; whoever ends that rings for this one
+        return None
+    return run
+
+
+def execute_run(run_id: int, device: Device, session: Callable[..., SessionResult] = run_session) -> None:
+    """Do one run, if it still waits and the device is free, and then wake a worker for the next."""
+    run = take_run(run_id, device)
+    if run is None:
+        return
+    lease = Lease(run)
+    request = RunRequest(
+        card_name=run.implementation.name, device=device.kind, mode="run", wall_limit_s=settings.RUN_WALL_LIMIT_S
+    )
+    try:
+        result = session(request, lease.note, lease.should_stop)
+    except Exception as fault:
+        logger.exception("run %s: the harness itself failed", run_id)
+        fail_run(run, "harness-fault", f"The harness failed: {type(fault).__name__}. The operator's log has the details.")
+        raise
+    finally:
+        ring_next(device.kind)
+    finish_run(run, result, device)
+
+
+def finish_run(run: Run, result: SessionResult, device: Device) -> bool:
+    """Store a session's outcome, all of it or nothing. False if the run was given to another worker meanwhile."""
+    failure = result.failure
+    state = RunState.FAILED if failure else RunState.FINISHED
+    if failure and failure.reason == "cancelled":
+        state = RunState.CANCELLED
+    elif failure and failure.reason in {"incorrect", "unsupported"}:
+        state = RunState.FINISHED  # the run did its work: what it found is the result
+    with transaction.atomic():
+        mine = Run.objects.filter(pk=run.pk, lease_token=run.lease_token, state=RunState.RUNNING)
+        ended = mine.update(
+            state=state,
+            status=result.status,
+            finished_at=timezone.now(),
+            lease_until=None,
+            phase="",
+            progress=1.0,
+            failure_reason=failure.reason if failure else "",
+            failure_detail=failure.detail if failure else "",
+            log_tail=result.log_tail[-LOG_TAIL_CHARS:],
+            environment=result.environment,
+            records=result.records,
+            harness_version=result.harness_version,
+            seed=result.seed,
+        )
+        if not ended:
+            return False
+        if state == RunState.FINISHED:
+            _store_findings(run, result)
+    return True
+
+
+def _store_findings(run: Run, result: SessionResult) -> None:
+    Measurement.objects.bulk_create(
+        Measurement(
+            run=run,
+            workload=m.workload,
+            subject=m.subject,
+            baseline=m.baseline,
+            measure=m.measure,
+            unit=m.unit,
+            scope=m.scope,
+            median=m.median,
+            low=m.low,
+            high=m.high,
+            samples=list(m.samples),
+            ratio=m.ratio,
+            ratio_low=m.ratio_low,
+            ratio_high=m.ratio_high,
+            pairs=m.pairs,
+            band=m.band,
+            cap_reached=m.cap_reached,
+        )
+        for m in result.measurements
+    )
+    keys = {f"{run.implementation.name}/{j.claim_key}": j for j in result.judgements}
+    claims = {c.card_key: c for c in Claim.objects.filter(card_key__in=list(keys))}
+    Verdict.objects.bulk_create(
+        Verdict(
+            claim=claims[key],
+            run=run,
+            outcome=j.outcome,
+            ratio=j.ratio,
+            low=j.low,
+            high=j.high,
+            workload=j.workload or "",
+            baseline=j.baseline or "",
+            reason=j.reason,
+            hardware_note=j.hardware_note or "",
+        )
+        for key, j in keys.items()
+        if key in claims
+    )
+
+
+def fail_run(run: Run, reason: str, detail: str) -> bool:
+    """End a running run as failed, if this worker still holds it."""
+    return bool(
+        Run.objects.filter(pk=run.pk, lease_token=run.lease_token, state=RunState.RUNNING).update(
+            state=RunState.FAILED,
+            finished_at=timezone.now(),
+            lease_until=None,
+            failure_reason=reason,
+            failure_detail=detail,
+        )
+    )
+
+
+def ring_next(kind: str) -> None:
+    """Wake a worker for the run of this kind that has waited longest."""
+    waiting = Run.objects.filter(state=RunState.QUEUED, device_kind=kind).order_by("id").values_list("pk", flat=True)
+    if (next_id := waiting.first()) is not None:
+        ring(next_id, kind)
+
+
+# ── reaping ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def reap(now: datetime | None = None) -> dict[str, int]:
+    """Give runs of lost workers to others, end those that lost too many, and ring again for messages that were lost."""
+    now = now or timezone.now()
+    counts = {"requeued": 0, "failed": 0, "rung": 0}
+    for run in Run.objects.expired(now):
+        held = Run.objects.filter(pk=run.pk, state=RunState.RUNNING, lease_token=run.lease_token, lease_until__lt=now)
+        if run.cancel_requested:
+            held.update(state=RunState.CANCELLED, finished_at=now, lease_until=None, lease_token="")
+        elif run.attempts >= MAX_ATTEMPTS:
+            counts["failed"] += held.update(
+                state=RunState.FAILED,
+                finished_at=now,
+                lease_until=None,
+                lease_token="",
+                failure_reason="lost",
+                failure_detail=f"The worker was lost {run.attempts} times while it ran this; it was not tried again.",
+            )
+        else:
+            counts["requeued"] += held.update(
+                state=RunState.QUEUED,
+                lease_until=None,
+                lease_token="",
+                rung_at=None,
+                phase="waiting for another worker: the last one was lost",
+                progress=0.0,
+            )
+    silent = Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN_AFTER)
+    for kind in DeviceKind.values:
+        # One doorbell for each kind is enough: whoever ends a run rings for the next one.
+        first = Run.objects.filter(silent, state=RunState.QUEUED, device_kind=kind).order_by("id").first()
+        if first is not None:
+            ring(first.pk, kind)
+            counts["rung"] += 1
+    return counts
+
+
+def runs_are_final(run_ids: list[int]) -> bool:
+    return not Run.objects.filter(pk__in=run_ids).exclude(state__in=FINAL_STATES).exists()

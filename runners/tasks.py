@@ -1,0 +1,26 @@
+"""Doorbells: each takes an id or nothing, calls one service, and may ring twice."""
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+
+from runners import devices, services
+
+
+@shared_task(name="runners.execute_run", acks_late=True, ignore_result=True)
+def execute_run(run_id: int) -> None:
+    services.execute_run(run_id, devices.own_device())
+
+
+@shared_task(name="runners.reap", ignore_result=True)
+def reap() -> None:
+    services.reap()
+
+
+@worker_ready.connect
+def begin_heartbeat(sender: Any, **kwargs: Any) -> None:
+    """Only a worker that serves a queue of runs has a device to show."""
+    queues = {queue.name for queue in sender.task_consumer.queues}
+    if any(name.startswith("runs-") for name in queues):
+        devices.start_heartbeat()

@@ -1,14 +1,17 @@
 """Search and advice over the database's papers: keeps the index fresh, the encoder warm, and answers in plain values."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max, Prefetch
+from django.db.models import Prefetch
+from django.utils import timezone
 
 from papers.models import Claim, Implementation, Paper, Verdict
 from recommender.advice import Advice, Need, advise
@@ -28,6 +31,8 @@ from recommender.index import (
 from recommender.versions import current_version
 
 logger = logging.getLogger(__name__)
+
+AS_OF = "AS_OF"
 
 
 @dataclass
@@ -64,7 +69,9 @@ def documents() -> Iterator[Document]:
         .prefetch_related(
             "technique__labels",
             Prefetch("claims", claims, to_attr="visible_claims"),
-            Prefetch("implementations", Implementation.objects.filter(retired_at=None), to_attr="present_implementations"),
+            Prefetch(
+                "implementations", Implementation.objects.filter(retired_at=None), to_attr="present_implementations"
+            ),
         )
         .order_by("pk")
     )
@@ -77,15 +84,19 @@ def document_of(paper: Any) -> Document:
     technique = getattr(paper, "technique", None)
     implementation = next(iter(paper.present_implementations), None)
     card: dict[str, Any] = implementation.card if implementation else {}
-    record = {
-        "name": technique.name,
-        "families": tuple(technique.families),
-        "modality": tuple(technique.modality),
-        "stage": tuple(technique.stage),
-        "hardware": tuple(technique.hardware),
-        "training_free": technique.training_free,
-        "kind": technique.kind,
-    } if technique else {}
+    record = (
+        {
+            "name": technique.name,
+            "families": tuple(technique.families),
+            "modality": tuple(technique.modality),
+            "stage": tuple(technique.stage),
+            "hardware": tuple(technique.hardware),
+            "training_free": technique.training_free,
+            "kind": technique.kind,
+        }
+        if technique
+        else {}
+    )
     return Document(
         id=paper.pk,
         title=paper.title,
@@ -175,7 +186,13 @@ def build_index(progress: Callable[[int, int], None] | None = None) -> Manifest:
 
     Raises: IndexBusy where another process is at it, EncoderError where the encoder cannot be loaded.
     """
-    return write_index(settings.INDEX_DIR, documents(), encoder(), progress)
+    # What is written while the index is being built may or may not be in it: the stamp is from before.
+    as_of = timezone.now()
+    manifest = write_index(settings.INDEX_DIR, documents(), encoder(), progress)
+    aside = settings.INDEX_DIR / f".as-of-{os.getpid()}"
+    aside.write_text(as_of.isoformat())
+    aside.replace(settings.INDEX_DIR / AS_OF)
+    return manifest
 
 
 def current_index() -> Index:
@@ -188,18 +205,18 @@ def current_index() -> Index:
 
 
 def index_is_behind() -> bool:
-    """Whether a paper, claim or verdict was written after the index was built, or there is no usable index."""
+    """Whether a paper or verdict was written since the index was built, or there is no usable index."""
     try:
-        manifest = current_index().manifest
-    except (MissingIndex, StaleIndex):
+        current_index()
+        as_of = datetime.fromisoformat((settings.INDEX_DIR / AS_OF).read_text())
+    except (MissingIndex, StaleIndex, OSError, ValueError):
         return True
-    visible = Paper.objects.visible()
-    newest = visible.aggregate(newest=Max("updated_at"))["newest"]
-    if manifest.documents != visible.count():
-        return True
-    newest_verdict = Verdict.objects.aggregate(newest=Max("created_at"))["newest"]
-    written = [stamp for stamp in (newest, newest_verdict) if stamp is not None]
-    return any(stamp.timestamp() > manifest.created_at.timestamp() for stamp in written)
+    return (
+        Paper.objects.filter(updated_at__gte=as_of).exists()
+        or Paper.objects.filter(withdrawn_at__gte=as_of).exists()
+        or Verdict.objects.filter(created_at__gte=as_of).exists()
+        or Verdict.objects.filter(withdrawn_at__gte=as_of).exists()
+    )
 
 
 def refresh_index() -> bool:

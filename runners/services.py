@@ -20,6 +20,7 @@ from papers.models import (
     DeviceKind,
     Implementation,
     Measurement,
+    Paper,
     Run,
     RunState,
     Verdict,
@@ -82,6 +83,7 @@ def _store_card(card: Card) -> bool:
             "retired_at": None,
         },
     )
+    Paper.objects.filter(pk=paper.pk).update(updated_at=timezone.now())
     return True
 
 

@@ -1,0 +1,111 @@
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+from recommender.advice import Advice, Need, read_need
+from recommender.encoders import EncoderError
+from recommender.index import IndexBusy
+from recommender.services import recommend, refresh_index
+
+GIVEN = ("stage", "gpu", "gpus", "model", "batch", "prompt", "new_tokens", "seq", "training", "max_error", "objective")
+
+
+class Command(BaseCommand):
+    help = "Advice for one need in words, or ranked titles for a file of needs."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--need", metavar="TEXT", help="what is wanted, in plain words")
+        parser.add_argument("--stage", choices=["training", "fine-tuning", "inference", "search", "data"])
+        parser.add_argument("--gpu", help="such as 'RTX 4090'")
+        parser.add_argument("--gpus", type=int)
+        parser.add_argument("--model", help="such as Llama-3-8B")
+        parser.add_argument("--batch", type=int)
+        parser.add_argument("--prompt", type=int, metavar="TOKENS")
+        parser.add_argument("--new-tokens", type=int, metavar="TOKENS")
+        parser.add_argument("--seq", type=int, metavar="TOKENS", help="length of a training sequence")
+        parser.add_argument("--training", choices=["none", "calibration", "finetune", "pretrain", "any"])
+        parser.add_argument("--max-error", type=float, help="largest accepted relative error")
+        parser.add_argument("--objective", choices=["latency", "throughput", "memory", "cost"])
+        parser.add_argument("--limit", type=int, default=10, help="answers to show (default: 10)")
+        parser.add_argument("--json", action="store_true", help="the whole answer as JSON")
+        parser.add_argument("--needs", metavar="FILE", help="JSON lines with id, need, stage, hardware, training_allowed")
+        parser.add_argument("--out", metavar="FILE", help="with --needs: where the ranked titles go")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if bool(options["need"]) == bool(options["needs"]):
+            raise CommandError("give either --need TEXT or --needs FILE --out FILE")
+        try:
+            refresh_index()
+            if options["needs"]:
+                self._answer_file(options)
+            else:
+                given = {name: options[name] for name in GIVEN if options[name] is not None}
+                self._show(recommend(read_need(options["need"], **given)), options)
+        except (EncoderError, IndexBusy, ValueError) as fault:
+            raise CommandError(str(fault)) from None
+
+    def _answer_file(self, options: dict[str, Any]) -> None:
+        if not options["out"]:
+            raise CommandError("--out: name the file that the ranked titles go to")
+        lines = []
+        for number, need in self._read_needs(Path(options["needs"])):
+            try:
+                answers = recommend(need[1]).to_json()["answers"]
+            except ValueError as fault:
+                raise CommandError(f"{options['needs']}, line {number}: {fault}") from None
+            lines.append(json.dumps({"id": need[0], "titles": [a["title"] for a in answers]}, ensure_ascii=False))
+        target = Path(options["out"])
+        aside = target.with_name(target.name + ".part")
+        try:
+            aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            aside.replace(target)
+        except OSError as fault:
+            raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
+        self.stdout.write(f"{len(lines)} needs answered.")
+
+    def _read_needs(self, path: Path) -> list[tuple[int, tuple[str, Need]]]:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise CommandError(f"--needs {path}: cannot be read: {fault}") from None
+        found = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                given = {"stage": row.get("stage"), "gpu": row.get("hardware"), "training": row.get("training_allowed")}
+                need = read_need(row["need"], **{name: value for name, value in given.items() if value})
+                found.append((number, (str(row["id"]), need)))
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as fault:
+                why = f"field {fault} is missing" if isinstance(fault, KeyError) else str(fault)
+                raise CommandError(f"--needs {path}, line {number}: {why}") from None
+        return found
+
+    def _show(self, advice: Advice, options: dict[str, Any]) -> None:
+        answer = advice.to_json()
+        if options["json"]:
+            self.stdout.write(json.dumps(answer, ensure_ascii=False))
+            return
+        console = Console()
+        situation = answer["situation"]
+        memory = situation["memory_gib"]
+        if situation["model"] and memory.get("total") is not None:
+            there = f" of {memory['available']:.0f} GiB" if memory.get("available") else ""
+            fits = {True: "fits", False: "does not fit", None: ""}[situation["fits"]]
+            console.print(f"{situation['model']} on {situation['gpu'] or 'no GPU named'}: {memory['total']:.1f} GiB{there} {fits} (modelled)")
+        table = Table("Technique", "Gain", "Evidence", "Why", show_lines=False)
+        for row in answer["answers"][: options["limit"]]:
+            gain = row["gain"]
+            figure = f"{gain['median']:.2f}× {gain['metric']}" if gain and gain["median"] is not None else "–"
+            table.add_row(row["name"] or row["title"], figure, gain["source"] if gain else "–", "; ".join(row["reasons"][:2]))
+        console.print(table)
+        if not answer["answers"]:
+            console.print("No technique meets these constraints." + (f" Loosen: {answer['nearest_constraint']}." if answer["nearest_constraint"] else ""))
+        if answer["excluded"]:
+            console.print(f"{len(answer['excluded'])} left out; --json gives the reason for each.")

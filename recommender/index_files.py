@@ -1,0 +1,173 @@
+"""Writing a version of the index, and the manifest that says what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.documents import Document
+from recommender.encoders import Encoder
+from recommender.facets import FacetIndex
+from recommender.lexical import write_lexical
+from recommender.relevance import read_document, record_words
+from recommender.vectors import write_vectors
+from recommender.versions import current_version, new_version, one_writer
+
+SCHEMA = 1
+ENCODED_AT_ONCE = 256
+# Larger files are checked by size alone, or opening a large index would take seconds.
+HASHED_UP_TO = 64 * 2**20
+
+
+class MissingIndex(Exception):  # noqa: N818 - says what is so, as callers read it
+    """There is no index that can be read; the message says why."""
+
+
+class StaleIndex(Exception):  # noqa: N818
+    """The index does not belong to the encoder in use."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a version holds. `files` maps each file to its size in bytes and sha256; `encoded` counts new vectors."""
+
+    schema: int
+    encoder: str
+    dimensions: int
+    count: int
+    encoded: int
+    probes: int
+    created: str
+    files: dict[str, tuple[int, str]]
+
+
+def write_index(
+    folder: Path,
+    documents: Iterable[Document],
+    encoder: Encoder,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Writes a new version of the index and makes it current; vectors of unchanged texts are taken from the last one.
+
+    `progress` is called with (texts encoded, texts to encode). Readers of the old version keep it.
+    Raises: IndexBusy when another process writes; ValueError when two documents share an id.
+    """
+    rows = sorted(documents, key=lambda document: document.id)
+    for left, right in pairwise(rows):
+        if left.id == right.id:
+            raise ValueError(f"two documents have the id {left.id}: {left.title!r} and {right.title!r}")
+    with one_writer(folder):
+        hashes = _text_hashes(rows)
+        vectors, encoded = _vectors(folder, rows, hashes, encoder, progress)
+        with new_version(folder) as version:
+            ids = np.asarray([row.id for row in rows], np.int64)
+            np.save(version / "ids.npy", ids)
+            np.save(version / "vectors.npy", vectors)
+            np.save(version / "text_hashes.npy", hashes)
+            concepts = [read_document(row) for row in rows]
+            np.save(version / "offsets.npy", _write_documents(version / "documents.jsonl", rows, concepts))
+            FacetIndex.of(rows, concepts).write(version / "facets.npz")
+            probes = write_vectors(version / "vectors.faiss", ids, vectors)
+            write_lexical(version / "lexical", ((row, record_words(row)) for row in rows))
+            manifest = Manifest(
+                SCHEMA, encoder.name, encoder.dimensions, len(rows), encoded, probes,
+                datetime.now(UTC).isoformat(timespec="seconds"), _describe_files(version),
+            )  # fmt: skip
+            (version / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+    return manifest
+
+
+def read_manifest(version: Path) -> Manifest:
+    """The manifest, after its files were checked. Raises MissingIndex that names the damaged file."""
+    try:
+        row = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
+        manifest = Manifest(**row)
+    except (OSError, ValueError, TypeError) as error:
+        raise MissingIndex(f"manifest.json is missing or damaged ({error})") from error
+    if manifest.schema != SCHEMA:
+        raise MissingIndex(f"it has format {manifest.schema}, this program reads format {SCHEMA}")
+    for name, (size, sha256) in manifest.files.items():
+        path = version / name
+        if not path.is_file():
+            raise MissingIndex(f"{name} is missing")
+        if path.stat().st_size != size or (size <= HASHED_UP_TO and _sha256(path) != sha256):
+            raise MissingIndex(f"{name} is damaged")
+    return manifest
+
+
+def _text_hashes(rows: list[Document]) -> NDArray[np.uint8]:
+    digests = b"".join(hashlib.sha256(row.embedded_text().encode()).digest() for row in rows)
+    return np.frombuffer(digests, np.uint8).reshape(len(rows), 32)
+
+
+def _vectors(
+    folder: Path,
+    rows: list[Document],
+    hashes: NDArray[np.uint8],
+    encoder: Encoder,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[NDArray[np.float32], int]:
+    known = _known_vectors(folder, encoder)
+    vectors = np.zeros((len(rows), encoder.dimensions), np.float32)
+    new = []
+    for position, digest in enumerate(hashes):
+        if (vector := known.get(digest.tobytes())) is None:
+            new.append(position)
+        else:
+            vectors[position] = vector
+    # The encoder pads each batch to its longest text, so texts of like length go together.
+    new.sort(key=lambda position: len(rows[position].text))
+    for start in range(0, len(new), ENCODED_AT_ONCE):
+        batch = new[start : start + ENCODED_AT_ONCE]
+        vectors[batch] = encoder.encode([rows[position].embedded_text() for position in batch])
+        if progress:
+            progress(start + len(batch), len(new))
+    return vectors, len(new)
+
+
+def _known_vectors(folder: Path, encoder: Encoder) -> dict[bytes, NDArray[np.float32]]:
+    """Vectors of the current version by text hash; none when it is damaged or another encoder made it."""
+    version = current_version(folder)
+    if version is None:
+        return {}
+    try:
+        manifest = read_manifest(version)
+        if (manifest.encoder, manifest.dimensions) != (encoder.name, encoder.dimensions):
+            return {}
+        hashes = np.load(version / "text_hashes.npy")
+        vectors = np.load(version / "vectors.npy", mmap_mode="r")
+    except (MissingIndex, OSError, ValueError):
+        return {}
+    return {digest.tobytes(): vector for digest, vector in zip(hashes, vectors, strict=True)}
+
+
+def _write_documents(path: Path, rows: list[Document], concepts: list[dict[str, float]]) -> NDArray[np.int64]:
+    offsets = [0]
+    with path.open("wb") as file:
+        for row, strengths in zip(rows, concepts, strict=True):
+            value = {"document": row.to_json(), "concepts": strengths}
+            line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            offsets.append(offsets[-1] + file.write(line))
+    return np.asarray(offsets, np.int64)
+
+
+def _describe_files(version: Path) -> dict[str, tuple[int, str]]:
+    files = sorted(path for path in version.rglob("*") if path.is_file())
+    return {
+        path.relative_to(version).as_posix(): (path.stat().st_size, _sha256(path))
+        for path in files
+        if not path.name.startswith(".")
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

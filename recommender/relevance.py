@@ -1,0 +1,153 @@
+"""How well a paper's record fits what was asked, beyond the similarity of the words.
+
+The need and the paper are both read with the glossary. Shared concepts count by how rare they are; a paper about other
+data, another stage of a model's life, or a machine that the asker does not have is moved down, never removed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from recommender.documents import Document
+from recommender.fusion import relative, weighted
+from recommender.glossary import glossary
+
+WEIGHTS: Mapping[str, float] = {"semantic": 0.40, "lexical": 0.25, "record": 0.35}
+# Unrelated texts have a cosine of about 0.1 under the packaged encoder; below that, differences mean nothing.
+SEMANTIC_FLOOR = 0.1
+EXPANSION = 0.25
+EXPANSION_WORDS = 4
+
+KIND_WEIGHTS: Mapping[str, float] = {"task": 1.2, "method": 1.0, "model": 0.7, "hardware": 0.5, "training": 0.2}
+IN_TITLE = 1.0
+BY_COUNT = (0.0, 0.4, 0.55, 0.7)
+PRIMARY_FAMILY, OTHER_FAMILY = 0.45, 0.3
+
+OTHER_MODALITY, OTHER_TASK, OTHER_STAGE, NEEDS_TRAINING, OTHER_HARDWARE = 0.35, 0.2, 0.15, 0.1, 0.15
+KIND_PENALTY: Mapping[str, float] = {
+    "survey": 0.15, "theory": 0.12, "dataset": 0.15, "analysis": 0.05, "benchmark": 0.05, "other": 0.15,
+}  # fmt: skip
+SMALL_MACHINES = frozenset({"hardware.mobile", "hardware.mcu", "hardware.embedded", "hardware.fpga", "hardware.npu"})
+LARGE_MACHINES = frozenset({"hardware.datacentre-gpu", "hardware.multi-gpu", "hardware.consumer-gpu"})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a need asks for, as far as its words say: concepts with weights, and the facets that follow from them."""
+
+    concepts: Mapping[str, float] = field(default_factory=dict)
+    modality: frozenset[str] = frozenset()
+    stage: str | None = None
+    training: str | None = None
+    hardware: frozenset[str] = frozenset()
+    expansions: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_query(text: str) -> Wanted:
+    """The facets of a user's text."""
+    terms = glossary()
+    said = terms.with_implied(dict.fromkeys(terms.occurrences(text), 1.0))
+    concepts = {key: weight * KIND_WEIGHTS.get(terms.concepts[key].kind, 0.0) for key, weight in said.items()}
+    modality = frozenset(m for key in said for m in terms.concepts[key].modality)
+    return Wanted(
+        {key: weight for key, weight in concepts.items() if weight},
+        modality,
+        _only(said, "stage."),
+        "none" if "training.none" in said else None,
+        frozenset(key for key in said if key.startswith("hardware.")),
+        {
+            phrase: EXPANSION
+            for key, weight in said.items()
+            if weight == 1.0 and terms.concepts[key].kind in ("method", "task")
+            for phrase in terms.concepts[key].words[:EXPANSION_WORDS]
+        },
+    )
+
+
+def read_document(document: Document) -> dict[str, float]:
+    """How much a paper is about each concept, 0 to 1."""
+    terms = glossary()
+    strengths = dict.fromkeys(terms.occurrences(f"{document.title} {document.name}"), IN_TITLE)
+    for key, count in terms.occurrences(document.text).items():
+        strengths.setdefault(key, BY_COUNT[min(count, len(BY_COUNT) - 1)])
+    return {key: round(strength, 2) for key, strength in terms.with_implied(strengths).items()}
+
+
+def record_words(document: Document) -> str:
+    """The words of the record for the word index: families, hardware and the like, as a user would type them."""
+    values = (*document.families, *document.modality, *document.stage, *document.hardware, document.kind)
+    return " ".join(value.replace("-", " ") for value in values)
+
+
+def rarity(document_count: int, occurrences: int) -> float:
+    """Weight of a concept by how few papers have it, 0.3 to 1."""
+    if document_count <= 1:
+        return 1.0
+    return max(0.3, math.log((document_count + 1) / (occurrences + 1)) / math.log(document_count + 1))
+
+
+def record_score(
+    wanted: Wanted, document: Document, concepts: Mapping[str, float], rarities: Mapping[str, float]
+) -> float:
+    """Agreement of a record with what is wanted: at most 1, below 0 when it contradicts it."""
+    terms = glossary()
+    total = agreed = 0.0
+    for key, weight in wanted.concepts.items():
+        weight *= rarities.get(key, 1.0)  # noqa: PLW2901
+        strength = concepts.get(key, 0.0)
+        if (family := terms.concepts[key].family) and family in document.families:
+            strength = max(strength, PRIMARY_FAMILY if document.families[0] == family else OTHER_FAMILY)
+        total += weight
+        agreed += weight * strength
+    return (agreed / total if total else 0.0) - _contradictions(wanted, document, concepts)
+
+
+def _contradictions(wanted: Wanted, document: Document, concepts: Mapping[str, float]) -> float:
+    terms = glossary()
+    titled = [key for key, strength in concepts.items() if strength >= IN_TITLE]
+    penalty = KIND_PENALTY.get(document.kind, 0.0)
+    modality = frozenset(document.modality) or frozenset(m for key in titled for m in terms.concepts[key].modality)
+    if wanted.modality and modality and "general" not in modality and not modality & _related(wanted.modality):
+        penalty += OTHER_MODALITY
+    tasks = {key for key in wanted.concepts if key.startswith("task.")}
+    if any(key.startswith("task.") for key in titled) and tasks and not any(key in concepts for key in tasks):
+        penalty += OTHER_TASK
+    if wanted.stage and document.stage and wanted.stage not in document.stage:
+        penalty += OTHER_STAGE
+    if wanted.training == "none" and document.training_free is False:
+        penalty += NEEDS_TRAINING
+    machines = frozenset(key for key in concepts if key.startswith("hardware."))
+    if wanted.hardware and machines and _disagree(wanted.hardware, machines):
+        penalty += OTHER_HARDWARE
+    return penalty
+
+
+def _disagree(wanted: frozenset[str], found: frozenset[str]) -> bool:
+    small = wanted & SMALL_MACHINES and not wanted & LARGE_MACHINES
+    large = wanted & LARGE_MACHINES and not wanted & SMALL_MACHINES
+    if small:
+        return not found & SMALL_MACHINES and bool(found & LARGE_MACHINES)
+    return bool(large) and bool(found & SMALL_MACHINES) and not found & LARGE_MACHINES
+
+
+def _related(modality: frozenset[str]) -> frozenset[str]:
+    """Modalities that a technique for the given ones may also be filed under."""
+    near = {"multimodal": ("vision", "language"), "video": ("vision",), "3d": ("vision",), "code": ("language",)}
+    return modality | {other for one in modality for other in near.get(one, ())}
+
+
+def _only(said: Mapping[str, float], prefix: str) -> str | None:
+    found = [key.removeprefix(prefix) for key in said if key.startswith(prefix)]
+    return found[0] if len(found) == 1 else None
+
+
+def combine(
+    semantic: Mapping[int, float], lexical: Mapping[int, float], records: Mapping[int, float]
+) -> list[tuple[int, float, dict[str, float]]]:
+    """Items with score and parts, best first; equal scores by id, so that pages do not overlap."""
+    parts = {"semantic": relative(semantic, SEMANTIC_FLOOR), "lexical": relative(lexical), "record": dict(records)}
+    scores = weighted(parts, WEIGHTS)
+    ranked = sorted(scores, key=lambda item: (-scores[item], item))
+    return [(i, scores[i], {name: part[i] for name, part in parts.items() if i in part}) for i in ranked]

@@ -14,6 +14,7 @@ from papers.models import AuditEntry, Claim, Facet, Paper, Source, Technique, Te
 from papers.vocabulary import METRIC_GROUPS
 
 Change = Literal["new", "updated", "unchanged"]
+MAX_TITLE = 500
 FACET_FIELDS = {"families": Facet.FAMILY, "modality": Facet.MODALITY, "stage": Facet.STAGE, "hardware": Facet.HARDWARE}
 PLAIN_FIELDS = ("kind", "name", "training_free", "code_urls", "quality_cost", "verify", "mechanism", "reasons")
 
@@ -40,11 +41,13 @@ class SeenPaper:
 def record_paper(seen: SeenPaper) -> tuple[Paper, Change]:
     """Add the paper, or fill what the known one lacks; the same sight twice changes nothing.
 
-    Raises: ValueError where the title holds no letter or digit.
+    Raises: ValueError where the title is blank or longer than a title can be.
     """
     key = fold_title(seen.title)
     if not key:
-        raise ValueError(f"title {seen.title[:60]!r} holds no letter or digit")
+        raise ValueError("title: is blank; a paper is known by its title")
+    if max(len(seen.title), len(key)) > MAX_TITLE:
+        raise ValueError(f"title: {seen.title[:40]!r}… has {len(seen.title)} characters; at most {MAX_TITLE} are a title")
     with transaction.atomic():
         paper = Paper.objects.filter(folded_title=key).first()
         change: Change = "unchanged"

@@ -231,16 +231,16 @@ def execute_run(run_id: int, device: Device, session: Callable[..., SessionResul
     )
     try:
         result = session(request, lease.note, lease.should_stop)
+        finish_run(run, result)
     except Exception as fault:
         logger.exception("run %s: the harness itself failed", run_id)
         fail_run(run, "harness-fault", f"The harness failed: {type(fault).__name__}. The operator's log has the details.")
         raise
     finally:
         ring_next(device.kind)
-    finish_run(run, result, device)
 
 
-def finish_run(run: Run, result: SessionResult, device: Device) -> bool:
+def finish_run(run: Run, result: SessionResult) -> bool:
     """Store a session's outcome, all of it or nothing. False if the run was given to another worker meanwhile."""
     failure = result.failure
     state = RunState.FAILED if failure else RunState.FINISHED

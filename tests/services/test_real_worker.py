@@ -1,0 +1,150 @@
+"""A real worker process on a real broker: a run is done whatever dies, and nothing stays "running" for ever.
+
+Each test works in a data folder and a database of its own, and starts the very commands that script/server starts.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.services
+QUICK = "llm-int8"
+ADMIN_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+
+
+def absent(what: str, why: object) -> None:
+    message = f"{what} is not reachable: {why}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@dataclass
+class Installation:
+    """An installation of its own: environment, commands, and a worker that can be killed."""
+
+    root: Path
+    env: dict[str, str]
+    worker: subprocess.Popen[bytes] | None = None
+
+    def manage(self, *words: str, timeout: float = 120) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words], cwd=self.root, env=self.env, capture_output=True, text=True, timeout=timeout
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(self, expression: str) -> str:
+        """What an expression over the models gives, in a process of its own."""
+        return self.manage("shell", "--no-imports", "-c", f"from papers.models import *\nprint({expression})").strip()
+
+    def start_worker(self) -> None:
+        command = [
+            sys.executable, "-m", "celery", "-A", "config", "worker", "-Q", "default,runs-cpu", "-c", "2",
+            "--without-gossip", "--without-mingle", "-l", "INFO",
+        ]  # fmt: skip
+        log = (Path(self.env["DATA_DIR"]) / "worker.log").open("ab")
+        self.worker = subprocess.Popen(command, cwd=self.root, env=self.env, stdout=log, stderr=log, start_new_session=True)
+
+    def kill_worker(self) -> None:
+        if self.worker is not None and self.worker.poll() is None:
+            os.killpg(self.worker.pid, signal.SIGKILL)
+            self.worker.wait()
+
+    def wait_for(self, what: Callable[[], bool], seconds: float) -> None:
+        limit = time.monotonic() + seconds
+        while not what():
+            if time.monotonic() > limit:
+                log = (Path(self.env["DATA_DIR"]) / "worker.log").read_text()[-3000:]
+                pytest.fail(f"did not happen within {seconds} s; the worker said:\n{log}")
+            time.sleep(0.3)
+
+
+@pytest.fixture(params=["embedded", "production"])
+def installation(request: pytest.FixtureRequest, tmp_path: Path, project_root: Path) -> Iterator[Installation]:
+    env = {
+        **os.environ, "DATA_DIR": str(tmp_path), "RUN_LEASE_S": "4", "DEVICE": "cpu", "SECRET_KEY": uuid.uuid4().hex * 2,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }  # fmt: skip
+    env.pop("DATABASE_URL", None)
+    env.pop("BROKER_URL", None)
+    drop: Callable[[], None] = lambda: None  # noqa: E731
+    if request.param == "production":
+        drop = use_production_parts(env)
+    made = Installation(project_root, env)
+    made.manage("migrate", "--verbosity", "0")
+    made.manage("sync_cards")
+    yield made
+    made.kill_worker()
+    drop()
+
+
+def use_production_parts(env: dict[str, str]) -> Callable[[], None]:
+    import psycopg
+    import redis
+
+    try:
+        admin = psycopg.connect(ADMIN_URL, autocommit=True, connect_timeout=3)
+    except psycopg.Error as fault:
+        absent("PostgreSQL", fault)
+    broker = redis.Redis.from_url(REDIS_URL)
+    try:
+        broker.flushdb()
+    except redis.RedisError as fault:
+        absent("Redis", fault)
+    name = f"speedproof_{uuid.uuid4().hex[:12]}"
+    admin.execute(f"CREATE DATABASE {name}")
+    env["DATABASE_URL"] = ADMIN_URL.rsplit("/", 1)[0] + f"/{name}"
+    env["BROKER_URL"] = REDIS_URL
+
+    def drop() -> None:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        admin.close()
+        broker.flushdb()
+
+    return drop
+
+
+def state(installation: Installation) -> str:
+    return installation.ask("Run.objects.get().state")
+
+
+def test_a_run_is_done_by_a_worker(installation: Installation) -> None:
+    installation.start_worker()
+    said = installation.manage("verify", QUICK, "--device", "cpu", "--wait", timeout=240)
+    assert "finished" in said
+    assert "not-comparable" in said, "a CPU is no GPU"
+    assert installation.ask("Run.objects.get().device.kind") == "cpu"
+
+
+def test_a_run_whose_worker_is_killed_is_done_by_the_next(installation: Installation) -> None:
+    installation.start_worker()
+    installation.manage("verify", QUICK, "--device", "cpu")
+    installation.wait_for(lambda: state(installation) == "running", 60)
+    installation.kill_worker()
+    assert state(installation) == "running", "nobody was there to notice"
+    installation.start_worker()
+    installation.wait_for(lambda: state(installation) == "finished", 240)
+    assert installation.ask("Run.objects.get().attempts") == "2"
+    assert installation.ask("Run.objects.get().measurements.exists()") == "True"
+
+
+def test_runs_asked_for_while_no_worker_is_there_are_done_when_one_comes(installation: Installation) -> None:
+    installation.manage("verify", QUICK, "--device", "cpu")
+    assert state(installation) == "queued"
+    installation.start_worker()
+    installation.wait_for(lambda: state(installation) in {"running", "finished"}, 60)
+    installation.manage(
+        "shell", "--no-imports", "-c",
+        "from papers.models import Run; from runners.services import cancel_run; cancel_run(Run.objects.get(), None)",
+    )  # fmt: skip
+    installation.wait_for(lambda: state(installation) in {"cancelled", "finished"}, 30)

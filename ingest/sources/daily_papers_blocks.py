@@ -3,13 +3,17 @@
 The details are lines such as "• 5 authors", "·" and "Dec 11, 2023 2": the number of authors, the day, and the votes.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from ingest.sources.base import ParsedPage, ParseError
 from ingest.sources.entries import Block, assemble
 from ingest.sources.page_text import Line, PageText, is_separated_by_blank_lines, read_details, read_page_text
 
 NAME = "daily-papers-blocks"
+
+# A line end within a compound such as "low-rank"; "low- and mid-level" keeps its space.
+_WRAPPED_COMPOUND = re.compile(r"(?<=\w-)\n(?!(?:and|or|to|nor|versus|vs)\b)(?=\w)")
 
 
 def accepts(raw: bytes) -> bool:
@@ -37,9 +41,13 @@ def _blocks(page: PageText) -> Iterator[Block]:
     for line in (*page.lines, Line(0, "")):
         details = read_details(line.text)
         if run and (not line.text or details is not None):
-            yield Block(run[0].number, " ".join(part.text for part in run), None)
+            yield Block(run[0].number, _unwrap(run), None)
             run = []
         if details is not None:
             yield Block(line.number, line.text, details)
         elif line.text:
             run.append(line)
+
+
+def _unwrap(lines: Sequence[Line]) -> str:
+    return _WRAPPED_COMPOUND.sub("", "\n".join(line.text for line in lines)).replace("\n", " ")

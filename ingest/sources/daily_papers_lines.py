@@ -16,10 +16,12 @@ def accepts(raw: bytes) -> bool:
 
 
 def parse(raw: bytes) -> ParsedPage:
-    """Raises ParseError if raw is not text, has no header of the site, or parts its entries by blank lines."""
+    """Raises ParseError if raw is not text, is no such page, holds no entry, or parts its entries by blank lines."""
     page = read_page_text(raw)
     if is_separated_by_blank_lines(page):
         raise ParseError("expected titles and abstracts on alternating lines, without blank lines between them")
+    if not any(line.text for line in page.lines):
+        raise ParseError("the page ends with its header: expected entries of a title and an abstract behind it")
     blocks = [Block(line.number, line.text, read_details(line.text)) for line in page.lines if line.text]
     papers, problems = assemble(blocks, page.page_date, page.cut)
     return ParsedPage(NAME, "alternating lines", papers, problems, page.page_date)

@@ -47,7 +47,7 @@ def assemble(
     entries, problems = _group(blocks)
     papers: list[ParsedPaper] = []
     for entry in entries:
-        if entry is entries[-1] and (reason := _why_cut(entry, blocks[-1], cut)):
+        if entry is entries[-1] and (reason := _why_cut(entry, cut)):
             problems.append(Problem(entry.line, reason))
         elif not entry.abstract:
             problems.append(Problem(entry.line, f"{_shown(entry.title)} has no abstract"))
@@ -65,7 +65,7 @@ def _group(blocks: Sequence[Block]) -> tuple[list[_Entry], list[Problem]]:
         if block.details is not None:
             if entry is not None:
                 entry.details.append(block.details)
-        elif entry is not None and entry.details and not following and is_cut_details(block.text):
+        elif entry is not None and entry.abstract and not following and is_cut_details(block.text):
             problems.append(Problem(block.line, f"the page ends in the details of {_shown(entry.title)}"))
         elif entry is None or entry.details or (entry.abstract and not _continues(block, following)):
             if len(block.text) >= PROSE_LENGTH:
@@ -106,19 +106,22 @@ def _is_title_again(block: Block, following: Sequence[Block]) -> bool:
     )
 
 
-def _why_cut(entry: _Entry, last: Block, cut: bool) -> str | None:
+def _why_cut(entry: _Entry, cut: bool) -> str | None:
     """Why the page's last entry is not whole, or None. Details behind an abstract prove that it is."""
     if entry.details:
         return None
     if not entry.abstract:
         return f"the page ends behind the title {_shown(entry.title)}: its abstract is missing"
-    if cut or not _ends_whole(last.text):
-        return f"the page ends in the abstract of {_shown(entry.title)}, behind {_shown(last.text[-40:].lstrip())}"
+    end = entry.abstract[-1]
+    if cut or not _ends_whole(end):
+        return f"the page ends in the abstract of {_shown(entry.title)}, behind {_shown(end[-40:].lstrip())}"
     return None
 
 
 def _ends_whole(text: str) -> bool:
     """Whether an abstract may end like this: with a stop, a closing bracket or quote, or a whole address."""
+    if text.rfind("(") > text.rfind(")"):
+        return False
     if url := _URL_AT_END.search(text):
         host, path = url["host"].lower(), url["path"] or ""
         return host.removeprefix("www.") not in _CODE_HOSTS or len(path.strip("/").split("/")) >= 2

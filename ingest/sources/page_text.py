@@ -42,7 +42,7 @@ class Line(NamedTuple):
 class PageText:
     """The list of a page, line by line, blank lines included, and what its header said.
 
-    cut: the page ends in the middle of a character's bytes.
+    cut: the last line ends in the middle of a character's bytes.
     """
 
     lines: tuple[Line, ...]
@@ -66,9 +66,7 @@ def read_page_text(raw: bytes) -> PageText:
     text, cut = decode(raw)
     lines = [Line(number, one_line(line)) for number, line in enumerate(text.split("\n"), start=1)]
     body, page_date = _skip_header(lines)
-    if not any(line.text for line in body):
-        raise ParseError("the page ends with its header: expected entries of a title and an abstract", len(lines))
-    return PageText(tuple(body), page_date, cut)
+    return PageText(tuple(body), page_date, cut and bool(lines[-1].text))
 
 
 def _skip_header(lines: list[Line]) -> tuple[list[Line], str | None]:

@@ -1,0 +1,316 @@
+"""Exact attention in tiles that never leave the chip: softmax(q k^T / sqrt(dim)) v, full or causal, with gradients.
+
+Source: "FlashAttention-2: Faster Attention with Better Parallelism and Work Partitioning" (2023), algorithms 1 and 2;
+the rung "paper" is "FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness" (2022).
+
+Shapes: q, k, v and the output are (batch, heads, seq, dim), dim at most 128; axis `causal` is 0 or 1.
+
+Work and traffic, with n = batch * heads * seq (halve the operations where causal):
+  * forward: 4 * n * seq * dim operations; four tensors of n * dim elements move;
+  * backward: 14 * n * seq * dim operations here (10 if dq shared the tiles of dk and dv); twelve such tensors move;
+  * eager attention writes and reads n * seq scores about four times forward, and more than that backward.
+Batch 4, heads 16, seq 4096, dim 128, bfloat16, causal: 0.27 + 0.96 TFLOP forward and backward, 1.6 ms on an H200 at
+790 TFLOP/s; its traffic of 1.1 GB would take 0.2 ms at 4.8 TB/s. Tensor cores bind; what matters is to feed them.
+
+Why it should beat its first version:
+  * one program for each (block of queries, head, batch) instead of one for each (head, batch): 2,048 programs instead
+    of 64 at the sizes above, for 132 multiprocessors;
+  * the output accumulator and the softmax statistics stay in registers for a whole row; the first version reads and
+    writes them in memory for every block of keys;
+  * the accumulator is divided by the row sum once at the end, not at every block, exponentials are base 2 with the
+    scale folded into one fused multiply-add, and only tiles cut by the diagonal or the end of the sequence are masked.
+"""
+
+# Kernels are typed by what they are launched with: no annotations there, and as many arguments as a launch has.
+# ruff: noqa: ANN001, ANN202, PLR0917, E741
+# mypy: disallow-untyped-defs=false, disallow-incomplete-defs=false, check-untyped-defs=false
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runners.blocks.attention import (
+    LARGEST_BLOCK,
+    LOG2_E,
+    FirstFlashAttention,
+    TunedKernel,
+    check_attention_inputs,
+    load_tile,
+    row_delta,
+    store_tile,
+    tile_constants,
+    visible,
+)
+from runners.blocks.kernels import require_triton, tl, triton
+from runners.blocks.ladder import Subject, compiled
+from runners.blocks.rand import Rand
+
+
+@triton.jit
+def _attend(
+    acc, row_sum, row_max, q, k_base, v_base, queries, first, last, seq, scale_log2,
+    CAUSAL: tl.constexpr, MASKED: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Folds the keys first..last into the unnormalised output of one block of queries (online softmax)."""
+    columns = tl.arange(0, BLOCK_D)
+    for start in range(first, last, BLOCK_N):
+        keys = start + tl.arange(0, BLOCK_N)
+        k = load_tile(k_base, keys, columns, seq, DIM, BLOCK_D, MASKED)
+        scores = tl.dot(q, tl.trans(k), input_precision="ieee")
+        if MASKED:
+            scores = tl.where(visible(queries, keys, seq, CAUSAL), scores, float("-inf"))
+        new_max = tl.maximum(row_max, tl.max(scores, 1) * scale_log2)
+        p = tl.math.exp2(scores * scale_log2 - new_max[:, None])
+        shrink = tl.math.exp2(row_max - new_max)
+        row_sum = row_sum * shrink + tl.sum(p, 1)
+        v = load_tile(v_base, keys, columns, seq, DIM, BLOCK_D, MASKED)
+        acc = tl.dot(p.to(v.dtype), v, acc * shrink[:, None], input_precision="ieee")
+        row_max = new_max
+    return acc, row_sum, row_max
+
+
+@triton.jit
+def _key_ranges(first_query, seq, CAUSAL: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
+    """(a, b): for this block of queries the keys 0..a need no mask and a..b do."""
+    if CAUSAL:
+        return first_query // BLOCK_N * BLOCK_N, tl.minimum(first_query + BLOCK_M, seq)
+    else:
+        return seq // BLOCK_N * BLOCK_N, seq
+
+
+@triton.jit
+def _query_block(seq, CAUSAL: tl.constexpr, BLOCK_M: tl.constexpr):
+    """First query of this program: where causal, the blocks with most keys start first, so that none trails alone."""
+    block = tl.program_id(0)
+    if CAUSAL:
+        block = tl.num_programs(0) - 1 - block
+    return block * BLOCK_M
+
+
+@triton.jit
+def _forward_kernel(
+    Q, K, V, O, Lse, seq, scale_log2,
+    CAUSAL: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Output of one block of queries, and the base-2 logarithm of its softmax denominators for the backward pass."""
+    first_query = _query_block(seq, CAUSAL, BLOCK_M)
+    head = tl.program_id(1).to(tl.int64) * seq
+    queries = first_query + tl.arange(0, BLOCK_M)
+    columns = tl.arange(0, BLOCK_D)
+    q = load_tile(Q + head * DIM, queries, columns, seq, DIM, BLOCK_D, True)
+    acc = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
+    row_sum = tl.zeros([BLOCK_M], dtype=tl.float32)
+    row_max = tl.full([BLOCK_M], float("-inf"), dtype=tl.float32)
+    unmasked, end = _key_ranges(first_query, seq, CAUSAL, BLOCK_M, BLOCK_N)
+    acc, row_sum, row_max = _attend(
+        acc, row_sum, row_max, q, K + head * DIM, V + head * DIM, queries, 0, unmasked, seq, scale_log2,
+        CAUSAL, False, DIM, BLOCK_D, BLOCK_N)  # fmt: skip
+    acc, row_sum, row_max = _attend(
+        acc, row_sum, row_max, q, K + head * DIM, V + head * DIM, queries, unmasked, end, seq, scale_log2,
+        CAUSAL, True, DIM, BLOCK_D, BLOCK_N)  # fmt: skip
+    store_tile(O + head * DIM, acc / row_sum[:, None], queries, columns, seq, DIM)
+    tl.store(Lse + head + queries, row_max + tl.math.log2(row_sum), mask=queries < seq)
+
+
+@triton.jit
+def _gather_key_gradients(
+    dk, dv, k, v, q_base, do_base, lse_base, delta_base, keys, first, last, seq, scale_log2,
+    MASKED: tl.constexpr, EVEN: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
+):  # fmt: skip
+    """Adds what the queries first..last contribute to dk and dv of one block of keys; score tiles are transposed.
+
+    Queries past seq load as zeros with a zero cotangent and add nothing; keys past seq fill rows that are not stored.
+    """
+    columns = tl.arange(0, BLOCK_D)
+    for start in range(first, last, BLOCK_M):
+        queries = start + tl.arange(0, BLOCK_M)
+        q = load_tile(q_base, queries, columns, seq, DIM, BLOCK_D, not EVEN)
+        do = load_tile(do_base, queries, columns, seq, DIM, BLOCK_D, not EVEN)
+        if EVEN:
+            lse = tl.load(lse_base + queries)
+            delta = tl.load(delta_base + queries)
+        else:
+            lse = tl.load(lse_base + queries, mask=queries < seq, other=0.0)
+            delta = tl.load(delta_base + queries, mask=queries < seq, other=0.0)
+        p = tl.math.exp2(tl.dot(k, tl.trans(q), input_precision="ieee") * scale_log2 - lse[None, :])
+        if MASKED:
+            p = tl.where(queries[None, :] >= keys[:, None], p, 0.0)
+        dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
+        dp = tl.dot(v, tl.trans(do), input_precision="ieee")
+        ds = (p * (dp - delta[None, :])).to(q.dtype)
+        dk = tl.dot(ds, q, dk, input_precision="ieee")
+    return dk, dv
+
+
+@triton.jit
+def _key_gradient_kernel(
+    Q, K, V, DO, Lse, Delta, DK, DV, seq, scale, scale_log2,
+    CAUSAL: tl.constexpr, EVEN: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """dk and dv of one block of keys."""
+    first_key = tl.program_id(0) * BLOCK_N
+    head = tl.program_id(1).to(tl.int64) * seq
+    keys = first_key + tl.arange(0, BLOCK_N)
+    columns = tl.arange(0, BLOCK_D)
+    k = load_tile(K + head * DIM, keys, columns, seq, DIM, BLOCK_D, True)
+    v = load_tile(V + head * DIM, keys, columns, seq, DIM, BLOCK_D, True)
+    dk = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
+    dv = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
+    below_diagonal = 0
+    if CAUSAL:
+        first = first_key // BLOCK_M * BLOCK_M
+        below_diagonal = (first_key + BLOCK_N + BLOCK_M - 1) // BLOCK_M * BLOCK_M
+        dk, dv = _gather_key_gradients(
+            dk, dv, k, v, Q + head * DIM, DO + head * DIM, Lse + head, Delta + head, keys,
+            first, tl.minimum(below_diagonal, seq), seq, scale_log2, True, EVEN, DIM, BLOCK_D, BLOCK_M)  # fmt: skip
+    dk, dv = _gather_key_gradients(
+        dk, dv, k, v, Q + head * DIM, DO + head * DIM, Lse + head, Delta + head, keys,
+        below_diagonal, seq, seq, scale_log2, False, EVEN, DIM, BLOCK_D, BLOCK_M)  # fmt: skip
+    store_tile(DK + head * DIM, dk * scale, keys, columns, seq, DIM)
+    store_tile(DV + head * DIM, dv, keys, columns, seq, DIM)
+
+
+@triton.jit
+def _gather_query_gradients(
+    dq, q, do, lse, delta, k_base, v_base, queries, first, last, seq, scale_log2,
+    CAUSAL: tl.constexpr, MASKED: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Adds what the keys first..last contribute to dq of one block of queries."""
+    columns = tl.arange(0, BLOCK_D)
+    for start in range(first, last, BLOCK_N):
+        keys = start + tl.arange(0, BLOCK_N)
+        k = load_tile(k_base, keys, columns, seq, DIM, BLOCK_D, MASKED)
+        v = load_tile(v_base, keys, columns, seq, DIM, BLOCK_D, MASKED)
+        p = tl.math.exp2(tl.dot(q, tl.trans(k), input_precision="ieee") * scale_log2 - lse[:, None])
+        if MASKED:
+            p = tl.where(visible(queries, keys, seq, CAUSAL), p, 0.0)
+        dp = tl.dot(do, tl.trans(v), input_precision="ieee")
+        ds = (p * (dp - delta[:, None])).to(k.dtype)
+        dq = tl.dot(ds, k, dq, input_precision="ieee")
+    return dq
+
+
+@triton.jit
+def _query_gradient_kernel(
+    Q, K, V, DO, Lse, Delta, DQ, seq, scale, scale_log2,
+    CAUSAL: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """dq of one block of queries; computes the score tiles once more instead of adding to dq in memory atomically."""
+    first_query = _query_block(seq, CAUSAL, BLOCK_M)
+    head = tl.program_id(1).to(tl.int64) * seq
+    queries = first_query + tl.arange(0, BLOCK_M)
+    columns = tl.arange(0, BLOCK_D)
+    q = load_tile(Q + head * DIM, queries, columns, seq, DIM, BLOCK_D, True)
+    do = load_tile(DO + head * DIM, queries, columns, seq, DIM, BLOCK_D, True)
+    lse = tl.load(Lse + head + queries, mask=queries < seq, other=0.0)
+    delta = tl.load(Delta + head + queries, mask=queries < seq, other=0.0)
+    dq = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
+    unmasked, end = _key_ranges(first_query, seq, CAUSAL, BLOCK_M, BLOCK_N)
+    dq = _gather_query_gradients(
+        dq, q, do, lse, delta, K + head * DIM, V + head * DIM, queries, 0, unmasked, seq, scale_log2,
+        CAUSAL, False, DIM, BLOCK_D, BLOCK_N)  # fmt: skip
+    dq = _gather_query_gradients(
+        dq, q, do, lse, delta, K + head * DIM, V + head * DIM, queries, unmasked, end, seq, scale_log2,
+        CAUSAL, True, DIM, BLOCK_D, BLOCK_N)  # fmt: skip
+    store_tile(DQ + head * DIM, dq * scale, queries, columns, seq, DIM)
+
+
+# (queries, keys, warps, stages). Wide tiles with eight warps suit Hopper, narrow ones Ampere's shared memory.
+_forward = TunedKernel(
+    _forward_kernel,
+    [(128, 128, 8, 3), (128, 128, 8, 2), (128, 64, 8, 3), (128, 64, 4, 3), (64, 64, 4, 3)],
+)
+_key_gradient = TunedKernel(
+    _key_gradient_kernel,
+    [(64, 128, 8, 2), (64, 128, 8, 3), (64, 64, 4, 2), (32, 64, 4, 3), (32, 128, 8, 2)],
+)
+_query_gradient = TunedKernel(
+    _query_gradient_kernel,
+    [(128, 64, 8, 2), (128, 64, 8, 3), (64, 64, 4, 2), (64, 64, 4, 3), (128, 32, 8, 2)],
+)
+
+
+class FlashAttention2(torch.autograd.Function):
+    """apply(q, k, v, causal) -> (batch, heads, seq, dim); keeps q, k, v, the output and one float32 for each row."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+        check_attention_inputs(q, k, v)
+        q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
+        batch, heads, seq, dim = q.shape
+        o = torch.empty_like(q)
+        lse = torch.empty((batch, heads, seq), dtype=torch.float32, device=q.device)
+        _forward(
+            lambda meta: (triton.cdiv(seq, meta["BLOCK_M"]), batch * heads),
+            q, k, v, o, lse, seq, LOG2_E / math.sqrt(dim), **tile_constants(dim, causal))  # fmt: skip
+        ctx.save_for_backward(q, k, v, o, lse)
+        ctx.causal = causal
+        return o
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q, k, v, o, lse = ctx.saved_tensors
+        batch, heads, seq, dim = q.shape
+        do = cotangents[0].contiguous()
+        delta = row_delta(o, do)
+        dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+        scale = 1 / math.sqrt(dim)
+        constants = tile_constants(dim, ctx.causal)
+        _key_gradient(
+            lambda meta: (triton.cdiv(seq, meta["BLOCK_N"]), batch * heads),
+            q, k, v, do, lse, delta, dk, dv, seq, scale, scale * LOG2_E,
+            EVEN=seq % LARGEST_BLOCK == 0, **constants)  # fmt: skip
+        _query_gradient(
+            lambda meta: (triton.cdiv(seq, meta["BLOCK_M"]), batch * heads),
+            q, k, v, do, lse, delta, dq, seq, scale, scale * LOG2_E, **constants)  # fmt: skip
+        return dq, dk, dv, None
+
+
+def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
+    shape = (axes["batch"], axes["heads"], axes["seq"], axes["dim"])
+    return rand.normal(*shape), rand.normal(*shape), rand.normal(*shape)
+
+
+def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
+    require_triton("FlashAttention-2")
+    causal = bool(axes["causal"])
+    return lambda q, k, v: FlashAttention2.apply(q, k, v, causal)
+
+
+def make_paper(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
+    require_triton("the first FlashAttention")
+    causal = bool(axes["causal"])
+    return lambda q, k, v: FirstFlashAttention.apply(q, k, v, causal)
+
+
+def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
+    """The definition, with every score in memory."""
+    causal = bool(axes["causal"])
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        if causal:
+            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+            scores = scores.masked_fill(later, float("-inf"))
+        return torch.softmax(scores, dim=-1) @ v
+
+    return attend
+
+
+def make_library(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
+    causal = bool(axes["causal"])
+    return lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+
+SUBJECTS = {
+    "technique": make_technique,
+    "paper": make_paper,
+    "eager": make_eager,
+    "compiled": compiled(make_eager),
+    "library": make_library,
+}

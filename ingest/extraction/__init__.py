@@ -1,0 +1,119 @@
+"""Abstract text to technique record: what a paper proposes, where it helps, and what it claims in numbers.
+
+Pure and deterministic: no network, no model, no clock. `extract` never raises on any text; `EXTRACTOR_VERSION`
+changes with every change of a rule or a vocabulary, so that stored records can be told from what the rules say now.
+"""
+
+from __future__ import annotations
+
+from .claims import find_claims
+from .code_links import find_code_urls
+from .families import find_families
+from .hardware import Device, device_near, find_devices, find_hardware
+from .kind import find_kind
+from .modality import find_modality
+from .name import find_name
+from .quality import find_quality_cost
+from .record import (
+    FAMILIES,
+    FAMILY_LABELS,
+    KIND_LABELS,
+    KINDS,
+    METRIC_LABELS,
+    METRICS,
+    MODALITIES,
+    MODALITY_LABELS,
+    PHASE_LABELS,
+    PHASES,
+    STAGE_LABELS,
+    STAGES,
+    VERIFY,
+    VERIFY_LABELS,
+    ExtractedClaim,
+    QualityCost,
+    TechniqueRecord,
+)
+from .stage import find_stage
+from .text import Document
+from .training import find_training_free
+from .verify import describe_mechanism, find_verify
+
+EXTRACTOR_VERSION = "1.0.0"
+_TRAINING_FIRST = frozenset(
+    {"distributed-training", "training-efficiency", "memory-efficient-training", "data-efficiency"}
+)
+
+__all__ = [
+    "EXTRACTOR_VERSION",
+    "FAMILIES",
+    "FAMILY_LABELS",
+    "KINDS",
+    "KIND_LABELS",
+    "METRICS",
+    "METRIC_LABELS",
+    "MODALITIES",
+    "MODALITY_LABELS",
+    "PHASES",
+    "PHASE_LABELS",
+    "STAGES",
+    "STAGE_LABELS",
+    "VERIFY",
+    "VERIFY_LABELS",
+    "ExtractedClaim",
+    "QualityCost",
+    "TechniqueRecord",
+    "extract",
+]
+
+
+def _claims(document: Document, devices: list[Device], families: tuple[str, ...]) -> tuple[ExtractedClaim, ...]:
+    """Claims, where a number without a phase of its own takes that of the paper's first family."""
+    first = families[0] if families else ""
+    phase = "training" if first in _TRAINING_FIRST else "fine-tuning" if first == "peft" else "inference"
+
+    def hardware_near(start: int, end: int) -> str | None:
+        sentence = next((s for s in document.sentences if s.start <= start < s.end), None)
+        return device_near(devices, start, end, sentence.start, sentence.end) if sentence and devices else None
+
+    return find_claims(document.abstract, document.sentences, phase, hardware_near)
+
+
+def extract(title: str, abstract: str) -> TechniqueRecord:
+    """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
+    document = Document(title, abstract)
+    kind, kind_words = find_kind(document)
+    devices = find_devices(abstract)
+    first_families, _ = find_families(document, kind, 0)
+    claims = _claims(document, devices, first_families)
+    families, family_words = find_families(document, kind, len(claims))
+    hardware, hardware_words = find_hardware(devices, document.own_start)
+    modality, modality_words = find_modality(document)
+    stage, stage_words = find_stage(document, families, tuple(c.phase for c in claims))
+    training_free, training_words = find_training_free(abstract, kind, families)
+    name, name_words = find_name(document, kind)
+    verify, verify_words = find_verify(kind, families, hardware, claims)
+    return TechniqueRecord(
+        title=title,
+        kind=kind,
+        name=name,
+        families=families,
+        modality=modality,
+        stage=stage,
+        training_free=training_free,
+        hardware=hardware,
+        code_urls=find_code_urls(abstract),
+        claims=claims,
+        quality_cost=find_quality_cost(document.sentences) if families else None,
+        verify=verify,
+        mechanism=describe_mechanism(name, families, verify, claims),
+        reasons={
+            "kind": kind_words,
+            "name": name_words,
+            "families": family_words,
+            "modality": modality_words,
+            "stage": stage_words,
+            "training_free": training_words,
+            "hardware": hardware_words,
+            "verify": verify_words,
+        },
+    )

@@ -1,0 +1,207 @@
+"""Rules for what precedes the number: "reduces memory by 61%", "training time is cut by 2x", "a speedup of 3x"."""
+
+from __future__ import annotations
+
+from .comparison import direction_of
+from .nouns import FASTER, Noun
+from .site import Anchor, Reading, Site
+from .words import (
+    BE,
+    CHANGE_NOUNS,
+    CHANGE_VERBS,
+    COMPARATIVES,
+    COMPRESS_VERBS,
+    MORE,
+    RIVAL_VERBS,
+    SELF_NOUNS,
+    SPEED_VERBS,
+)
+
+_PREPOSITIONS = frozenset(
+    {"by", "to", "of", "at", "with", "is", "are", ":", "=", "was", "reaches", "reaching", "than", "from"}
+)
+_BASELINE_OPENERS = frozenset({"compared", "versus", "vs", "relative", "than"})
+
+
+def _verb(site: Site, start: int) -> tuple[int, str] | None:
+    """The nearest change verb to the left of `start`."""
+    for at in range(start - 1, site.left - 1, -1):
+        word = site.word(at)
+        if word in CHANGE_VERBS:
+            if word in {"lower", "speed", "lowers", "advanced"} and not (word == "speed" and _is_up(site, at)):
+                continue
+            return at, word
+    return None
+
+
+def _is_up(site: Site, at: int) -> bool:
+    return "up" in (site.word(at + 1), site.word(at + 2), site.word(at + 3))
+
+
+def _anchors_left(site: Site, start: int, stop: int) -> list[Anchor]:
+    """Nouns between `start` and `stop`, without those of an inserted comparison ("compared to a 16-bit baseline")."""
+    cut = stop
+    for at in range(start, stop):
+        if site.word(at) in _BASELINE_OPENERS:
+            cut = at
+            break
+    return [a for a in site.clause.anchors if start <= a.first and a.stop <= cut]
+
+
+def by_verb(site: Site) -> Reading | None:
+    """A verb of change and its object: "reduces KV cache memory by 62%", "accelerates decoding by 2x"."""
+    preposition = site.word(site.begin - 1)
+    if site.quantity.form == "absolute" and site.quantity.origin is None and preposition != "to":
+        return None
+    if preposition not in {"by", "to", "of"} and site.word(site.begin) not in {"by", "an"}:
+        if preposition != "up" and site.quantity.origin is None:
+            return None
+    found = _verb(site, site.begin)
+    if found is None:
+        return None
+    at, verb = found
+    effect = CHANGE_VERBS[verb]
+    if site.quantity.form == "absolute" and effect == MORE:
+        return None
+    after = _anchors_left(site, at + 1, site.begin)
+    before = _anchors_left(site, max(site.left, at - 14), at) if _passive(site, at) else []
+    if verb in RIVAL_VERBS:
+        return _rival(site, at, after)
+    noun = _object(site, at, after)
+    if noun is None and before:
+        noun = before[-1]
+        if noun.noun.polarity == "refuse" and len(before) == 1:
+            return Reading("by-verb", None, "", noun.first, at + 1)
+        noun = next((a for a in reversed(before) if a.noun.polarity != "refuse"), None)
+    if noun is None or (noun.noun.polarity == "refuse" and verb in SPEED_VERBS):
+        return _verb_alone(site, at, verb)
+    if noun.noun.polarity == "refuse":
+        return Reading("by-verb", None, "", at, noun.stop)
+    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up":
+        return None
+    extra = tuple(a.noun for a in after if a.first > noun.first and a.noun.polarity in {"cost", "gain"})
+    meaning = noun.noun
+    if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
+        meaning = Noun(FASTER.metric, "change", meaning.phase)
+    return Reading(
+        "by-verb", meaning, direction_of(meaning, effect), min(noun.first, at), max(noun.stop, at + 1), extra
+    )
+
+
+def continued(site: Site) -> Reading | None:
+    """A second object of an earlier verb: the 90% of "reducing parameters by 40% and inference cost by 90%"."""
+    if site.quantity.form == "absolute" or site.word(site.begin - 1) not in {"by", "of"}:
+        return None
+    if site.word(site.left) not in {"and", ",", "as", "(", "while"}:
+        return None
+    anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin]
+    verb = next((site.word(k) for k in range(site.left - 1, -1, -1) if site.word(k) in CHANGE_VERBS), None)
+    if not anchors or verb is None or verb in RIVAL_VERBS:
+        return None
+    noun = anchors[-1]
+    if noun.noun.polarity == "refuse":
+        return Reading("continued", None, "", noun.first, noun.stop)
+    return Reading("continued", noun.noun, direction_of(noun.noun, CHANGE_VERBS[verb]), noun.first, noun.stop)
+
+
+def _passive(site: Site, at: int) -> bool:
+    words = {site.word(at - 1), site.word(at - 2), site.word(at - 3)}
+    return bool(words & BE) or site.word(at).endswith(("s", "ed"))
+
+
+def _object(site: Site, at: int, anchors: list[Anchor]) -> Anchor | None:
+    """The object of the verb: the noun right after it; of a list ("A by 40% and B") the nearest to the number."""
+    if not anchors:
+        return None
+    coordinated = [k for k in range(at + 1, site.begin) if site.word(k) == "and"]
+    if coordinated and anchors[-1].first > coordinated[-1] and anchors[0].stop <= coordinated[-1]:
+        return anchors[0] if _one_list(site, anchors) else anchors[-1]
+    first = anchors[0]
+    for anchor in anchors[1:]:
+        if anchor.first == first.stop:
+            first = anchor
+    return first
+
+
+def _one_list(site: Site, anchors: list[Anchor]) -> bool:
+    """Whether "A and B by 40%" is one object of two nouns, as no number stands between them."""
+    return all(b.first - a.stop <= 4 for a, b in zip(anchors, anchors[1:], strict=False))
+
+
+def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
+    if verb in SPEED_VERBS or (verb == "speed" and _is_up(site, at)):
+        noun = FASTER
+        words = {site.word(k) for k in range(at, site.begin)}
+        if words & {"training", "convergence", "pre-training", "pretraining"}:
+            noun = Noun("training_time", "change", "training")
+        return Reading("by-verb", noun, "better", at, at + 1)
+    if verb in COMPRESS_VERBS:
+        return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
+    return Reading("by-verb", None, "", at, at + 1)
+
+
+def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
+    """ "outperforms X by 2x": speed if a noun of speed says so, or if the paper is about running code faster."""
+    named = [a for a in after if a.noun.polarity != "refuse"]
+    behind = site.anchors_right(site.end, min(site.end + 4, site.right)) if site.word(site.end) == "in" else []
+    if behind:
+        named = [a for a in behind if a.noun.polarity != "refuse"]
+        if not named:
+            return Reading("by-rival", None, "", at, at + 1)
+    if any(a.noun.polarity == "refuse" for a in after) and not behind:
+        return Reading("by-rival", None, "", at, at + 1)
+    if named and site.word(named[0].first - 1) in {"in", "of", "on", "the", "inference", "training"}:
+        return Reading("by-rival", named[0].noun, "better", at, max(named[0].stop, at + 1))
+    if site.clause.systems_paper:
+        return Reading("by-rival", FASTER, "better", at, at + 1)
+    return Reading("by-rival", None, "", at, at + 1)
+
+
+def of_noun(site: Site) -> Reading | None:
+    """A noun and its value: "a speedup of 2.5x", "memory reduction of 60%", "compression ratio of 16x", "less
+    memory of 11x"."""
+    start = site.begin - 1
+    if site.word(start) not in _PREPOSITIONS and site.word(start) not in {",", "(", "as", "approximately"}:
+        return None
+    change = next((k for k in range(start, max(site.left, start - 12) - 1, -1)
+                   if site.word(k) in CHANGE_NOUNS or site.word(k) in SELF_NOUNS or site.word(k) in COMPARATIVES), None)  # fmt: skip
+    near = _anchors_left(site, site.left, site.begin)
+    close = [a for a in near if start - a.stop <= 3]
+    if change is not None:
+        reading = _of_change(site, change, near)
+        if reading is not None:
+            return reading
+    if not close:
+        return None
+    noun = close[-1]
+    if noun.noun.polarity == "refuse":
+        return Reading("of-noun", None, "", noun.first, noun.stop)
+    if noun.noun.polarity in {"gain", "change"} and site.quantity.form == "factor":
+        return Reading("of-noun", noun.noun, "better", noun.first, noun.stop)
+    return None
+
+
+def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None:
+    word = site.word(change)
+    own = SELF_NOUNS.get(word)
+    inner = [a for a in anchors if change - 5 <= a.first and a.stop <= change]
+    behind = [a for a in anchors if a.first > change]
+    if own:
+        noun = FASTER if own == "speedup" else Noun(own, "gain")
+        near_phase = {site.word(change - 1), site.word(change - 2)}
+        if own == "speedup" and near_phase & {"training", "convergence", "pre-training"}:
+            noun = Noun("training_time", "change", "training")
+        refused = behind and behind[0].noun.polarity == "refuse"
+        return None if refused and own != "compression" else Reading("of-noun", noun, "better", change, change + 1)
+    effect = CHANGE_NOUNS.get(word) or COMPARATIVES[word]
+    if word in COMPARATIVES:
+        nouns = behind
+    else:
+        nouns = behind[:1] if behind and site.word(change + 1) in {"in", "of", "on"} else inner[-1:]
+    if not nouns:
+        return None
+    noun_anchor = nouns[0]
+    if noun_anchor.noun.polarity == "refuse":
+        return Reading("of-noun", None, "", change, noun_anchor.stop)
+    first, stop = min(change, noun_anchor.first), max(change + 1, noun_anchor.stop)
+    return Reading("of-noun", noun_anchor.noun, direction_of(noun_anchor.noun, effect), first, stop)

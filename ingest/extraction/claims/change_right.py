@@ -1,0 +1,210 @@
+"""Rules for what follows the number: "2.5x training speedup", "60% reduction in memory", "saves 20% memory", "10%
+of the data"."""
+
+from __future__ import annotations
+
+from ..vocabulary import word_set
+from .comparison import SPEED_PHASES, behind_number, direction_of, head, noun_phrase
+from .nouns import FASTER, Noun
+from .site import Anchor, Reading, Site
+from .words import CHANGE_NOUNS, CHANGE_VERBS, LESS, MORE, ONLY, SELF_NOUNS
+
+_STOPS = word_set(
+    """
+    than compared relative versus vs when without with , . ( ) as by while during from is are and on at over for
+    in of under across via
+    """
+)
+_SHARE_VERBS = word_set(
+    """
+    use uses using used require requires requiring required need needs needing only just merely train trains
+    training tune tunes tuning updating updates update with utilizing utilizes adding adds consumes consuming to
+    than introducing introduces costs retaining retains retain keeping within mere consume optimizing
+    fine-tuning finetuning at less fewer under
+    """
+)
+
+
+def _change_at(site: Site) -> tuple[int, str] | None:
+    """Place and word of a noun of change within the noun phrase behind the number."""
+    at = behind_number(site)
+    for step in range(7):
+        word = site.word(at + step)
+        if at + step >= site.right or (word in _STOPS and not (step == 0 and word == "of")):
+            return None
+        if word in CHANGE_NOUNS or word in SELF_NOUNS or (word == "speed" and site.word(at + step + 1) == "up"):
+            return at + step, word
+    return None
+
+
+def change_noun(site: Site) -> Reading | None:
+    """ "up to 2x speedup", "5x compression improvement", "a 42% reduction in computational load", "2-3x gains in
+    throughput"."""
+    found = _change_at(site)
+    if found is None:
+        return None
+    at, word = found
+    begin = behind_number(site)
+    inner = [a for a in site.anchors_right(begin, at) if a.noun.polarity != "change"]
+    own = SELF_NOUNS.get(word, "speedup" if word == "speed" else "")
+    after = at + (2 if word == "speed" else 1)
+    behind = _behind(site, after)
+    if own:
+        return _self_noun(site, at, after, own, inner, behind)
+    effect = CHANGE_NOUNS[word]
+    noun = (head(inner, prefer_last=True) if inner else None) or behind
+    if noun is None:
+        left = _compared_noun(site) if effect != MORE else None
+        if left is not None:
+            return Reading("change-noun", left.noun, direction_of(left.noun, effect), left.first, at + 1)
+        if word == "overhead":
+            return Reading("change-noun", Noun("other_efficiency", "cost"), "worse", at, at + 1)
+        return Reading("change-noun", None, "", at, at + 1)
+    if noun.noun.polarity == "refuse":
+        return Reading("change-noun", None, "", at, noun.stop)
+    extra = tuple(
+        a.noun for a in noun_phrase(site, noun.stop, 6) if a.noun.polarity in {"cost", "gain"} and a.first > at
+    )
+    direction = "worse" if word in {"overhead", "slowdown"} else direction_of(noun.noun, effect)
+    return Reading("change-noun", noun.noun, direction, min(noun.first, at), max(noun.stop, at + 1), extra)
+
+
+def _behind(site: Site, after: int) -> Anchor | None:
+    """The noun of "... in inference throughput", "... of the model size"."""
+    if site.word(after) not in {"in", "of", "on", "for", "to"}:
+        return None
+    anchors = noun_phrase(site, after + 1, 8)
+    return head(anchors, prefer_last=True)
+
+
+def _self_noun(site: Site, at: int, after: int, own: str, inner: list[Anchor], behind: Anchor | None) -> Reading:
+    direction = "worse" if site.word(at) == "slowdown" else "better"
+    noun = FASTER if own == "speedup" else Noun(own, "gain")
+    stop = after
+    phases = [SPEED_PHASES.get(site.word(k)) for k in (at - 1, at - 2, after + 1, after + 2)]
+    phase = next((p for p in phases if p), "")
+    if own == "speedup" and phase:
+        noun = Noun("training_time" if phase == "training" else "speedup", "change", phase)
+    if own == "speedup" and behind and site.word(after) == "in" and behind.noun.metric in {"throughput", "latency"}:
+        noun, stop = behind.noun, behind.stop
+    elif own == "speedup" and inner and inner[-1].noun.metric in {"throughput", "latency"}:
+        noun = inner[-1].noun
+    elif own == "compression" and behind and behind.noun.metric in {"params", "flops", "memory", "communication"}:
+        noun, stop = behind.noun, behind.stop
+    elif own == "compression" and site.word(at + 1) == "of" and behind and behind.noun.polarity == "refuse":
+        stop = after
+    return Reading("self-noun", noun, direction, at, stop)
+
+
+def _compared_noun(site: Site) -> Anchor | None:
+    """The noun before the number in "lower storage cost (up to 19x reduction)" or "for tokens per second, 3x
+    improvement"."""
+    anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin]
+    if not anchors or anchors[-1].noun.polarity == "refuse":
+        return None
+    return anchors[-1] if site.begin - anchors[-1].stop <= 10 else None
+
+
+def _verb_before(site: Site) -> str | None:
+    """The effect of a change verb just before the number ("reduce up to 67%", "saving over 20%")."""
+    for at in range(site.begin - 1, max(site.left, site.begin - 4) - 1, -1):
+        word = site.word(at)
+        if word in {"by", "to"}:
+            return None
+        if word in CHANGE_VERBS:
+            return CHANGE_VERBS[word]
+        if word not in {"up", "a", "an", "the", "about", "only", "around", "even", "both", "its"}:
+            return None
+    return None
+
+
+def noun_right(site: Site) -> Reading | None:
+    """The noun itself behind the number: "saves 24x storage", "2x throughput", "3% of the data", "half the NFEs"."""
+    at = behind_number(site)
+    share = site.word(at) == "of"
+    anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
+    noun = head(anchors, prefer_last=True)
+    if noun is None:
+        return None
+    if noun.noun.polarity == "refuse":
+        return Reading("noun-right", None, "", at, noun.stop)
+    extra = tuple(a.noun for a in noun_phrase(site, noun.stop, 5) if a.noun.polarity in {"cost", "gain"})
+    effect = _verb_before(site)
+    how, form = site.quantity.how, site.quantity.form
+    before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
+    if how == "verb":
+        return _verb_factor(site, noun)
+    if effect is not None and not share:
+        return Reading("noun-right", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
+    if share or how == "part" or (before | {site.word(site.begin)}) & ONLY:
+        return _share(site, at, noun, extra, before, effect)
+    if form == "factor" and noun.noun.polarity in {"gain", "change"}:
+        return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
+    if form == "factor" and before & {"saving", "saves", "save", "less"}:
+        return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
+    return None
+
+
+def _share(
+    site: Site, at: int, noun: Anchor, extra: tuple[Noun, ...], before: set[str], effect: str | None
+) -> Reading | None:
+    """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"."""
+    inside = {site.word(k) for k in range(site.begin, site.quantity.first)}
+    thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"}))
+    if (
+        noun.noun.metric == "other_efficiency"
+        and noun.noun.polarity == "cost"
+        and not thrift
+        and site.quantity.how != "part"
+    ):
+        return None
+    if effect is not None and site.quantity.form == "percent":
+        return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
+    used = any(word in _SHARE_VERBS for word in before | inside)
+    if not used and not thrift and site.quantity.how != "part":
+        return Reading("share", None, "", at, noun.stop)
+    if noun.noun.metric == "data_samples" and not thrift and site.quantity.how != "part":
+        return Reading("share", None, "", at, noun.stop)
+    if noun.noun.polarity == "cost":
+        return Reading("share", noun.noun, "better", at, noun.stop, extra)
+    return None
+
+
+def _verb_factor(site: Site, noun: Anchor) -> Reading:
+    """ "doubles the throughput", "halving the memory"."""
+    verb = site.word(site.quantity.first)
+    effect = LESS if verb.startswith("hal") else MORE
+    direction = direction_of(noun.noun, effect)
+    return Reading("verb-factor", noun.noun, direction, noun.first, noun.stop)
+
+
+def bracketed(site: Site) -> Reading | None:
+    """A number alone in brackets behind what it measures: "minimal additional parameters (~2%)", "faster training
+    (3x)"."""
+    open_at = site.begin - 1
+    if site.word(open_at) not in {"(", "["} or site.word(site.end) not in {")", "]", ",", ";"}:
+        return None
+    anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= open_at and open_at - a.stop <= 3]
+    if not anchors:
+        return None
+    noun = anchors[-1]
+    if noun.noun.polarity == "refuse":
+        return Reading("bracketed", None, "", noun.first, noun.stop)
+    if noun.noun.polarity == "change":
+        return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
+    words = [site.word(k) for k in range(max(site.left, noun.first - 5), open_at)]
+    if any(w in ONLY or w in {"minimal", "fewer", "less", "lower", "reduced", "reducing", "reduces", "reduction", "smaller",
+                              "reduce", "faster", "higher", "improved"} for w in words):  # fmt: skip
+        return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
+    return None
+
+
+def after_comparative(site: Site) -> Reading | None:
+    """A number behind its comparative: "faster (up to 3x)", "converging speed, 3x", "much less memory, by 4x"."""
+    for at in range(site.begin - 1, max(site.left, site.begin - 4) - 1, -1):
+        word = site.word(at)
+        if word == "faster":
+            return Reading("after-comparative", FASTER, "better", at, at + 1)
+        if word not in {"(", "[", ",", "by", "-", "i.e", "e.g", "."}:
+            return None
+    return None

@@ -1,0 +1,203 @@
+"""Rules for comparatives behind the number: "3x faster decoding", "83% fewer steps", "twice as fast as"."""
+
+from __future__ import annotations
+
+from ..vocabulary import word_set
+from .nouns import FASTER, Noun
+from .site import Anchor, Reading, Site
+from .words import BARE_COMPARATIVES, BETTER, COMPARATIVES, LESS, MORE, RIVAL_VERBS
+
+_NP_STOPS = word_set(
+    """
+    than compared over relative versus vs on at when without with , . ( ) to as by using while for per from
+    under across via is are
+    """
+)
+_AS_ADJECTIVES = {"fast": ("speedup", "better"), "quickly": ("speedup", "better"), "slow": ("speedup", "worse"),
+                  "small": ("model_size", "better"), "cheap": ("other_efficiency", "better"),
+                  "efficient": ("other_efficiency", "better"), "efficiently": ("other_efficiency", "better"),
+                  "large": ("", ""), "big": ("", ""), "much": ("", ""), "many": ("", "")}  # fmt: skip
+SPEED_PHASES = {"training": "training", "train": "training", "convergence": "training", "converge": "training",
+                "pretraining": "training", "pre-training": "training", "fine-tuning": "fine-tuning", "finetuning": "fine-tuning",
+                "search": "search", "optimization": "training", "to train": "training"}  # fmt: skip
+
+
+def skip_bracket(site: Site, at: int) -> int:
+    """The token behind a bracket that opens at `at`, or `at`; an opening bracket without end stays."""
+    if site.word(at) in {"(", "["}:
+        for close in range(at + 1, min(at + 10, site.right)):
+            if site.word(close) in {")", "]"}:
+                return close + 1
+    return at
+
+
+def behind_number(site: Site) -> int:
+    """The token behind the number, the bracket around it ("(2x) faster") or the one after it ("2x (on A) faster")."""
+    if site.word(site.begin - 1) == "(" and site.word(site.end) == ")":
+        return site.end + 1
+    return skip_bracket(site, site.end)
+
+
+def noun_phrase(site: Site, start: int, limit: int = 7, stops: frozenset[str] = _NP_STOPS) -> list[Anchor]:
+    """Nouns of the phrase that starts at `start`, up to a preposition, a comparative or the clause's end."""
+    stop = start
+    while stop < min(start + limit, site.right) and site.word(stop) not in stops:
+        stop += 1
+    return site.anchors_right(start, stop)
+
+
+def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
+    """The head of a noun phrase: its first known noun, or its last where compounds end in the head ("KV cache
+    latency")."""
+    if not anchors:
+        return None
+    if not prefer_last:
+        return anchors[0]
+    chosen = anchors[0]
+    for anchor in anchors[1:]:
+        if anchor.first - chosen.stop <= 0:
+            chosen = anchor
+    return chosen
+
+
+def direction_of(noun: Noun, effect: str) -> str:
+    """Better or worse, from what changes and how."""
+    if effect == BETTER or noun.polarity == "change":
+        return "better"
+    good = noun.polarity == ("cost" if effect == LESS else "gain")
+    return "better" if good else "worse"
+
+
+def _speed(site: Site, at: int) -> Noun:
+    """ "faster" with what is faster, where the next words say so ("faster training")."""
+    for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1)):
+        phase = SPEED_PHASES.get(word)
+        if phase:
+            return Noun("training_time" if phase != "search" else "speedup", "change", phase)
+    return FASTER
+
+
+def as_adjective(site: Site) -> Reading | None:
+    """ "four times as fast as", "2x as many tokens per second"; "as large" is refused: it sizes something else."""
+    if site.word(site.end) != "as" and not (site.word(site.end) in {"more"} and False):
+        return None
+    found = _AS_ADJECTIVES.get(site.word(site.end + 1))
+    if found is None:
+        return None
+    metric, direction = found
+    if not metric:
+        noun = head(noun_phrase(site, site.end + 2))
+        if noun is None or noun.noun.polarity != "gain":
+            return Reading("as-adjective", None, "", site.end, site.end + 2)
+        return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
+    if site.quantity.how == "part":
+        return Reading("as-adjective", Noun(metric, "cost"), "better", site.end, site.end + 2)
+    return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 2)
+
+
+def _rival_before(site: Site) -> bool:
+    return any(site.word(at) in RIVAL_VERBS or site.word(at) in {"comparable", "par", "match", "matches", "matching", "rivals"}
+               for at in range(max(site.left, site.begin - 14), site.begin))  # fmt: skip
+
+
+def comparative(site: Site) -> Reading | None:
+    """N times, or N percent, and a comparative: "2.6x faster", "(8%) fewer parameters", "1.6x higher throughput"."""
+    at = behind_number(site)
+    for _ in range(3):
+        word = site.word(at)
+        if word in COMPARATIVES or word in BARE_COMPARATIVES or at >= site.right:
+            break
+        if word in {
+            "times",
+            "the",
+            "a",
+            "or",
+            "and",
+            ",",
+            "on",
+            "even",
+            "much",
+            "as",
+            "average",
+            "computationally",
+            "relatively",
+            "inference",
+        }:
+            at += 1
+        else:
+            return None
+    word = site.word(at)
+    if word == "more" and site.word(at + 1).endswith("efficient"):
+        return _efficient(site, at + 1)
+    if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
+        return _sized(site, at)
+    bare = BARE_COMPARATIVES.get(word)
+    if bare and word not in {"fast", "compact"}:
+        metric, direction = bare
+        if metric == "speedup":
+            return Reading("comparative", _speed(site, at), direction, at, at + 1)
+        anchors = noun_phrase(site, at + 1, 4)
+        noun = head(anchors)
+        if noun and noun.noun.metric in {"other_efficiency", "training_cost"}:
+            return Reading("comparative", noun.noun, direction, at, noun.stop)
+        return Reading("comparative", Noun(metric, "change"), direction, at, at + 1)
+    if word not in COMPARATIVES:
+        return None
+    effect = COMPARATIVES[word]
+    anchors = noun_phrase(site, at + 1)
+    if not anchors and site.word(at + 1) in {"in", "on", "for"}:
+        anchors = noun_phrase(site, at + 2)
+    noun = head(anchors, prefer_last=True)
+    if noun is None:
+        left = _noun_on_left(site)
+        if left is None:
+            return Reading("comparative", None, "", at, at + 1)
+        rival = _rival_before(site) and effect == MORE and left.noun.polarity == "cost"
+        return Reading(
+            "comparative", left.noun, "better" if rival else direction_of(left.noun, effect), left.first, at + 1
+        )
+    if noun.noun.polarity == "refuse":
+        return Reading("comparative", None, "", at, noun.stop)
+    direction = direction_of(noun.noun, effect)
+    if direction == "worse" and effect == MORE and (_rival_before(site) or site.word(noun.stop) == "reduction"):
+        direction = "better"
+    extra = tuple(a.noun for a in anchors if a.first >= noun.stop and a.noun.polarity != "refuse")
+    return Reading("comparative", noun.noun, direction, at, noun.stop, extra)
+
+
+def _noun_on_left(site: Site) -> Anchor | None:
+    anchors = [
+        a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin and site.begin - a.stop <= 6
+    ]
+    return anchors[-1] if anchors and anchors[-1].noun.polarity != "refuse" else None
+
+
+def _efficient(site: Site, at: int) -> Reading:
+    kind = site.word(at).removesuffix("efficient").rstrip("-")
+    by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
+               "data": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
+    return Reading("comparative", Noun(by_kind.get(kind, "other_efficiency"), "gain"), "better", at - 1, at + 1)
+
+
+def _sized(site: Site, at: int) -> Reading:
+    """ "10x smaller" is a claim, "models 10x larger" only where ours matches or beats them."""
+    anchors = noun_phrase(site, at + 1, 4)
+    noun = head(anchors)
+    smaller = site.word(at) in {"smaller", "lighter"}
+    metric = Noun("model_size", "cost")
+    if noun and noun.noun.metric and noun.noun.polarity in {"cost", "gain"}:
+        if noun.noun.metric == "data_samples":
+            return Reading("comparative", noun.noun if smaller else None, "better", at, noun.stop)
+        metric = noun.noun
+    if smaller:
+        return Reading("comparative", metric, "better", at, max(at + 1, noun.stop if noun else 0))
+    if noun and noun.noun.polarity == "gain":
+        return Reading("comparative", noun.noun, "better", at, noun.stop)
+    left = [
+        a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin and site.begin - a.stop <= 4
+    ]
+    if left and left[-1].noun.metric == "params":
+        metric = left[-1].noun
+    if _rival_before(site) or site.word(site.begin - 1) in {"models", "baselines", "counterparts", "being", "networks"}:
+        return Reading("comparative-rival", metric, "better", at, at + 1)
+    return Reading("comparative", None, "", at, at + 1)

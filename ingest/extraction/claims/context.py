@@ -1,0 +1,134 @@
+"""What surrounds a number that has been read: phase, baseline and hardware."""
+
+from __future__ import annotations
+
+import re
+
+from ..vocabulary import word_set
+from .nouns import Noun
+from .site import Clause, Reading
+from .tokens import Token
+from .values import Quantity
+
+_PHASE_WORDS: dict[str, str] = {
+    **dict.fromkeys(
+        word_set(
+        """
+        training train pretraining pre-training trained convergence converge backward backwards gradient
+        optimizer federated converging
+        """
+        ), "training"),
+    **dict.fromkeys(
+        word_set(
+        """
+        fine-tuning finetuning fine-tune finetune tuning trainable tunable adapter fine-tuned lora
+        customization adaptation
+        """
+        ), "fine-tuning"),
+    **dict.fromkeys(
+        word_set(
+        """
+        inference decoding generation serving prefill prefilling sampling deployment latency throughput kv
+        testing rendering fps decode cache token
+        """
+        ), "inference"),
+    **dict.fromkeys(("search", "searching"), "search"),
+    **dict.fromkeys(("simulation", "synthesis", "preprocessing", "indexing"), "other"),
+}  # fmt: skip
+_BASELINE_START = frozenset({"than", "over", "versus", "vs", "against"})
+_BASELINE_PAIRS = {("compared", "to"), ("compared", "with"), ("relative", "to"), ("in", "comparison"), ("comparing", "to"),
+                   ("comparison", "to"), ("comparison", "with"), ("with", "respect"), ("opposed", "to"), ("as", "as")}  # fmt: skip
+_BASELINE_STOPS = word_set(
+    """
+    , ; ( ) while with when on at without in by for during but whereas respectively under across achieving
+    making using : and as which that to is are has does do did
+    """
+)
+_TRAILING = re.compile(r"[\s.,;:]+$")
+
+
+def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, default: str) -> str:
+    """The phase named nearest to the number; the noun's own phase wins, the paper's stage fills in."""
+    if noun.phase:
+        return noun.phase
+    best, distance = "", 12
+    first, stop = min(reading.first, quantity.first), max(reading.stop, quantity.stop)
+    for at in range(max(0, first - 8), min(len(clause.lows), stop + 7)):
+        phase = _PHASE_WORDS.get(clause.lows[at])
+        if phase:
+            gap = max(first - at, at - stop + 1, 0)
+            if gap < distance:
+                best, distance = phase, gap
+    if best and distance <= 6:
+        if best == "training" and noun.metric == "params":
+            return "fine-tuning" if default == "fine-tuning" else "inference"
+        return best
+    if noun.metric in {"params", "model_size"} and default == "training":
+        return "inference"
+    if noun.metric in {"communication", "data_samples"} and default == "inference":
+        return "training"
+    return default
+
+
+def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, count: int) -> str | None:
+    """What the number is compared against, cut from the text behind it.
+
+    `order` and `count` place the number in its list, for "2x and 3x over A and B, respectively".
+    """
+    if quantity.origin:
+        return quantity.origin
+    tokens = clause.tokens
+    start = _baseline_start(clause, quantity)
+    if start is None:
+        return None
+    phrases = _phrases(tokens, start, abstract)
+    if not phrases:
+        return None
+    if count > 1 and len(phrases) == count:
+        return phrases[order]
+    return phrases[0]
+
+
+def _baseline_start(clause: Clause, quantity: Quantity) -> int | None:
+    lows = clause.lows
+    others = {k for q in clause.quantities for k in range(q.lead, q.first)}
+    for at in range(quantity.stop, min(quantity.stop + 16, len(lows))):
+        if at in others or lows[at] == ";":
+            continue
+        if lows[at] in _BASELINE_START:
+            return at + 1
+        if at + 1 < len(lows) and (lows[at], lows[at + 1]) in _BASELINE_PAIRS:
+            return at + 2 + (lows[at + 2 : at + 3] in (["to"], ["with"], ["over"]))
+    for at in range(quantity.lead - 1, max(-1, quantity.lead - 14), -1):
+        pair = (lows[at], lows[at + 1])
+        if pair in _BASELINE_PAIRS:
+            return at + 2
+        if lows[at].startswith(("outperform", "surpass")) or lows[at] in {"over", "than", "beats"}:
+            return at + 1
+    return None
+
+
+def _phrases(tokens: list[Token], start: int, abstract: str) -> list[str]:
+    phrases: list[str] = []
+    begin, at = start, start
+    while at < len(tokens) and at - start < 16:
+        low = tokens[at].low
+        listed = low in {",", "and"}
+        if low in _BASELINE_STOPS or tokens[at].kind == "num" or tokens[at].kind == "url" or low == ".":
+            if at > begin:
+                phrases.append(_clean(abstract[tokens[begin].start : tokens[at - 1].end]))
+            if not listed:
+                break
+            begin = at + 1
+        at += 1
+    else:
+        if at > begin and begin < len(tokens):
+            phrases.append(_clean(abstract[tokens[begin].start : tokens[at - 1].end]))
+    return [p for p in phrases if p]
+
+
+def _clean(phrase: str) -> str:
+    phrase = _TRAILING.sub("", phrase)
+    for article in ("the ", "an ", "a "):
+        phrase = phrase.removeprefix(article)
+    return phrase

@@ -1,0 +1,138 @@
+"""Finds the claims of an abstract: sentence by sentence, number by number, rule by rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from ..record import ExtractedClaim
+from ..text import Sentence
+from .amount import amount
+from .change_left import by_verb, continued, of_noun
+from .change_right import after_comparative, bracketed, change_noun, noun_right
+from .comparison import as_adjective, comparative
+from .context import baseline_of, phase_of
+from .nouns import Noun
+from .refusals import is_setup, speaks_of_others
+from .site import Clause, Reading, Site, chains_of, continues, site_of
+from .tokens import tokenize
+from .units import SCALES
+from .values import TRIGGER_WORDS, Quantity, find_quantities
+
+Rule = Callable[[Site], Reading | None]
+RULES: tuple[Rule, ...] = (
+    amount, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
+)  # fmt: skip
+"""Asked in this order; the first that answers decides, a refusal included."""
+
+_TRIGGER = re.compile(r"\d|\b(?:" + "|".join(sorted(TRIGGER_WORDS)) + r")\b", re.I)
+_SYSTEMS = re.compile(
+    r"\b(?:kernels?|librar(?:y|ies)|GEMM|SpMM|throughput|latency|compilers?|runtime|CUDA|Tensor Cores?)\b", re.I
+)
+
+
+def find_claims(
+    abstract: str,
+    sentences: Sequence[Sentence],
+    default_phase: str = "inference",
+    hardware_near: Callable[[int, int], str | None] = lambda start, end: None,
+) -> tuple[ExtractedClaim, ...]:
+    """Claims in the order of the text.
+
+    `default_phase` is taken where no word near the number names one; `hardware_near(start, end)` names the device
+    that the abstract gives for the number at these offsets.
+    """
+    systems = _SYSTEMS.search(abstract) is not None
+    claims: list[ExtractedClaim] = []
+    for sentence in sentences:
+        if not sentence.own or _TRIGGER.search(sentence.text) is None or speaks_of_others(sentence.text):
+            continue
+        tokens = tokenize(sentence.text, sentence.start)
+        quantities = find_quantities(tokens)
+        if not quantities:
+            continue
+        clause = Clause(tokens, quantities, systems_paper=systems)
+        for chain, shared in _read_clause(clause):
+            for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
+                claims.append(
+                    _claim(abstract, clause, quantity, reading, noun, order, len(chain), default_phase, hardware_near)
+                )
+    return tuple(sorted(claims, key=lambda c: (c.start, c.end)))
+
+
+def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
+    """Each list of numbers with its reading; one that no rule reads takes over from the list beside it ("2x on A,
+    3x on B")."""
+    read: list[tuple[list[Quantity], Reading | None]] = []
+    for chain in chains_of(clause):
+        site = site_of(clause, chain, chain[0])
+        reading = next((r for rule in RULES if (r := rule(site)) is not None), None)
+        if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
+            before = read[-1][1]
+            reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop)
+        read.append((chain, reading))
+    for at in range(len(read) - 2, -1, -1):
+        (chain, reading), (after, known) = read[at], read[at + 1]
+        if reading is None and known is not None and continues(clause, chain[-1], after[0]):
+            read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
+    return read
+
+
+def _nouns_of_chain(
+    clause: Clause, chain: list[Quantity], reading: Reading | None
+) -> list[tuple[Quantity, Reading, Noun]]:
+    """One grammar for all numbers of a tight list, and one noun each where the nouns are as many as the numbers."""
+    if reading is None or reading.noun is None or not reading.noun.metric:
+        return []
+    nouns = [reading.noun, *reading.extra]
+    if len(nouns) != len(chain):
+        nouns = [reading.noun] * len(chain)
+    return [(q, reading, n) for q, n in zip(chain, nouns, strict=True) if not is_setup(clause, q)]
+
+
+def _claim(
+    abstract: str,
+    clause: Clause,
+    quantity: Quantity,
+    reading: Reading,
+    noun: Noun,
+    order: int,
+    count: int,
+    default_phase: str,
+    hardware_near: Callable[[int, int], str | None],
+) -> ExtractedClaim:
+    first = min(reading.first, quantity.lead)
+    stop = min(max(reading.stop, quantity.stop), len(clause.tokens))
+    start, end = clause.tokens[first].start, clause.tokens[stop - 1].end
+    value, high, unit = quantity.value, quantity.value_max, "%"
+    if quantity.form == "factor":
+        unit = "x"
+    elif quantity.form == "absolute" and quantity.unit is not None:
+        value, high, unit = _amount(quantity)
+    return ExtractedClaim(
+        metric=noun.metric,
+        phase=phase_of(clause, quantity, reading, noun, default_phase),
+        form=quantity.form,
+        direction="none" if quantity.form == "absolute" else reading.direction,
+        value=value,
+        value_max=high,
+        unit=unit,
+        qualifier=quantity.qualifier,
+        baseline=baseline_of(clause, quantity, abstract, order, count),
+        hardware=hardware_near(start, end),
+        quote=abstract[start:end],
+        start=start,
+        end=end,
+        rule=reading.rule,
+    )
+
+
+def _amount(quantity: Quantity) -> tuple[float, float | None, str]:
+    """The amount in the unit that readers expect: counts above a million in M or B."""
+    unit = quantity.unit.unit if quantity.unit else ""
+    value, high = quantity.value, quantity.value_max
+    for letter in ("T", "B", "M"):
+        if quantity.scaled and value >= SCALES[letter]:
+            scale = SCALES[letter]
+            return round(value / scale, 6), None if high is None else round(high / scale, 6), f"{letter} {unit}"
+    return value, high, unit

@@ -1,0 +1,35 @@
+"""What must not become a claim, whatever its grammar says."""
+
+from __future__ import annotations
+
+import re
+
+from ..vocabulary import word_set
+from .site import Clause
+from .values import Quantity
+
+_OTHERS_SUBJECT = re.compile(
+    r"^\W*(?:\w+,? ){0,2}(?:existing|previous|prior|conventional|traditional|current) (?:\w+ ){0,3}(?:methods?|works?|approaches|models|solutions|systems)"
+    r" (?:\w+ )?(?:suffer|require|need|are|achieve|fail|incur|have|only|can|rely|use)\b",
+    re.I,
+)
+_SETUP_BEFORE = frozenset({"under", "sparsity", "ratio"})
+_NOT_UNITS = word_set(
+    """
+    confidence ci interval sparse sparsity labels labeled labelled unlabeled split dropout masking noise chance
+    quantile percentile
+    """
+)
+
+
+def speaks_of_others(text: str) -> bool:
+    """Whether a sentence is about earlier methods ("existing approaches require ...") rather than this paper's."""
+    return _OTHERS_SUBJECT.match(text) is not None
+
+
+def is_setup(clause: Clause, quantity: Quantity) -> bool:
+    """Whether a number sets an experiment up ("at 50% sparsity", "with 1% labels") instead of reporting a gain."""
+    behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
+    if behind in _NOT_UNITS:
+        return True
+    return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"

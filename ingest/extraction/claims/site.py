@@ -1,0 +1,157 @@
+"""One number in its sentence: what stands to its left and right, and the nouns there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..vocabulary import WORD, fold_word
+from .nouns import NOUNS, Noun
+from .tokens import Token
+from .values import Quantity
+from .words import CHANGE_VERBS, COMPARATIVES
+
+_HARD_STOPS = frozenset({";", "whereas", "but", "while", "although", "though"})
+_MAX_LEFT, _MAX_RIGHT = 18, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A noun of the metric table at tokens `first` to `stop` (exclusive)."""
+
+    noun: Noun
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a rule made of a number. `first` to `stop` are the tokens that the quote must hold besides the number.
+
+    `noun` None means refused: the number was understood and is no efficiency claim.
+    """
+
+    rule: str
+    noun: Noun | None
+    direction: str
+    first: int
+    stop: int
+    extra: tuple[Noun, ...] = ()
+
+
+@dataclass(slots=True)
+class Clause:
+    """A sentence's tokens with its numbers and nouns; built once, read by every rule."""
+
+    tokens: list[Token]
+    quantities: list[Quantity]
+    anchors: list[Anchor] = field(default_factory=list)
+    lows: list[str] = field(default_factory=list)
+    systems_paper: bool = False
+
+    def __post_init__(self) -> None:
+        self.lows = [t.low for t in self.tokens]
+        words, owners = [], []
+        inside: set[int] = set()
+        for q in self.quantities:
+            inside.update(range(q.first, q.stop))
+        for index, token in enumerate(self.tokens):
+            if token.kind not in {"word", "ident"} or (index in inside and token.low not in {"nfes", "nfe"}):
+                words.append("")
+                owners.append(index)
+                continue
+            for part in WORD.findall(token.low):
+                words.append(fold_word(part))
+                owners.append(index)
+        self.anchors = [Anchor(h.payload, owners[h.first], owners[h.stop - 1] + 1) for h in NOUNS.find(words)
+                        if h.payload.polarity != "ignore"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a number, or a tight list of numbers that share their surroundings, stands in a clause.
+
+    Left context is tokens `left` to `begin`, right context `end` to `right`, both as half-open token ranges.
+    """
+
+    clause: Clause
+    quantity: Quantity
+    begin: int
+    end: int
+    left: int
+    right: int
+
+    def word(self, index: int) -> str:
+        lows = self.clause.lows
+        return lows[index] if 0 <= index < len(lows) else ""
+
+    def anchors_right(self, start: int, stop: int) -> list[Anchor]:
+        return [a for a in self.clause.anchors if a.first >= start and a.stop <= stop]
+
+
+def chains_of(clause: Clause) -> list[list[Quantity]]:
+    """Groups neighbouring numbers of one form whose surroundings are shared ("2x, 3x and 4x"; brackets between are
+    allowed)."""
+    chains: list[list[Quantity]] = []
+    for quantity in clause.quantities:
+        if chains and _tight(clause, chains[-1][-1], quantity):
+            chains[-1].append(quantity)
+        else:
+            chains.append([quantity])
+    return chains
+
+
+def _tight(clause: Clause, left: Quantity, right: Quantity) -> bool:
+    if left.form != right.form or left.how in {"verb", "part"}:
+        return False
+    depth, glue = 0, False
+    for token in clause.tokens[left.stop : right.lead]:
+        if token.low in {"(", "["}:
+            depth += 1
+        elif token.low in {")", "]"}:
+            depth -= 1
+        elif depth == 0:
+            if token.low not in {",", "and", "or", "&", "/", "even", "by", "a"}:
+                return False
+            glue = True
+    return glue and depth == 0
+
+
+_LOOSE_OPENERS = frozenset(
+    {"on", "for", "in", "with", "when", "under", "at", "over", "(", ",", "and", "respectively", "than", "compared"}
+)
+
+
+def continues(clause: Clause, left: Quantity, right: Quantity) -> bool:
+    """Whether `right` goes on a loose list after `left`: "8x on state-space models, and 14x on linear attention"."""
+    if "absolute" in (left.form, right.form) and left.form != right.form:
+        return False
+    between = clause.lows[left.stop : right.lead]
+    if (
+        not 1 <= len(between) <= 12
+        or between[0] not in _LOOSE_OPENERS
+        or between[-1] not in {",", "and", "by", "or", "to"}
+    ):
+        return False
+    if any(word in CHANGE_VERBS or word in COMPARATIVES for word in between):
+        return False
+    return not any(left.stop <= a.first < right.lead and a.noun.polarity == "refuse" for a in clause.anchors)
+
+
+def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
+    """The surroundings of a chain: up to its neighbours, or a stop such as ";" or "while"."""
+    begin, end = chain[0].lead, chain[-1].stop
+    place = clause.quantities.index(chain[0])
+    left_wall = clause.quantities[place - 1].stop if place else 0
+    last = place + len(chain)
+    right_wall = clause.quantities[last].lead if last < len(clause.quantities) else len(clause.tokens)
+    left = max(left_wall, begin - _MAX_LEFT)
+    for at in range(begin - 1, left - 1, -1):
+        if clause.lows[at] in _HARD_STOPS:
+            left = at + 1
+            break
+    right = min(right_wall, end + _MAX_RIGHT)
+    for at in range(end, right):
+        if clause.lows[at] in _HARD_STOPS:
+            right = at
+            break
+    return Site(clause, quantity, begin, end, left, right)

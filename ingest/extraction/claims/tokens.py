@@ -1,0 +1,84 @@
+"""Tokens of one sentence, with offsets into the abstract.
+
+Flattened formulas are undone here and nowhere else: `2times`, `$2\\times$`, `2x` and `2X` are the number 2 with the
+suffix "x"; `30\\%` is 30 with "%"; `sim2`, `~2` and `\\approx 2` are "~" and 2; `\\textless2MB` is "<" and 2 with
+"MB". Words that only contain digits (ResNet-50, 8-bit, 3D, 256x256) are identifiers, so that no later rule takes
+them for a value.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .units import ATTACHED_UNITS
+
+_TIMES = r"(?:\$?\s?\\?times|\$?\s?×|[xX])"
+_GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
+_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
+TOKEN = re.compile(
+    rf"""
+    (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
+  | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
+  | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
+  | (?P<num>{_NUMBER})
+      (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?-?\s?folds?\b)\$?
+        |\$?(?P<percent>\s?\\?%|\s?-?percent\b)\$?
+        |\s?(?P<unit>{_ATTACHED})(?![A-Za-z0-9])
+        |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
+        |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
+      )?
+  | (?P<near>\\?(?:simeq|sim|approx)(?=[\s\d.$\\~])|\\?~|≈|∼)
+  | (?P<rel>\\?(?:leqslant|geqslant|leq|geq|textless|textgreater)(?=[\s\d$])|[<>≤≥])
+  | (?P<word>[^\W\d_](?:[\w]|['’+.&](?=[^\W_])|-(?=\w))*)
+  | (?P<dash>--+|[-–—−])
+  | (?P<skip>(?:[\s\\{{}}]|\$(?!\d))+|\$)
+  | (?P<sym>.)
+    """,
+    re.X | re.S,
+)
+_REL = {"leq": "<", "leqslant": "<", "textless": "<", "<": "<", "≤": "<"}
+
+
+class Token(NamedTuple):
+    """`kind`: num, word, ident, url, dims, near, rel, dash or sym. `low`: the lower-case text, or a number's digits.
+
+    `suffix` of a number is "x", "%", an attached unit ("ms"), a scale ("M"), "$" or "".
+    """
+
+    kind: str
+    low: str
+    suffix: str
+    start: int
+    end: int
+
+
+def tokenize(text: str, offset: int = 0) -> list[Token]:
+    """Tokens of `text`; `offset` is added to their places."""
+    tokens = []
+    for match in TOKEN.finditer(text):
+        kind = match.lastgroup or "sym"
+        start, end = match.start() + offset, match.end() + offset
+        if kind == "skip":
+            continue
+        if kind in {"num", "factor", "percent", "unit", "scale", "tail"}:
+            digits = match["num"].replace(",", "")
+            if kind == "tail":
+                tokens.append(Token("ident", match[0].lower(), "", start, end))
+            else:
+                suffix = {"num": "", "factor": "x", "percent": "%"}.get(kind) or match["unit"] or match["scale"] or ""
+                tokens.append(Token("num", digits, suffix, start, end))
+        elif kind == "money":
+            tokens.append(Token("num", match["money"].replace(",", ""), "$", start, end))
+        elif kind == "near":
+            tokens.append(Token("near", "~", "", start, end))
+        elif kind == "rel":
+            tokens.append(Token("rel", _REL.get(match[0].lstrip("\\"), ">"), "", start, end))
+        elif kind == "word":
+            tokens.append(Token("word", match[0].lower(), "", start, end))
+        elif kind == "sym":
+            tokens.append(Token("sym", match[0], "", start, end))
+        else:
+            tokens.append(Token(kind, match[0].lower(), "", start, end))
+    return tokens

@@ -1,0 +1,40 @@
+"""Addresses of code, models and project pages in an abstract, cleaned of punctuation and of LaTeX's doubled links."""
+
+from __future__ import annotations
+
+import re
+
+_URL = re.compile(
+    r"(?:https?://|www\.|(?<![\w/.])(?:github\.com|huggingface\.co|gitlab\.com|bit\.ly)/)[^\s{}<>\"|\\^`]+", re.I
+)
+_TRAILING = ".,;:!?'*_"
+_PAIRS = {")": "(", "]": "["}
+
+
+def find_code_urls(abstract: str) -> tuple[str, ...]:
+    """Each address once, in order of appearance, with a scheme."""
+    if "/" not in abstract and "www." not in abstract:
+        return ()
+    found: dict[str, str] = {}
+    for match in _URL.finditer(abstract):
+        url = _clean(match[0])
+        if not url.startswith("http"):
+            url = "https://" + url
+        if len(url) > len("https://a.b"):
+            found.setdefault(url.lower().rstrip("/").removesuffix(".git"), url)
+    return tuple(found.values())
+
+
+def _clean(url: str) -> str:
+    for scheme in ("http://", "https://"):
+        second = url.find(scheme, 8)
+        if second > 0:
+            url = url[:second]
+    while url:
+        last = url[-1]
+        opener = _PAIRS.get(last)
+        if last in _TRAILING or (opener and url.count(last) > url.count(opener)):
+            url = url[:-1]
+        else:
+            break
+    return url

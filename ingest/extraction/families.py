@@ -1,0 +1,330 @@
+"""Technique families: weighted phrases, counted in the title, in the paper's own part and (faintly) in its
+background."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from .text import Document
+from .vocabulary import PhraseTable, Word
+
+_STRONG, _PLAIN, _WEAK = 3.0, 2.0, 1.0
+_VOCABULARY: dict[str, dict[float, str]] = {
+    "quantization": {
+        _STRONG: """
+            quantization, quantize, quantizing, post training quantization, quantization aware training, ptq,
+            qat, low bit, mixed precision quantization, weight quantization, binarization, binary neural
+            network, ternary, 1 bit, 2 bit, 3 bit, 4 bit, int4, int8, fp8, fp4, fp6, nf4, quantized, binarized,
+            bitnet, low precision, weight only""",
+        _PLAIN: """
+            8 bit, bit width, bitwidth, integer only, precision format, full precision, dequantization, outlier""",
+    },
+    "sparsity-pruning": {
+        _STRONG: """
+            pruning, prune, pruned, sparsification, lottery ticket, unstructured sparsity, structured sparsity,
+            n m sparsity, sparse training, structured pruning, channel pruning, magnitude pruning, weight
+            sparsity, activation sparsity, dynamic sparse training, head pruning, layer pruning, slimming""",
+        _PLAIN: """
+            sparsity, sparse network, sparse neural network, sparse subnetwork, sparse model, depth pruning""",
+    },
+    "distillation": {
+        _STRONG: """
+            knowledge distillation, distillation, distill, distilled, distilling, teacher student, student
+            model, kd, self distillation""",
+        _PLAIN: """
+            teacher, student, teacher model, student network, dark knowledge""",
+    },
+    "low-rank": {
+        _STRONG: """
+            low rank, svd, singular value decomposition, tensor decomposition, matrix factorization, tucker,
+            tensor train, low rank approximation, low rank adaptation, matrix decomposition, matrix product
+            operator, kronecker, low rank factorization""",
+        _PLAIN: """
+            factorization, factorized, rank decomposition, lora, tensor product decomposition""",
+    },
+    "peft": {
+        _STRONG: """
+            parameter efficient fine tuning, parameter efficient transfer learning, parameter efficient tuning,
+            peft, lora, qlora, prompt tuning, prefix tuning, adapter, adapter tuning, low rank adaptation, low
+            rank adapter, soft prompt, parameter efficient adaptation, bitfit""",
+        _PLAIN: """
+            trainable parameter, parameter efficient, frozen backbone, learnable prompt, side network, fine
+            tuning only, visual prompt tuning""",
+    },
+    "efficient-attention": {
+        _STRONG: """
+            linear attention, sparse attention, efficient attention, sub quadratic, subquadratic attention,
+            local attention, window attention, flash attention, flashattention, attention approximation, low
+            rank attention, kernelized attention, linear transformer, performer, block sparse attention, sliding
+            window attention, efficient transformer, attention sparsity, linear self attention, sparse
+            transformer""",
+        _PLAIN: """
+            quadratic complexity, linear complexity, self attention complexity, attention mechanism complexity,
+            efficient self attention, axial attention, attention kernel, quadratic cost, quadratic, long
+            sequence, windowed, softmax attention, attention computation, linear time""",
+    },
+    "kv-cache": {
+        _STRONG: """
+            kv cache, key value cache, kv cache compression, kv cache eviction, cache eviction, cross layer
+            attention, multi query attention, grouped query attention, kv caching, kv compression, kv""",
+        _PLAIN: """
+            cache compression, attention sink, prefix caching, cache size""",
+    },
+    "ssm-recurrent": {
+        _STRONG: """
+            state space model, ssm, mamba, rwkv, linear recurrent, recurrent neural network, retnet, s4,
+            selective state space, xlstm, gated linear attention, linear rnn, mamba based, vision mamba, hyena,
+            structured state space, state space""",
+        _PLAIN: """
+            recurrent, rnn, lstm, recurrence, gated recurrent, long convolution, initial state""",
+    },
+    "mixture-of-experts": {
+        _STRONG: """
+            mixture of expert, moe, expert parallelism, sparse expert, sparsely activated, switch transformer,
+            expert routing, mixture of denoising expert, sparse mixture, moes, expert choice, upcycling""",
+        _PLAIN: """
+            expert, gating network, router, routing strategy, top k routing""",
+    },
+    "conditional-computation": {
+        _STRONG: """
+            early exit, early exiting, layer skipping, skip layer, dynamic depth, adaptive computation,
+            conditional computation, dynamic inference, adaptive depth, mixture of depth, dynamic network,
+            elastic, slimmable, matryoshka, dynamic routing, input adaptive, dynamic neural network, anytime,
+            nested, layer dropping, skipping layer, adaptive inference, dynamic width, multi exit, model
+            cascade, cascade""",
+        _PLAIN: """
+            dynamically skip, adaptively, per input, exit, skipping, halting, dynamic router""",
+    },
+    "token-reduction": {
+        _STRONG: """
+            token pruning, token merging, token reduction, token compression, visual token reduction, token
+            dropping, token sparsification, token selection, prompt compression, context compression, visual
+            token, token eviction, token skipping, patch pruning, redundant token, token clustering, image
+            token, word vector elimination, visual token compression""",
+        _PLAIN: """
+            fewer token, unimportant token, important token, token importance, compress token, sequence length
+            reduction, low bitrate token, fewer codebook, token downsampling""",
+    },
+    "decoding-acceleration": {
+        _STRONG: """
+            speculative decoding, speculative sampling, multi token prediction, non autoregressive, parallel
+            decoding, draft model, lookahead decoding, medusa, blockwise parallel, draft token, self
+            speculative, jacobi decoding, speculative, drafter, semi autoregressive, speculation""",
+        _PLAIN: """
+            drafting, accepted token, acceptance rate, token verification, autoregressive decoding""",
+    },
+    "kernels-compilers": {
+        _STRONG: """
+            cuda kernel, gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm, kernel,
+            tensor core, io aware, fused kernel, code generation for, cuda, tiling, auto tuning, tvm, mlir,
+            matrix multiplication kernel, block fusion, cublas, tensor program, loop optimization""",
+        _PLAIN: """
+            hardware efficient, hardware aware implementation, gpu efficient implementation, fused, on chip
+            memory, matrix multiplication, fast fourier transform""",
+    },
+    "distributed-training": {
+        _STRONG: """
+            distributed training, data parallel, data parallelism, pipeline parallelism, tensor parallelism,
+            model parallelism, gradient compression, federated learning, decentralized training, all reduce,
+            zero redundancy, sequence parallelism, local sgd, communication efficient, expert parallelism, fully
+            sharded, asynchronous training, parameter server, distributed learning, decentralized learning,
+            distributed optimization, federated, context parallelism, heterogeneous cluster, fsdp, collective
+            communication, gradient sparsification, distributed deep learning, checkpointing failure""",
+        _PLAIN: """
+            communication overhead, worker, communication cost, multi node, cluster, parallelism, byzantine,
+            communication round, sharding, non iid, straggler""",
+    },
+    "memory-efficient-training": {
+        _STRONG: """
+            activation checkpointing, gradient checkpointing, optimizer state, memory efficient training, memory
+            efficient fine tuning, reversible, offloading, rematerialization, gradient low rank projection,
+            memory efficient optimizer, activation compression, zeroth order, optimizer memory, cpu offloading,
+            activation memory, training memory, recomputation, memory efficient optimization, zero offload,
+            memory efficient backpropagation""",
+        _PLAIN: """
+            memory efficient, memory footprint during training, gpu memory, optimizer, backpropagation free,
+            memory usage during training""",
+    },
+    "training-efficiency": {
+        _STRONG: """
+            training efficiency, faster convergence, accelerate training, curriculum learning, large batch,
+            progressive growing, model growth, efficient training, training acceleration, faster training,
+            efficient pretraining, efficient pre training, convergence speed, converging speed, learning rate
+            schedule, fast pretraining, training cost, speed up training, progressive training, compute optimal,
+            pretraining efficiency, accelerating training, slow convergence, reduce training time, training
+            speedup, muon, sharpness, warm start, second order optimizer, mup, training recipe, weight
+            averaging, network expansion""",
+        _PLAIN: """
+            convergence, optimizer, training time, wall clock, training compute, adam, batch size, training
+            speed, sgd, learning rate""",
+    },
+    "efficient-architecture": {
+        _STRONG: """
+            lightweight network, lightweight model, efficient architecture, mobilenet, depthwise convolution,
+            efficient backbone, lightweight architecture, efficientnet, lightweight backbone, compact model,
+            separable convolution, efficient network, inverted residual, light weight, efficient cnn,
+            lightweight convolutional, efficient convolution, lightweight, efficient model, small language
+            model, efficient design, token mixing, mlp mixer, fewer parameter, inverted bottleneck, efficient
+            network design, tiny model, computationally efficient, shuffle, efficient vision transformer, hybrid
+            architecture, real time, ghost, efficient deep neural network, mixer, compact architecture,
+            efficient encoder decoder""",
+        _PLAIN: """
+            fewer flop, parameter efficient, flop, real time inference, inference speed, number of parameter,
+            accuracy latency trade off, small model, model size, fewer computation, efficient, efficiency, low
+            latency, latency, macs, computational cost, computational complexity, less computation, backbone,
+            accuracy speed trade off, convolution, throughput, speed accuracy trade off, high efficiency, fast
+            inference, on par, compact, low complexity, model complexity""",
+    },
+    "nas": {
+        _STRONG: """
+            neural architecture search, nas, architecture search, supernet, one shot nas, differentiable
+            architecture search, darts, zero cost proxy, zero shot nas, search space, architecture optimization,
+            once for all, evolutionary search, latency predictor, hardware aware search, performance predictor,
+            weight sharing nas""",
+        _PLAIN: """
+            searched architecture, found architecture, search cost, searching, search strategy""",
+    },
+    "weight-sharing": {
+        _STRONG: """
+            parameter sharing, weight sharing, weight tying, layer tying, shared parameter, recursive
+            transformer, universal transformer, cross layer sharing, share parameter, sharing parameter, looped
+            transformer, shared weight, layer sharing, tied weight, hypernetwork compression, looped""",
+        _PLAIN: """
+            shared across layer, share weight, hash embedding, reuse layer, shared layer""",
+    },
+    "retrieval-efficiency": {
+        _STRONG: """
+            approximate nearest neighbor, dense retrieval, vector search, nearest neighbor search, product
+            quantization, embedding compression, late interaction, embedding table, hashing, retrieval
+            efficiency, colbert, efficient retrieval, vector database, inverted index, semantic hashing, index
+            size, learned sparse retrieval, collisionless embedding, embedding dimension, similarity search, ann
+            search""",
+        _PLAIN: """
+            retriever, retrieval, index, reranking, embedding size, passage retrieval""",
+    },
+    "diffusion-acceleration": {
+        _STRONG: """
+            few step, one step generation, consistency model, step distillation, sampling step, denoising step,
+            diffusion distillation, guidance distillation, fast sampling, diffusion acceleration, feature
+            caching, accelerating diffusion, single step, one step diffusion, ode solver, efficient diffusion,
+            progressive distillation, fast diffusion, consistency distillation, number of function evaluation,
+            nfe, sampling acceleration, few step generation, rectified flow, faster diffusion, classifier free
+            guidance""",
+        _PLAIN: """
+            diffusion transformer, diffusion model, flow matching, denoising, sampler, diffusion, timestep""",
+    },
+    "serving-systems": {
+        _STRONG: """
+            serving system, llm serving, inference serving, continuous batching, request scheduling, paged
+            attention, pagedattention, serving throughput, model serving, prefill decode disaggregation,
+            inference engine, goodput, scheduling request, disaggregated, inference server, cloud serving, vllm,
+            service level objective, slo, online serving, serving framework, multi tenant, autoscaling,
+            microservice, recommendation system serving, real time recommendation, serving llm, load balancing""",
+        _PLAIN: """
+            serving, batching, request, deployment pipeline, production, time to first token, queue, throughput,
+            fault tolerance, online training""",
+    },
+    "data-efficiency": {
+        _STRONG: """
+            data efficient, data efficiency, data selection, dataset distillation, dataset condensation, data
+            pruning, coreset, few shot learning, active learning, sample efficient, sample efficiency, semi
+            supervised, label efficient, data distillation, few labeled, limited data, low resource, data
+            curation, less data, data subset, synthetic data, limited labeled data, limited training data, small
+            dataset, data deduplication, data mixture, data quality, instruction selection, unlabeled data, self
+            supervised, data filtering""",
+        _PLAIN: """
+            labeled example, fewer sample, annotation cost, unlabeled, labeled data, few shot, limited
+            annotation, fewer example, data scarcity, pseudo label""",
+    },
+    "edge-deployment": {
+        _STRONG: """
+            edge device, mobile device, on device, edge deployment, tinyml, microcontroller, resource
+            constrained device, embedded device, edge computing, mobile phone, smartphone, edge ai, iot device,
+            embedded system, mobile deployment, raspberry pi, jetson, resource limited device, on mobile,
+            iphone, edge, mcu, edge platform, mobile, embedded, edge assisted, low power device, wearable,
+            mobile gpu, mobile accelerator, cortex, edge hardware, mobile cpu, mobile platform, mobile
+            application, edge inference""",
+        _PLAIN: """
+            resource constrained, constrained device, battery, edge server, low power, iot, resource limited,
+            limited resource, consumer device""",
+    },
+    "hardware-accelerators": {
+        _STRONG: """
+            hardware accelerator, fpga, asic, in memory computing, systolic array, hardware design,
+            neuromorphic, hardware software co design, processing in memory, accelerator design, accelerator
+            architecture, chip, dataflow accelerator, npu design, photonic, memristor, domain specific
+            accelerator, analog computing, spiking, rtl, co design, processing element, hardware architecture,
+            architecture design space""",
+        _PLAIN: """
+            accelerator, energy efficiency, on chip, custom hardware, design space exploration, simulator, tpu""",
+    },
+}  # fmt: skip
+FAMILY_PHRASES: PhraseTable[tuple[tuple[str, float], ...]]
+
+
+def _merged() -> PhraseTable[tuple[tuple[str, float], ...]]:
+    """One entry a phrase, with every family that the phrase speaks for."""
+    by_phrase: dict[str, dict[str, float]] = defaultdict(dict)
+    for family, rows in _VOCABULARY.items():
+        for weight, phrases in rows.items():
+            for phrase in phrases.split(","):
+                key = " ".join(phrase.split())
+                by_phrase[key][family] = max(weight, by_phrase[key].get(family, 0.0))
+    return PhraseTable((phrase, tuple(weights.items())) for phrase, weights in by_phrase.items())
+
+
+FAMILY_PHRASES = _merged()
+_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 2.5, 1.0, 0.35
+_ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.42, 4.0
+_NO_FAMILY_KINDS = frozenset({"dataset"})
+
+
+def find_families(document: Document, kind: str, claims: int) -> tuple[tuple[str, ...], list[str]]:
+    """Up to three families, the primary one first, and the phrases behind them. `claims` is how many claims were
+    read."""
+    scores: dict[str, float] = defaultdict(float)
+    words: dict[str, dict[str, float]] = defaultdict(dict)
+    title = document.title_words
+    _count(title, scores, words, lambda _start: _TITLE_FACTOR)
+    own = document.own_start
+    _count(document.words, scores, words, lambda start: _OWN_FACTOR if start >= own else _BACKGROUND_FACTOR)
+    _general(scores, kind, claims)
+    ranked = sorted((f for f in scores if scores[f] >= _ENOUGH), key=lambda f: -scores[f])
+    if kind in _NO_FAMILY_KINDS or not ranked:
+        return (), []
+    first = scores[ranked[0]]
+    chosen = [f for n, f in enumerate(ranked) if n == 0 or (scores[f] >= max(_SECOND, _SHARE_OF_FIRST * first))][:3]
+    evidence = [w for f in chosen for w, _ in sorted(words[f].items(), key=lambda item: -item[1])[:3]]
+    return tuple(chosen), list(dict.fromkeys(evidence))
+
+
+def _general(scores: dict[str, float], kind: str, claims: int) -> None:
+    """An efficient architecture is what is left when a model is proposed, gains are claimed and no technique
+    explains them."""
+    general = scores.get("efficient-architecture", 0.0)
+    if not general:
+        return
+    others = max((s for f, s in scores.items() if f != "efficient-architecture"), default=0.0)
+    if kind == "architecture":
+        scores["efficient-architecture"] = general + (2.0 if claims else 0.0)
+    elif others >= 4.0:
+        scores["efficient-architecture"] = general * 0.5
+
+
+def _count(
+    text: list[Word],
+    scores: dict[str, float],
+    words: dict[str, dict[str, float]],
+    factor: object,
+) -> None:
+    """Adds each phrase's weight; a phrase that comes again adds less each time."""
+    assert callable(factor)  # noqa: S101 - narrows for the type checker
+    folded = [w.text for w in text]
+    for hit in FAMILY_PHRASES.find(folded):
+        phrase = " ".join(folded[hit.first : hit.stop])
+        weight_here = factor(text[hit.first].start)
+        for family, weight in hit.payload:
+            seen = words[family].get(phrase, 0.0)
+            gain = weight * weight_here / (1.0 + seen / max(weight, 0.1))
+            words[family][phrase] = seen + gain
+            scores[family] += gain

@@ -1,0 +1,110 @@
+"""Hardware that an abstract names, in short form: the named device first, the class ("GPU", "mobile") only where it
+stands alone."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Device(NamedTuple):
+    """`label` found at `start` to `end` of the text."""
+
+    label: str
+    start: int
+    end: int
+
+
+_NAMED = r"""
+    \b(?P<card>(?:A100|H100|H200|H800|H20|B200|V100|P100|A6000|A5000|A4000|A800|A40|A30|A10G?|L40S?|L4|T4|K80|GH200|MI\d{3}X?)s?)\b(?!-)
+  | \b(?P<rtx>(?:RTX|GTX)[\s-]?(?:\w?\d{3,4})(?:[\s-]?Ti|[\s-]?SUPER)?|RTX\sA\d{4}|(?<!\d)[234]0[6789]0(?:\s?Ti)?(?=\sGPU))
+  | \b(?P<titan>(?:TITAN|Titan)\s?(?:Xp?|RTX|V)?)\b
+  | \b(?P<jetson>Jetson(?:[\s-](?:AGX[\s-]Orin|AGX[\s-]Xavier|Xavier[\s-]NX|Orin[\s-]Nano|Orin[\s-]NX|Xavier|Orin|Nano|TX2|TX1|AGX))?)\b
+  | \b(?P<iphone>iPhone(?:\s?(?:1[0-9]|X[SR]?|SE|[678])(?:\s?Pro(?:\s?Max)?)?)?|iPad)\b
+  | \b(?P<pi>Raspberry[\s-]?Pi(?:\s?[345]B?\+?|\sZero)?)
+  | \b(?P<pixel>Pixel\s?\d\w?|Galaxy\s?S\d+|Snapdragon(?:\s\d+)?|Hexagon(?:\sDSP)?|Kirin\s?\d*)
+  | \b(?P<cortex>(?:ARM\s)?Cortex[\s-]?[AM]\d+|STM32\w*|ESP32)
+  | \b(?P<edgetpu>Edge\s?TPU|Coral)
+  | \b(?P<tpu>(?:Cloud\s)?TPU[\s-]?v?\d?\w?)s?\b
+  | \b(?P<apple>(?:Apple\s)?M[1234](?:\s(?:Pro|Max|Ultra))?(?=\s(?:chip|MacBook|Max|Pro|Ultra|processor)))
+  | \b(?P<cpu_named>Xeon|Ryzen|EPYC|Core\si[3579](?:-\w+)?|Gaudi\s?\d?|Trainium\d?|Inferentia\d?|Ascend(?:\s?910\w?)?|Loihi(?:\s?2)?|Cerebras|Movidius)\b
+  | \b(?P<fpga>FPGAs?)\b
+  | \b(?P<asic>ASICs?)\b
+  | \b(?P<mcu>micro-?controllers?(?:\sunits?)?|MCUs?)\b
+  | \b(?P<npu>NPUs?|neural\sprocessing\sunits?)\b
+  | \b(?P<dsp>DSPs?)\b(?!\s*\))
+  | \b(?P<gpu>GPUs?|GPGPUs?|graphics\sprocessing\sunits?|tensor\scores?)\b
+  | \b(?P<cpu>CPUs?)\b
+  | \b(?P<mobile>smart-?phones?|mobile\s(?:devices?|phones?|platforms?|hardware|gpus?|cpus?|accelerators?|processors?|applications?)|iOS|Android|cell\sphones?)\b
+"""
+_DEVICE = re.compile(_NAMED, re.X | re.I)
+_CASED = frozenset({"card", "titan", "edgetpu", "cpu_named", "apple"})
+_CLASS_LABELS = {
+    "fpga": "FPGA",
+    "asic": "ASIC",
+    "mcu": "MCU",
+    "npu": "NPU",
+    "dsp": "DSP",
+    "gpu": "GPU",
+    "cpu": "CPU",
+    "mobile": "mobile",
+}
+_TRIGGER = re.compile(
+    r"[AHBVPLTK]\d|[gcnt]pu|rtx|gtx|titan|jetson|iphone|ipad|raspberry|pixel|galaxy|snapdragon|hexagon|kirin|cortex"
+    r"|stm32|esp32|coral|mi\d|\bM\d|xeon|ryzen|epyc|core i|gaudi|traini|inferentia|ascend|loihi|cerebras|movidius|fpga"
+    r"|asic|controller|mcu|processing unit|dsp|tensor core|phone|mobile|ios|android|[234]0[6789]0",
+    re.I,
+)
+
+
+def find_devices(text: str) -> list[Device]:
+    """Every mention, in order."""
+    if _TRIGGER.search(text) is None:
+        return []
+    devices = []
+    for match in _DEVICE.finditer(text):
+        kind = match.lastgroup or ""
+        raw = match[0]
+        if kind in _CASED and not raw[0].isupper():
+            continue
+        if kind == "card" and raw.startswith(("a", "h", "v", "t", "l")):
+            continue
+        devices.append(Device(_label(kind, raw), match.start(), match.end()))
+    return devices
+
+
+def _label(kind: str, raw: str) -> str:
+    if kind in _CLASS_LABELS:
+        return _CLASS_LABELS[kind]
+    raw = " ".join(raw.split())
+    if kind == "card":
+        return raw.rstrip("s")
+    if kind == "rtx":
+        return re.sub(r"(?i)^(RTX|GTX)[\s-]?(?=\d)", r"\1 ", raw) if not raw[0].isdigit() else "RTX " + raw
+    if kind == "tpu":
+        return re.sub(r"(?i)^cloud ", "", raw).removesuffix("s") if re.search(r"\d", raw) else "TPU"
+    if kind == "edgetpu":
+        return "EdgeTPU" if raw.lower().startswith("edge") else raw
+    return raw
+
+
+def find_hardware(devices: list[Device], own_start: int) -> tuple[tuple[str, ...], list[str]]:
+    """Labels of the record, and the words behind them.
+
+    Named devices are kept wherever they stand; a class counts as the paper's own target where it stands in the part about the
+    paper's own work, or where nothing else is named. "GPU" is left out beside a named GPU.
+    """
+    labels = dict.fromkeys(d.label for d in devices)
+    named_gpu = any(re.match(r"(?:[AHBVPLTK]\d|RTX|GTX|TITAN|Titan|GH200|K80)", label) for label in labels)
+    if named_gpu:
+        labels.pop("GPU", None)
+    return tuple(labels), list(labels)
+
+
+def device_near(devices: list[Device], start: int, end: int, sentence_start: int, sentence_end: int) -> str | None:
+    """The device of the number at `start` to `end`: the nearest behind it in its sentence, else the only one there."""
+    inside = [d for d in devices if sentence_start <= d.start < sentence_end]
+    behind = [d for d in inside if start <= d.start <= end + 80]
+    if behind:
+        return behind[0].label
+    return inside[0].label if len({d.label for d in inside}) == 1 else None

@@ -36,7 +36,9 @@ class ApiTokenManager(models.Manager["ApiToken"]):
         if unknown := set(scopes) - set(Scope.values):
             raise ValueError(f"scopes: {', '.join(sorted(unknown))} unknown; use {', '.join(Scope.values)}")
         token = PREFIX + secrets.token_urlsafe(32)
-        row = self.create(owner_id=owner.pk, label=label, scopes=sorted(scopes), digest=digest_of(token), expires_at=expires_at)
+        row = self.create(
+            owner_id=owner.pk, label=label, scopes=sorted(scopes), digest=digest_of(token), expires_at=expires_at
+        )
         return row, token
 
     def valid(self, token: str) -> "ApiToken | None":

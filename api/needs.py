@@ -14,15 +14,21 @@ OBJECTIVES = ["latency", "throughput", "memory", "cost"]
 class NeedSerializer(serializers.Serializer[Any]):
     """What is not given is read from the words of `need`; what is given wins."""
 
-    need = serializers.CharField(max_length=4000, help_text="In plain words: one RTX 4090, Llama-3-8B, 32k prompts, no retraining.")
+    need = serializers.CharField(
+        max_length=4000, help_text="In plain words: one RTX 4090, Llama-3-8B, 32k prompts, no retraining."
+    )
     stage = serializers.ChoiceField(choices=STAGES, required=False)
     gpu = serializers.CharField(max_length=60, required=False)
     gpus = serializers.IntegerField(min_value=1, max_value=65_536, required=False)
     model = serializers.CharField(max_length=80, required=False)
     batch = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False)
-    prompt = serializers.IntegerField(min_value=1, max_value=100_000_000, required=False, help_text="Tokens of the prompt.")
+    prompt = serializers.IntegerField(
+        min_value=1, max_value=100_000_000, required=False, help_text="Tokens of the prompt."
+    )
     new_tokens = serializers.IntegerField(min_value=1, max_value=100_000_000, required=False)
-    seq = serializers.IntegerField(min_value=1, max_value=100_000_000, required=False, help_text="Tokens of a training sequence.")
+    seq = serializers.IntegerField(
+        min_value=1, max_value=100_000_000, required=False, help_text="Tokens of a training sequence."
+    )
     training = serializers.ChoiceField(choices=TRAINING, required=False)
     max_error = serializers.FloatField(min_value=0, required=False, help_text="Largest accepted relative error.")
     objective = serializers.ChoiceField(choices=OBJECTIVES, required=False)
@@ -63,7 +69,7 @@ class GainSerializer(serializers.Serializer[Any]):
     median = serializers.FloatField(allow_null=True)
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)
-    source = serializers.ChoiceField(choices=["measured", "scaled", "claimed", "modelled"])
+    source = serializers.ChoiceField(choices=["measured", "scaled", "claimed", "modelled"])  # type: ignore[assignment]
     scope = serializers.CharField(allow_null=True)
     device = serializers.CharField(allow_null=True)
 

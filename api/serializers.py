@@ -57,7 +57,9 @@ class PaperListSerializer(serializers.ModelSerializer[Paper]):
     url = serializers.HyperlinkedIdentityField(view_name="api-paper-detail", lookup_field="slug")
     name = serializers.CharField(source="technique.name", default="", read_only=True)
     kind = serializers.CharField(source="technique.kind", default="", read_only=True)
-    families = serializers.ListField(source="technique.families", child=serializers.CharField(), default=list, read_only=True)
+    families = serializers.ListField(
+        source="technique.families", child=serializers.CharField(), default=list, read_only=True
+    )
     claim_count = serializers.IntegerField(read_only=True)
     implementation_count = serializers.IntegerField(read_only=True)
     verified = serializers.BooleanField(read_only=True)
@@ -127,7 +129,9 @@ class RunListSerializer(serializers.ModelSerializer[Run]):
 class RunSerializer(RunListSerializer):
     measurements = MeasurementSerializer(many=True, read_only=True)
     verdicts = VerdictSerializer(many=True, read_only=True)
-    queue_position = serializers.SerializerMethodField(help_text="Runs of this device kind before it; null once it started.")
+    queue_position = serializers.SerializerMethodField(
+        help_text="Runs of this device kind before it; null once it started."
+    )
 
     class Meta(RunListSerializer.Meta):
         fields = (
@@ -142,7 +146,9 @@ class RunSerializer(RunListSerializer):
 
 class RunRequestSerializer(serializers.Serializer[Any]):
     implementation = serializers.SlugRelatedField(
-        slug_field="name", queryset=Implementation.objects.filter(retired_at=None), help_text="Name of an implementation."
+        slug_field="name",
+        queryset=Implementation.objects.filter(retired_at=None),
+        help_text="Name of an implementation.",
     )
     device = serializers.ChoiceField(
         choices=DeviceKind.choices, required=False, default="", help_text="Default: a GPU where a worker has one."

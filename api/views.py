@@ -115,26 +115,32 @@ class RunViewSet(viewsets.ReadOnlyModelViewSet[Run]):
     def get_serializer_class(self) -> type[RunListSerializer]:
         return RunListSerializer if self.action == "list" else RunSerializer
 
-    @extend_schema(request=RunRequestSerializer, responses={202: RunSerializer, 409: OpenApiResponse(description="Refused")})
+    @extend_schema(
+        request=RunRequestSerializer, responses={202: RunSerializer, 409: OpenApiResponse(description="Refused")}
+    )
     def create(self, request: Request) -> Response:
         """Queue a verification; poll the address in Location. Asking again while it is open gives the same run."""
         wanted = RunRequestSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         try:
-            run = runners.request_run(wanted.validated_data["implementation"], request.user, wanted.validated_data["device"])  # type: ignore[arg-type]
+            run = runners.request_run(
+                wanted.validated_data["implementation"], request.user, wanted.validated_data["device"]
+            )
         except runners.RunRefused as fault:
             raise Problem(status.HTTP_409_CONFLICT, str(fault)) from None
         body = RunSerializer(run, context={"request": request}).data
         return Response(body, status.HTTP_202_ACCEPTED, headers={"Location": body["url"]})
 
-    @extend_schema(request=None, responses={202: RunSerializer, 409: OpenApiResponse(description="It has ended already")})
+    @extend_schema(
+        request=None, responses={202: RunSerializer, 409: OpenApiResponse(description="It has ended already")}
+    )
     @action(detail=True, methods=["post"], filterset_class=None)
     def cancel(self, request: Request, pk: str = "") -> Response:
         """Stop a run: at once if it waits, within seconds if it runs."""
         run = self.get_object()
         if not run.is_final and not runners.may_cancel(run, request.user):
             raise PermissionDenied("Only the person who asked for a run, or an operator, may cancel it.")
-        if not runners.cancel_run(run, request.user):  # type: ignore[arg-type]
+        if not runners.cancel_run(run, request.user):
             raise Problem(status.HTTP_409_CONFLICT, f"Run {run.pk} has ended already; it is {run.state}.")
         return Response(RunSerializer(self.get_object(), context={"request": request}).data, status.HTTP_202_ACCEPTED)
 

@@ -38,5 +38,9 @@ if settings.BROKER_URL.startswith("filesystem:"):
     }
 elif settings.BROKER_URL.startswith("redis"):
     # The visibility time-out only matters for messages; a run that outlives it is protected by its lease.
-    app.conf.broker_transport_options = {"visibility_timeout": 3600, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
+    app.conf.broker_transport_options = {
+        "visibility_timeout": 3600,
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+    }
 app.autodiscover_tasks()

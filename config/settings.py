@@ -191,7 +191,10 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_RATES": {"reading": env.str("API_READ_RATE", default="600/min"), "writing": env.str("API_WRITE_RATE", default="60/min")},
+    "DEFAULT_THROTTLE_RATES": {
+        "reading": env.str("API_READ_RATE", default="600/min"),
+        "writing": env.str("API_WRITE_RATE", default="60/min"),
+    },
     "DEFAULT_THROTTLE_CLASSES": ["api.throttles.ByMethodThrottle"],
     "EXCEPTION_HANDLER": "api.errors.problem_response",
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,6 +13,7 @@ from papers.folding import fold_title
 from papers.models import AuditEntry, Claim, Facet, Paper, Source, Technique, TechniqueLabel
 from papers.vocabulary import METRIC_GROUPS
 
+Actor = AbstractBaseUser | AnonymousUser | None  # a person, a token's owner, or a command
 Change = Literal["new", "updated", "unchanged"]
 MAX_TITLE = 500
 FACET_FIELDS = {"families": Facet.FAMILY, "modality": Facet.MODALITY, "stage": Facet.STAGE, "hardware": Facet.HARDWARE}
@@ -47,7 +48,9 @@ def record_paper(seen: SeenPaper) -> tuple[Paper, Change]:
     if not key:
         raise ValueError("title: is blank; a paper is known by its title")
     if max(len(seen.title), len(key)) > MAX_TITLE:
-        raise ValueError(f"title: {seen.title[:40]!r}… has {len(seen.title)} characters; at most {MAX_TITLE} are a title")
+        raise ValueError(
+            f"title: {seen.title[:40]!r}… has {len(seen.title)} characters; at most {MAX_TITLE} are a title"
+        )
     with transaction.atomic():
         paper = Paper.objects.filter(folded_title=key).first()
         change: Change = "unchanged"
@@ -75,8 +78,7 @@ def _fill(paper: Paper, seen: SeenPaper) -> bool:
         offered = getattr(seen, name)
         offered = list(offered) if isinstance(offered, tuple) else offered
         if name == "votes":
-            known = [v for v in (paper.votes, offered) if v is not None]
-            paper.votes = max(known, default=None)
+            paper.votes = max((v for v in (paper.votes, seen.votes) if v is not None), default=None)
         elif name == "arxiv_id" and offered and Paper.objects.filter(arxiv_id=offered).exclude(pk=paper.pk).exists():
             continue  # another title holds this id: keep both papers, claim nothing
         elif offered and not getattr(paper, name):
@@ -87,7 +89,9 @@ def _fill(paper: Paper, seen: SeenPaper) -> bool:
 _FILLED = ("abstract", "summary", "arxiv_id", "year", "published_on", "authors", "author_count", "votes")
 
 
-def store_record(paper: Paper, record: Mapping[str, Any], extractor_version: str, *, edited: Iterable[str] = ()) -> Change:
+def store_record(
+    paper: Paper, record: Mapping[str, Any], extractor_version: str, *, edited: Iterable[str] = ()
+) -> Change:
     """Make the paper's technique and extracted claims say what `record` says (schema of the labelled records).
 
     Fields that a person or a card set stay as they are. Claims are matched by their place; ones that are no longer
@@ -132,10 +136,32 @@ def _set_labels(technique: Technique, facet: Facet, values: Iterable[str]) -> bo
 
 
 def _place(claim: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (claim["start"], claim["end"], claim["metric"], claim["form"], float(claim["value"]), claim.get("baseline") or "")
+    return (
+        claim["start"],
+        claim["end"],
+        claim["metric"],
+        claim["form"],
+        float(claim["value"]),
+        claim.get("baseline") or "",
+    )
 
 
-_CLAIM_FIELDS = ("metric", "phase", "form", "direction", "value", "value_max", "unit", "qualifier", "baseline", "hardware", "quote", "start", "end", "rule")
+_CLAIM_FIELDS = (
+    "metric",
+    "phase",
+    "form",
+    "direction",
+    "value",
+    "value_max",
+    "unit",
+    "qualifier",
+    "baseline",
+    "hardware",
+    "quote",
+    "start",
+    "end",
+    "rule",
+)
 _NULLABLE = {"value", "value_max", "start", "end"}
 
 
@@ -146,13 +172,18 @@ def _sync_claims(paper: Paper, found: Iterable[Mapping[str, Any]]) -> bool:
     joined = [c for c in known if c.card_key and c.start is not None]
     changed, kept = False, set()
     for claim in {_place(c): c for c in found}.values():
-        fields = {n: claim.get(n) if n in _NULLABLE else (claim.get(n) or "") for n in _CLAIM_FIELDS}
+        fields: dict[str, Any] = {n: claim.get(n) if n in _NULLABLE else (claim.get(n) or "") for n in _CLAIM_FIELDS}
         row = by_place.get(_place(claim)) or next((c for c in joined if _same_span(c, fields)), None)
         if row is None:
             row = next((c for c in unplaced if same_statement(c, fields)), None)
             if row is not None:  # a card's claim, found in the abstract: the card's own figures stay
                 unplaced.remove(row)
-                row.quote, row.start, row.end, row.rule = fields["quote"], fields["start"], fields["end"], fields["rule"]
+                row.quote, row.start, row.end, row.rule = (
+                    fields["quote"],
+                    fields["start"],
+                    fields["end"],
+                    fields["rule"],
+                )
                 row.save()
             else:
                 row = paper.claims.create(**fields)
@@ -183,18 +214,31 @@ def same_statement(claim: Claim, other: Mapping[str, Any]) -> bool:
     """Whether two readings of a paper mean one claim: same form and value, and metrics that can say the same."""
     if claim.form != other["form"] or METRIC_GROUPS.get(claim.metric) != METRIC_GROUPS.get(other["metric"]):
         return False
-    return abs(claim.value - other["value"]) <= 0.01 * max(abs(claim.value), abs(other["value"]))
+    value = float(other["value"])
+    return abs(claim.value - value) <= 0.01 * max(abs(claim.value), abs(value))
 
 
 def store_card_claims(paper: Paper, card_name: str, claims: Iterable[Mapping[str, Any]]) -> None:
     """Make the claims that a card judges exist, each joined with the extracted claim that says the same."""
-    names = ("statement", "metric", "phase", "form", "direction", "value", "value_max", "unit", "qualifier", "hardware", "scope")
+    names = (
+        "statement",
+        "metric",
+        "phase",
+        "form",
+        "direction",
+        "value",
+        "value_max",
+        "unit",
+        "qualifier",
+        "hardware",
+        "scope",
+    )
     with transaction.atomic():
         keys = []
         for claim in claims:
             key = f"{card_name}/{claim['key']}"
             keys.append(key)
-            fields = {n: claim.get(n) if n in _NULLABLE else (claim.get(n) or "") for n in names}
+            fields: dict[str, Any] = {n: claim.get(n) if n in _NULLABLE else (claim.get(n) or "") for n in names}
             fields["baseline"] = claim.get("baseline_text") or ""
             row = Claim.objects.filter(card_key=key).first() or next(
                 (c for c in paper.claims.filter(card_key=None, withdrawn_at=None) if same_statement(c, fields)), None
@@ -211,13 +255,15 @@ def store_card_claims(paper: Paper, card_name: str, claims: Iterable[Mapping[str
         gone.filter(start__isnull=False).update(card_key=None)
 
 
-def withdraw_paper(paper: Paper, actor: AbstractBaseUser | None, reason: str) -> None:
+def withdraw_paper(paper: Paper, actor: Actor, reason: str) -> None:
     """Take a paper out of the lists; its address keeps answering and says that it was withdrawn."""
     with transaction.atomic():
-        Paper.objects.filter(pk=paper.pk, withdrawn_at=None).update(withdrawn_at=timezone.now(), updated_at=timezone.now())
+        Paper.objects.filter(pk=paper.pk, withdrawn_at=None).update(
+            withdrawn_at=timezone.now(), updated_at=timezone.now()
+        )
         write_audit(actor, "withdraw-paper", paper.slug, reason=reason)
 
 
-def write_audit(actor: AbstractBaseUser | None, action: str, target: str, **detail: Any) -> None:
+def write_audit(actor: Actor, action: str, target: str, **detail: Any) -> None:
     """Note who did what; a token acts as its owner, a command as nobody."""
     AuditEntry.objects.create(actor_id=getattr(actor, "pk", None), action=action, target=target[:200], detail=detail)

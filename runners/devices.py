@@ -45,9 +45,7 @@ def find_facts(kind: str) -> dict[str, Any]:
 
 
 def register(facts: dict[str, Any]) -> Device:
-    device, _ = Device.objects.update_or_create(
-        uid=facts["uid"], defaults={**facts, "last_seen_at": timezone.now()}
-    )
+    device, _ = Device.objects.update_or_create(uid=facts["uid"], defaults={**facts, "last_seen_at": timezone.now()})
     return device
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -25,7 +24,7 @@ from papers.models import (
     RunState,
     Verdict,
 )
-from papers.services import SeenPaper, record_paper, store_card_claims, store_record, write_audit
+from papers.services import Actor, SeenPaper, record_paper, store_card_claims, store_record, write_audit
 from runners.bench.session import Event, RunRequest, SessionResult, run_session
 from runners.cards import Card, all_cards
 
@@ -59,9 +58,7 @@ def _store_card(card: Card) -> bool:
     hashes = (card.card_hash, card.code_hash)
     if known and not known.retired_at and (known.card_hash, known.code_hash) == hashes:
         return False
-    paper, _ = record_paper(
-        SeenPaper(title=card.title, summary=card.summary, arxiv_id=card.arxiv, year=card.year)
-    )
+    paper, _ = record_paper(SeenPaper(title=card.title, summary=card.summary, arxiv_id=card.arxiv, year=card.year))
     record = {
         "kind": card.kind,
         "name": card.short_name,
@@ -94,7 +91,7 @@ def best_device_kind() -> str:
     return DeviceKind.CUDA if gpu else DeviceKind.CPU
 
 
-def request_run(implementation: Implementation, requester: AbstractBaseUser | None, device_kind: str = "") -> Run:
+def request_run(implementation: Implementation, requester: Actor, device_kind: str = "") -> Run:
     """Queue a verification and wake a worker. Asking twice for what still waits or runs gives the same run.
 
     Raises: RunRefused where the implementation is retired, no worker offers that kind, or the quota is used up.
@@ -109,7 +106,9 @@ def request_run(implementation: Implementation, requester: AbstractBaseUser | No
         if same := mine.filter(implementation=implementation, device_kind=kind, cancel_requested=False).first():
             return same
         if requester is not None and mine.count() >= settings.RUN_QUOTA_PER_USER:
-            raise RunRefused(f"You have {settings.RUN_QUOTA_PER_USER} runs waiting or running; wait for one or cancel one.")
+            raise RunRefused(
+                f"You have {settings.RUN_QUOTA_PER_USER} runs waiting or running; wait for one or cancel one."
+            )
         run = Run.objects.create(
             implementation=implementation,
             requester_id=getattr(requester, "pk", None),
@@ -122,7 +121,7 @@ def request_run(implementation: Implementation, requester: AbstractBaseUser | No
     return run
 
 
-def cancel_run(run: Run, actor: AbstractBaseUser | None) -> bool:
+def cancel_run(run: Run, actor: Actor) -> bool:
     """End a run that waits at once, ask a running one to stop. False if it had ended already."""
     now = timezone.now()
     with transaction.atomic():
@@ -234,7 +233,9 @@ def execute_run(run_id: int, device: Device, session: Callable[..., SessionResul
         finish_run(run, result)
     except Exception as fault:
         logger.exception("run %s: the harness itself failed", run_id)
-        fail_run(run, "harness-fault", f"The harness failed: {type(fault).__name__}. The operator's log has the details.")
+        fail_run(
+            run, "harness-fault", f"The harness failed: {type(fault).__name__}. The operator's log has the details."
+        )
         raise
     finally:
         ring_next(device.kind)

@@ -43,7 +43,13 @@ class Service:
         self.started.append(time.monotonic())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self.command,
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def ended(self) -> bool:
@@ -67,15 +73,24 @@ def check_port(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except PermissionError:
-            raise CannotStart(f"Port {port} needs more rights than you have; choose one above 1023: PORT=8000.") from None
+            raise CannotStart(
+                f"Port {port} needs more rights than you have; choose one above 1023: PORT=8000."
+            ) from None
         except OSError:
-            raise CannotStart(f"Port {port} is taken; stop what listens there, or choose another: PORT={port + 1}.") from None
+            raise CannotStart(
+                f"Port {port} is taken; stop what listens there, or choose another: PORT={port + 1}."
+            ) from None
 
 
 def prepare(env: dict[str, str]) -> str:
     """Database, static files, cards and index; returns what the command said."""
     done = subprocess.run(
-        [sys.executable, "manage.py", "prepare", "--first-user"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "manage.py", "prepare", "--first-user"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode == 0:
         return done.stdout
@@ -84,7 +99,9 @@ def prepare(env: dict[str, str]) -> str:
     with contextlib.suppress(OSError):
         log.write_text(said)
     if "No space left" in said or "database or disk is full" in said:
-        raise CannotStart("The disk is full: the database or the index could not be written; free some space and start again.")
+        raise CannotStart(
+            "The disk is full: the database or the index could not be written; free some space and start again."
+        )
     last = said.splitlines()[-1] if said else "no reason was given"
     raise CannotStart(f"The preparation failed: {last} (all of it: {log})")
 
@@ -111,7 +128,11 @@ def services(port: int, env: dict[str, str]) -> list[Service]:
             "--hostname", f"{device}@%h", "--without-gossip", "--without-mingle", "--loglevel", "INFO",
         ]  # fmt: skip
         # SIGQUIT ends a worker at once: its run is given back when the lease ends, and done on the next start.
-        found.append(Service(f"{device} worker", worker, logs / f"worker-{device}.log", {**env, "DEVICE": device}, signal.SIGQUIT))
+        found.append(
+            Service(
+                f"{device} worker", worker, logs / f"worker-{device}.log", {**env, "DEVICE": device}, signal.SIGQUIT
+            )
+        )
     return found
 
 
@@ -161,7 +182,10 @@ def banner(port: int, said: str, seconds: float, out: IO[str]) -> None:
     if first_user:
         print("Sign in there with\n  " + "\n  ".join(line.strip() for line in first_user), file=out)
     else:
-        print("Sign in with the user made on the first start; forgotten: .venv/bin/python manage.py changepassword operator", file=out)
+        print(
+            "Sign in with the user made on the first start; forgotten: .venv/bin/python manage.py changepassword operator",
+            file=out,
+        )
     print("Read pages of papers with: .venv/bin/python manage.py ingest PAGE...", file=out, flush=True)
 
 

@@ -2,9 +2,9 @@
 
 from papers.models.audit import AuditEntry
 from papers.models.claim import Claim, Direction, Form, Phase, Review
-from papers.models.implementation import Device, Implementation
+from papers.models.implementation import Device, DeviceKind, Implementation
 from papers.models.paper import Paper, Source
-from papers.models.run import FINAL_STATES, DeviceKind, Measurement, Outcome, Run, RunState, Verdict
+from papers.models.run import FINAL_STATES, Measurement, Outcome, Run, RunState, Verdict
 from papers.models.technique import Facet, Technique, TechniqueLabel
 
 __all__ = [

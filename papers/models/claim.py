@@ -84,7 +84,9 @@ class Claim(models.Model):
             models.CheckConstraint(
                 condition=Q(start=None, end=None) | Q(end__gt=F("start")), name="claim_span_not_empty"
             ),
-            models.CheckConstraint(condition=Q(value_max=None) | Q(value_max__gte=F("value")), name="claim_range_ordered"),
+            models.CheckConstraint(
+                condition=Q(value_max=None) | Q(value_max__gte=F("value")), name="claim_range_ordered"
+            ),
             models.CheckConstraint(condition=Q(form__in=Form.values), name="claim_form_known"),
         ]
         indexes = [models.Index(fields=["metric", "form"], name="claim_by_metric")]

@@ -60,9 +60,7 @@ class Device(models.Model):
 
     class Meta:
         ordering = ["kind", "name", "id"]
-        constraints = [
-            models.CheckConstraint(condition=models.Q(kind__in=DeviceKind.values), name="device_kind_known")
-        ]
+        constraints = [models.CheckConstraint(condition=models.Q(kind__in=DeviceKind.values), name="device_kind_known")]
 
     def __str__(self) -> str:
         return self.name

@@ -40,7 +40,7 @@ class PaperQuerySet(models.QuerySet["Paper"]):
             verified=Exists(judged),
         )
         # An aggregate drops Meta.ordering, and pages would overlap.
-        return counted.order_by(*self.model._meta.ordering)
+        return counted.order_by("-id")
 
     def for_lists(self) -> Self:
         return self.visible().with_counts().select_related("technique").prefetch_related("technique__labels", "claims")
@@ -82,13 +82,13 @@ class Paper(models.Model):
             self.slug = self._free_slug()
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
+    def get_absolute_url(self) -> str:
+        return reverse("paper", args=[self.slug])
+
     def _free_slug(self) -> str:
         stem = slugify(self.title)[: SLUG_LENGTH - 6].strip("-") or "paper"
         taken = set(Paper.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
         return next(s for s in (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if s not in taken)
-
-    def get_absolute_url(self) -> str:
-        return reverse("paper", args=[self.slug])
 
     @property
     def arxiv_url(self) -> str:

@@ -78,7 +78,9 @@ def test_a_token_with_the_scope_queues_a_run(implementation: Implementation, ada
         pytest.param({"digest": "0" * 64}, 401, id="unknown"),
     ],
 )
-def test_a_token_that_does_not_allow_it(change: dict[str, Any], status: int, implementation: Implementation, ada: User) -> None:
+def test_a_token_that_does_not_allow_it(
+    change: dict[str, Any], status: int, implementation: Implementation, ada: User
+) -> None:
     client = with_token(ada, "run")
     ApiToken.objects.update(**change)
     assert post_run(client).status_code == status

@@ -61,8 +61,12 @@ def test_a_full_disk_is_noticed_before_anything_is_installed(project_root: Path,
     ("log", "word"),
     [
         pytest.param("error: failed to write: No space left on device (os error 28)", "disk is full", id="disk"),
-        pytest.param("NewConnectionError: Temporary failure in name resolution", "registry cannot be reached", id="dns"),
-        pytest.param("ERROR: No matching distribution found for uv==0.13.9", "registry cannot be reached", id="offline-pip"),
+        pytest.param(
+            "NewConnectionError: Temporary failure in name resolution", "registry cannot be reached", id="dns"
+        ),
+        pytest.param(
+            "ERROR: No matching distribution found for uv==0.13.9", "registry cannot be reached", id="offline-pip"
+        ),
         pytest.param("error: the wheel is broken", "the wheel is broken", id="other"),
     ],
 )

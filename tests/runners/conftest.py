@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from runners.bench.session import Event, Failure, RunRequest, SessionResult
 
 from papers.models import Claim, Device, DeviceKind, Implementation
 from papers.services import SeenPaper, record_paper
-from runners.bench.session import Event, Failure, RunRequest, SessionResult
 
 
 @pytest.fixture
@@ -18,7 +18,11 @@ def implementation(db: None) -> Implementation:
         paper=paper, card_key="twocache/speed", metric="speedup", form="factor", direction="better", value=2.0, unit="x"
     )
     return Implementation.objects.create(
-        name="twocache", paper=paper, card={"name": "twocache", "scope": "kernel"}, card_hash="c" * 64, code_hash="d" * 64
+        name="twocache",
+        paper=paper,
+        card={"name": "twocache", "scope": "kernel"},
+        card_hash="c" * 64,
+        code_hash="d" * 64,
     )
 
 

@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.test import override_settings
 from django.utils import timezone
+from runners.bench.session import Failure
 
 from papers.models import AuditEntry, Device, DeviceKind, Implementation, Run, RunState, Verdict
 from runners import services
-from runners.bench.session import Failure
 from runners.bench.verdicts import Judgement
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,9 @@ def test_a_request_queues_a_run_wakes_a_worker_and_is_written_down(
     assert AuditEntry.objects.get().actor == person
 
 
-def test_asking_again_while_it_is_open_gives_the_same_run(implementation: Implementation, person: User, rings: Any) -> None:
+def test_asking_again_while_it_is_open_gives_the_same_run(
+    implementation: Implementation, person: User, rings: Any
+) -> None:
     assert services.request_run(implementation, person) == services.request_run(implementation, person)
 
 
@@ -63,7 +65,9 @@ def test_a_retired_implementation_is_refused(implementation: Implementation, per
         services.request_run(implementation, person)
 
 
-def test_a_finished_run_stores_its_verdicts(implementation: Implementation, cpu: Device, session_giving: Ask, rings: Any) -> None:
+def test_a_finished_run_stores_its_verdicts(
+    implementation: Implementation, cpu: Device, session_giving: Ask, rings: Any
+) -> None:
     run = queued(implementation)
     services.execute_run(run.pk, cpu, session_giving(judgements=[judged()]))
     run.refresh_from_db()
@@ -80,7 +84,9 @@ def test_ringing_twice_runs_once(implementation: Implementation, cpu: Device, se
     assert Verdict.objects.count() == 1
 
 
-def test_a_device_runs_one_thing_at_a_time(implementation: Implementation, cpu: Device, session_giving: Ask, rings: Any) -> None:
+def test_a_device_runs_one_thing_at_a_time(
+    implementation: Implementation, cpu: Device, session_giving: Ask, rings: Any
+) -> None:
     first, second = queued(implementation), queued(implementation)
 
     def meanwhile() -> None:
@@ -98,7 +104,9 @@ def test_the_database_itself_refuses_a_second_run_on_a_device(implementation: Im
         queued(implementation, **lease)
 
 
-def test_a_worker_that_was_given_up_cannot_write(implementation: Implementation, cpu: Device, session_giving: Ask, rings: Any) -> None:
+def test_a_worker_that_was_given_up_cannot_write(
+    implementation: Implementation, cpu: Device, session_giving: Ask, rings: Any
+) -> None:
     run = queued(implementation)
 
     def meanwhile() -> None:  # the reaper gives it to somebody else, who is at work on it

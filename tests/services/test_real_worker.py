@@ -38,7 +38,12 @@ class Installation:
 
     def manage(self, *words: str, timeout: float = 120) -> str:
         done = subprocess.run(
-            [sys.executable, "manage.py", *words], cwd=self.root, env=self.env, capture_output=True, text=True, timeout=timeout
+            [sys.executable, "manage.py", *words],
+            cwd=self.root,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -53,7 +58,9 @@ class Installation:
             "--without-gossip", "--without-mingle", "-l", "INFO",
         ]  # fmt: skip
         log = (Path(self.env["DATA_DIR"]) / "worker.log").open("ab")
-        self.worker = subprocess.Popen(command, cwd=self.root, env=self.env, stdout=log, stderr=log, start_new_session=True)
+        self.worker = subprocess.Popen(
+            command, cwd=self.root, env=self.env, stdout=log, stderr=log, start_new_session=True
+        )
 
     def kill_worker(self) -> None:
         if self.worker is not None and self.worker.poll() is None:

@@ -33,7 +33,9 @@ class Command(BaseCommand):
         parser.add_argument("--objective", choices=["latency", "throughput", "memory", "cost"])
         parser.add_argument("--limit", type=int, default=10, help="answers to show (default: 10)")
         parser.add_argument("--json", action="store_true", help="the whole answer as JSON")
-        parser.add_argument("--needs", metavar="FILE", help="JSON lines with id, need, stage, hardware, training_allowed")
+        parser.add_argument(
+            "--needs", metavar="FILE", help="JSON lines with id, need, stage, hardware, training_allowed"
+        )
         parser.add_argument("--out", metavar="FILE", help="with --needs: where the ranked titles go")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -98,14 +100,21 @@ class Command(BaseCommand):
         if situation["model"] and memory.get("total") is not None:
             there = f" of {memory['available']:.0f} GiB" if memory.get("available") else ""
             fits = {True: "fits", False: "does not fit", None: ""}[situation["fits"]]
-            console.print(f"{situation['model']} on {situation['gpu'] or 'no GPU named'}: {memory['total']:.1f} GiB{there} {fits} (modelled)")
+            console.print(
+                f"{situation['model']} on {situation['gpu'] or 'no GPU named'}: {memory['total']:.1f} GiB{there} {fits} (modelled)"
+            )
         table = Table("Technique", "Gain", "Evidence", "Why", show_lines=False)
         for row in answer["answers"][: options["limit"]]:
             gain = row["gain"]
             figure = f"{gain['median']:.2f}× {gain['metric']}" if gain and gain["median"] is not None else "–"
-            table.add_row(row["name"] or row["title"], figure, gain["source"] if gain else "–", "; ".join(row["reasons"][:2]))
+            table.add_row(
+                row["name"] or row["title"], figure, gain["source"] if gain else "–", "; ".join(row["reasons"][:2])
+            )
         console.print(table)
         if not answer["answers"]:
-            console.print("No technique meets these constraints." + (f" Loosen: {answer['nearest_constraint']}." if answer["nearest_constraint"] else ""))
+            console.print(
+                "No technique meets these constraints."
+                + (f" Loosen: {answer['nearest_constraint']}." if answer["nearest_constraint"] else "")
+            )
         if answer["excluded"]:
             console.print(f"{len(answer['excluded'])} left out; --json gives the reason for each.")

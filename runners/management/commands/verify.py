@@ -12,7 +12,9 @@ class Command(BaseCommand):
     help = "Queue verification runs and follow them. A worker must be running (script/server starts one)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="NAME", help="implementations, as `python -m runners.bench list` shows")
+        parser.add_argument(
+            "names", nargs="*", metavar="NAME", help="implementations, as `python -m runners.bench list` shows"
+        )
         parser.add_argument("--all", action="store_true", help="every implementation")
         parser.add_argument("--device", choices=["cpu", "cuda"], default="", help="default: a GPU where there is one")
         parser.add_argument("--wait", action="store_true", help="follow the runs to their end; exit 1 if any failed")
@@ -23,7 +25,9 @@ class Command(BaseCommand):
         present = Implementation.objects.filter(retired_at=None)
         chosen = present if options["all"] else present.filter(name__in=options["names"])
         if missing := set(options["names"]) - set(chosen.values_list("name", flat=True)):
-            raise CommandError(f"no implementation is called {', '.join(sorted(missing))}; see `python -m runners.bench list`")
+            raise CommandError(
+                f"no implementation is called {', '.join(sorted(missing))}; see `python -m runners.bench list`"
+            )
         try:
             runs = [request_run(implementation, None, options["device"]) for implementation in chosen]
         except RunRefused as fault:
@@ -41,13 +45,17 @@ class Command(BaseCommand):
                 now = (run.state, run.phase)
                 if shown.get(run.pk) != now:
                     shown[run.pk] = now
-                    self.stdout.write(f"run {run.pk} {run.implementation.name}: {run.state} {run.phase or run.failure_detail}")
+                    self.stdout.write(
+                        f"run {run.pk} {run.implementation.name}: {run.state} {run.phase or run.failure_detail}"
+                    )
             if all(run.is_final for run in runs):
                 break
             time.sleep(0.5)
         for run in runs:
             for verdict in run.verdicts.select_related("claim"):
                 ratio = f" (measured {verdict.ratio:.2f}×)" if verdict.ratio else ""
-                self.stdout.write(f"{run.implementation.name}: {verdict.claim}: {verdict.outcome}{ratio}. {verdict.reason}")
+                self.stdout.write(
+                    f"{run.implementation.name}: {verdict.claim}: {verdict.outcome}{ratio}. {verdict.reason}"
+                )
         if any(run.state != "finished" or run.failure_reason == "incorrect" for run in runs):
             raise CommandError("not every run passed; the lines above say which and why")

@@ -128,11 +128,23 @@ class Index:
         words = self._lexical.words(text)
         return [self._hit(i, score, parts, words) for i, score, parts in ranked[query.offset : wanted]]
 
+    def with_concepts(self, document_id: int) -> tuple[Document, Mapping[str, float]]:
+        """A document and how much it is about each concept of the glossary. Raises KeyError for an unknown id."""
+        return self._documents.with_concepts(document_id)
+
     def rank(
-        self, text: str, encoder: Encoder | None, allowed: NDArray[np.int64] | None, candidates: int = CANDIDATES
+        self,
+        text: str,
+        encoder: Encoder | None,
+        allowed: NDArray[np.int64] | None,
+        candidates: int = CANDIDATES,
+        wanted: relevance.Wanted | None = None,
     ) -> list[tuple[int, float, dict[str, float]]]:
-        """Ids with score and parts, best first: the candidates of both searches, judged by their records as well."""
-        wanted = relevance.read_query(text)
+        """Ids with score and parts, best first: the candidates of both searches, judged by their records as well.
+
+        `wanted` replaces what would be read from the text about the record that is looked for.
+        """
+        wanted = wanted or relevance.read_query(text)
         lexical = self._lexical.search(text, candidates, allowed, wanted.expansions)
         semantic: dict[int, float] = {}
         if encoder is not None:

@@ -27,11 +27,11 @@ ENCODED_AT_ONCE = 256
 HASHED_UP_TO = 64 * 2**20
 
 
-class MissingIndex(Exception):  # noqa: N818 - says what is so, as callers read it
+class MissingIndex(Exception):
     """There is no index that can be read; the message says why."""
 
 
-class StaleIndex(Exception):  # noqa: N818
+class StaleIndex(Exception):
     """The index does not belong to the encoder in use."""
 
 

@@ -7,8 +7,8 @@ data, another stage of a model's life, or a machine that the asker does not have
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from recommender.documents import Document
 from recommender.fusion import relative, weighted
@@ -43,6 +43,17 @@ class Wanted:
     training: str | None = None
     hardware: frozenset[str] = frozenset()
     expansions: Mapping[str, float] = field(default_factory=dict)
+
+    def narrowed(self, stage: str | None, training: str, hardware: str | None) -> Wanted:
+        """With what was given apart from the words; it wins over what the words say."""
+        machines = self.hardware
+        if hardware:
+            # "edge" alone is too common a word to be in the glossary; "edge device" is.
+            said = glossary().occurrences(f"{hardware} device") | glossary().occurrences(hardware)
+            machines = frozenset(key for key in said if key.startswith("hardware.")) or machines
+        return replace(
+            self, stage=stage or self.stage, training=training if training != "any" else None, hardware=machines
+        )
 
 
 def read_query(text: str) -> Wanted:
@@ -101,27 +112,47 @@ def record_score(
             strength = max(strength, PRIMARY_FAMILY if document.families[0] == family else OTHER_FAMILY)
         total += weight
         agreed += weight * strength
-    return (agreed / total if total else 0.0) - _contradictions(wanted, document, concepts)
+    return (agreed / total if total else 0.0) - sum(
+        penalty for penalty, _ in _contradictions(wanted, document, concepts)
+    )
 
 
-def _contradictions(wanted: Wanted, document: Document, concepts: Mapping[str, float]) -> float:
+def shared_concepts(wanted: Wanted, concepts: Mapping[str, float]) -> list[str]:
+    """What the need and the paper both speak of, most telling first, in words."""
+    terms = glossary()
+    shared = {
+        key: wanted.concepts[key] * concepts[key] for key in wanted.concepts if concepts.get(key, 0) > BY_COUNT[1]
+    }
+    kept = [key for key in sorted(shared, key=lambda key: -shared[key]) if terms.concepts[key].kind != "training"]
+    return [key.split(".", 1)[1].replace("-", " ") for key in kept]
+
+
+def objections(wanted: Wanted, document: Document, concepts: Mapping[str, float]) -> list[str]:
+    """What speaks against a paper without ruling it out, as sentences."""
+    return [sentence for _, sentence in _contradictions(wanted, document, concepts) if sentence]
+
+
+def _contradictions(
+    wanted: Wanted, document: Document, concepts: Mapping[str, float]
+) -> Iterator[tuple[float, str | None]]:
+    """Each penalty with the sentence for the reader."""
     terms = glossary()
     titled = [key for key, strength in concepts.items() if strength >= IN_TITLE]
-    penalty = KIND_PENALTY.get(document.kind, 0.0)
+    if document.kind in KIND_PENALTY:
+        yield KIND_PENALTY[document.kind], None
     modality = frozenset(document.modality) or frozenset(m for key in titled for m in terms.concepts[key].modality)
     if wanted.modality and modality and "general" not in modality and not modality & _related(wanted.modality):
-        penalty += OTHER_MODALITY
+        yield OTHER_MODALITY, f"But it is about {', '.join(sorted(modality))}"
     tasks = {key for key in wanted.concepts if key.startswith("task.")}
     if any(key.startswith("task.") for key in titled) and tasks and not any(key in concepts for key in tasks):
-        penalty += OTHER_TASK
+        yield OTHER_TASK, None
     if wanted.stage and document.stage and wanted.stage not in document.stage:
-        penalty += OTHER_STAGE
+        yield OTHER_STAGE, f"But its gain falls in {', '.join(document.stage)}"
     if wanted.training == "none" and document.training_free is False:
-        penalty += NEEDS_TRAINING
+        yield NEEDS_TRAINING, "But it needs some training"
     machines = frozenset(key for key in concepts if key.startswith("hardware."))
     if wanted.hardware and machines and _disagree(wanted.hardware, machines):
-        penalty += OTHER_HARDWARE
-    return penalty
+        yield OTHER_HARDWARE, "But it was made for other hardware"
 
 
 def _disagree(wanted: frozenset[str], found: frozenset[str]) -> bool:

@@ -16,7 +16,7 @@ POINTER = "CURRENT"
 KEPT_VERSIONS = 2
 
 
-class IndexBusy(Exception):  # noqa: N818
+class IndexBusy(Exception):
     """Another process is writing this index."""
 
 

@@ -1,0 +1,114 @@
+"""What a need rules out, each with the sentence that tells the reader why.
+
+Only what is sure is ruled out: a machine that cannot run it, or training that may not be done. What is merely less
+fitting is ranked lower instead (see relevance.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recommender.documents import Document
+from recommender.hardware.catalogue import Device
+from recommender.need import Need
+
+TRAINING_ORDER = ("none", "calibration", "finetune", "pretrain")
+TRAINING_NAMES = {
+    "none": "no training",
+    "calibration": "calibration only",
+    "finetune": "fine-tuning",
+    "pretrain": "training",
+}
+_FP8 = re.compile(r"\b(?:MX|NV)?FP[48]\b")
+_SPECIAL_HARDWARE: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "FPGAs or custom chips",
+        re.compile(r"fpga|asic|in-memory|memristor|neuromorphic|photonic|verilog", re.IGNORECASE),
+    ),
+    ("microcontrollers", re.compile(r"\bmcus?\b|microcontroller|cortex-m|stm32|arduino|tinyml", re.IGNORECASE)),
+    ("phones", re.compile(r"\bmobile\b|phone|android|snapdragon|hexagon|\bios\b|\bdsp\b|pixel \d", re.IGNORECASE)),
+)
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A paper that was left out; `constraint` is the field of the need that did it."""
+
+    document: Document
+    reason: str
+    constraint: str
+
+
+def exclusion(document: Document, need: Need, device: Device | None, concepts: Mapping[str, float]) -> Excluded | None:
+    """Why the paper cannot serve the need; None when nothing rules it out."""
+    if device is not None and (reason := _hardware(document, device, concepts)):
+        return Excluded(document, reason, "gpu")
+    if reason := _training(document, need):
+        return Excluded(document, reason, "training")
+    return None
+
+
+def _hardware(document: Document, device: Device, concepts: Mapping[str, float]) -> str | None:
+    needs = document.needs
+    if needs and needs.cuda_capability and device.cuda_capability:
+        wanted, there = _version(needs.cuda_capability), _version(device.cuda_capability)
+        if wanted > there:
+            return f"Needs CUDA capability {needs.cuda_capability}; {device.name} has {device.cuda_capability}."
+    if needs and needs.cuda_capability and not device.cuda_capability:
+        return f"Needs an NVIDIA GPU of CUDA capability {needs.cuda_capability}; {device.name} is none."
+    if needs and needs.triton and not device.is_gpu:
+        return f"Needs Triton, which runs on GPUs; {device.name} is none."
+    if needs and needs.memory_gib and needs.memory_gib > device.memory_gib:
+        return f"Needs {needs.memory_gib:g} GiB on one device; {device.name} has {device.memory_gib:g} GiB."
+    if (lacking := _lacking_format(document)) and device.is_gpu and "fp8" not in device.tflops:
+        return f"Computes in {lacking}; {device.name} has no {lacking} units."
+    if device.is_gpu and (kind := _only_special(document, concepts)):
+        return f"Is about {kind}; {device.name} is a GPU."
+    return None
+
+
+def _lacking_format(document: Document) -> str | None:
+    """An 8- or 4-bit floating format that the title makes the paper's point."""
+    found = _FP8.search(document.title) or _FP8.search(document.name)
+    return found.group() if found else None
+
+
+def _only_special(document: Document, concepts: Mapping[str, float]) -> str | None:
+    """The kind of machine, when every machine that the record names is of that kind and the title speaks of it too."""
+    for kind, pattern in _SPECIAL_HARDWARE:
+        named = document.hardware
+        if named and all(pattern.search(name) for name in named) and pattern.search(document.title):
+            return kind
+    if concepts.get("hardware.fpga", 0.0) >= 1.0 and not document.hardware:
+        return "FPGAs or custom chips"
+    return None
+
+
+def _training(document: Document, need: Need) -> str | None:
+    if need.training == "any" or need.stage in ("training", "data", "search"):
+        return None
+    allowed = TRAINING_ORDER.index(need.training)
+    if document.effects:
+        required = min((effect.requires_training for effect in document.effects), key=TRAINING_ORDER.index)
+    else:
+        required = _required_by_record(document)
+    if TRAINING_ORDER.index(required) <= allowed:
+        return None
+    return f"Requires {TRAINING_NAMES[required]}; the need allows {TRAINING_NAMES[need.training]}."
+
+
+def _required_by_record(document: Document) -> str:
+    """The least training that a paper without a card is sure to require.
+
+    A record says that training is required, not how much. A new architecture has no weights to start from; for a
+    technique the answer may be a few steps of calibration, so nothing is sure.
+    """
+    if document.training_free is False and document.kind == "architecture":
+        return "pretrain"
+    return "none"
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text))

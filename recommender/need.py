@@ -1,0 +1,71 @@
+"""A need: what someone wants to make cheaper, where, and what they may not do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from recommender.glossary import glossary
+from recommender.hardware.catalogue import Device, find_device
+from recommender.hardware.models import Model, find_model
+
+STAGES = ("training", "fine-tuning", "inference", "search", "data")
+TRAINING = ("none", "calibration", "finetune", "pretrain", "any")
+OBJECTIVES = ("latency", "throughput", "memory", "cost")
+
+
+class NeedError(ValueError):
+    """A field of the need is wrong; the message names it, what was given and what would be right."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Lengths are in tokens for each of `batch`; `max_error` is the largest accepted relative error.
+
+    Raises: NeedError when a field holds what it may not.
+    """
+
+    text: str
+    stage: str | None = None
+    gpu: str | None = None
+    gpus: int = 1
+    model: str | None = None
+    batch: int = 1
+    prompt: int | None = None
+    new_tokens: int | None = None
+    seq: int | None = None
+    training: str = "any"
+    max_error: float | None = None
+    objective: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise NeedError("need: must say in words what is wanted")
+        for field, allowed in (("stage", STAGES), ("training", TRAINING), ("objective", OBJECTIVES)):
+            value = getattr(self, field)
+            if value is not None and value not in allowed:
+                raise NeedError(f"{field}: {value!r} is unknown; must be one of {', '.join(allowed)}")
+        for field in ("gpus", "batch", "prompt", "new_tokens", "seq"):
+            value = getattr(self, field)
+            if value is None and field not in ("gpus", "batch"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise NeedError(f"{field}: must be a whole number of at least 1, not {value!r}")
+        if self.max_error is not None and not 0 <= self.max_error < float("inf"):
+            raise NeedError(f"max_error: must be a number of at least 0, not {self.max_error!r}")
+
+    def device(self) -> Device | None:
+        """The one device that is named; None when several kinds are, or one that the catalogue does not know."""
+        return one_device(self.gpu) if self.gpu else None
+
+    def shape(self) -> Model | None:
+        return find_model(self.model) if self.model else None
+
+
+def one_device(text: str) -> Device | None:
+    """The device named, unless it is only one of several kinds of machines that the text speaks of."""
+    found = find_device(text)
+    if found is None or found.is_gpu or found.cuda_capability:
+        return found
+    kinds = {key for key in glossary().occurrences(text) if key.startswith("hardware.")}
+    return None if len(kinds) > 1 or re.search(r"\bgpus?\b", text.lower()) else found

@@ -1,0 +1,144 @@
+"""Reading a need out of plain words: "one RTX 4090, Llama-3-8B, 32k prompts, no retraining"."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recommender.glossary import glossary
+from recommender.hardware.catalogue import count_devices
+from recommender.hardware.models import find_model
+from recommender.need import Need, NeedError, one_device
+
+LARGEST = 10**9
+LONGEST_READ = 20_000
+_NUMBER = r"(?<![\w.,])(\d{1,12}(?:[.,]\d{1,6}){0,3})\s?(k|m|thousand|million)?"
+
+
+def _any_of(*phrases: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(phrases)})\b")
+
+
+_TUNE = r"(?:re-?train\w*|train\w*|fine-?\s?tun\w*)"
+# Within each table the first rule that matches wins.
+_TRAINING = {
+    "none": _any_of(
+        rf"(?:no|without|zero|avoid) (?:any |additional |further |more )?{_TUNE}",
+        r"training[\s-]free", r"tuning[\s-]free", r"(?:cannot|can't|must not|may not|do not want to) (?:re-?train|fine-?tune)",
+    ),
+    "calibration": _any_of(r"calibrat\w*", r"post[\s-]training"),
+    "finetune": _any_of(rf"(?:cheap|light|short|little|some|brief|only) {_TUNE}"),
+    "pretrain": _any_of(r"from scratch", r"pre-?train\w*"),
+}  # fmt: skip
+_STAGES = {
+    "data": _any_of(
+        r"data (?:selection|pruning|curation|mixture)", r"select\w* (?:training )?data", r"dedupl\w+",
+        r"dataset distillation", r"coresets?",
+    ),
+    "search": _any_of(r"architecture search", r"hyper-?parameter (?:search|tuning|optimi[sz]ation)", r"nas"),
+    "fine-tuning": _any_of(r"fine-?\s?tun\w+", r"q?lora", r"adapters?", r"instruction tuning"),
+    "inference": _any_of(
+        r"inference", r"serv(?:e|ing)", r"decod\w+", r"deploy\w*", r"real-?time", r"latency", r"generat\w+",
+        r"time[\s-]to[\s-]first", r"post-training", r"on-device", r"prompts?", r"run(?:ning)?",
+    ),
+    "training": _any_of(r"pre-?train\w*", r"train(?:ing|ed)?", r"optimi[sz]er", r"gradients?", r"backward"),
+}  # fmt: skip
+_OBJECTIVES = {
+    "throughput": _any_of(r"throughput", r"goodput", r"(?:tokens?|requests?) (?:per|a) second", r"concurrent"),
+    "memory": _any_of(r"memory", r"vram", r"oom", r"fits?", r"footprint"),
+    "latency": _any_of(r"latency", r"real-?time", r"fast(?:er)?", r"speed\w*", r"slow", r"quick\w*", r"milliseconds?"),
+    "cost": _any_of(r"costs?", r"cheap\w*", r"budget", r"energy", r"carbon", r"price"),
+}
+_AMOUNTS: Mapping[str, Sequence[str]] = {
+    "prompt": (
+        rf"{_NUMBER}[\s-]*(?:tokens? )?(?:long )?(?:prompts?|inputs?|context)\b",
+        rf"\b(?:prompts?|inputs?|context)(?: length| window| lengths)? ?(?:of|:|=|with|up to)? ?(?:about )?{_NUMBER}\b",
+    ),
+    "new_tokens": (
+        rf"{_NUMBER}[\s-]*(?:new|output|generated)[\s-]tokens?",
+        rf"\bgenerat\w+ (?:about )?{_NUMBER} tokens?",
+    ),
+    "seq": (
+        rf"\bsequences?(?: length)? ?(?:of|:|=)? ?{_NUMBER}\b",
+        rf"{_NUMBER}[\s-]*(?:tokens? )?sequences?\b",
+    ),
+    "batch": (
+        rf"\bbatch(?:[\s-]?size)? ?(?:of|:|=)? ?{_NUMBER}\b",
+        rf"{_NUMBER} (?:concurrent|parallel|simultaneous) (?:users?|requests?|streams?)",
+    ),
+}
+_ERROR = re.compile(
+    r"(?:at most|under|below|less than|within|up to|max(?:imum)?) (\d{1,3}(?:\.\d{1,6})?) ?(?:%|percent) "
+    r"(?:relative )?(?:error|loss|accuracy|quality|degradation|drop)"
+)
+_ON_CPU = re.compile(r"\b(?:on|with|for|have) (?:\w+[\s-]){0,3}(?:cpus?|cores?)\b|\bcpu[\s-]only\b")
+
+
+def read_need(text: str, **given: Any) -> Need:
+    """A need from words; what is given wins over what the words say, and None counts as not given.
+
+    Raises: NeedError for an unknown or wrong field.
+    """
+    fields = {field.name for field in dataclasses.fields(Need)} - {"text"}
+    if unknown := set(given) - fields:
+        raise NeedError(f"{sorted(unknown)[0]}: no such field; a need has {', '.join(sorted(fields))}")
+    said = _read(text) if isinstance(text, str) else {}
+    return Need(text, **{**said, **{name: value for name, value in given.items() if value is not None}})
+
+
+def _read(text: str) -> dict[str, Any]:
+    lower = " ".join(text[:LONGEST_READ].lower().split())
+    found: dict[str, Any] = {}
+    if model := find_model(text):
+        found["model"] = model.name
+    if device := one_device(text):
+        # "offload to the CPU" names no machine to run on.
+        if device.device_class != "cpu" or _ON_CPU.search(lower):
+            found["gpu"] = device.name
+    elif classes := _hardware_words(text):
+        found["gpu"] = classes
+    if count := count_devices(lower):
+        found["gpus"] = count
+    for field, patterns in _AMOUNTS.items():
+        if (amount := _amount(lower, patterns)) is not None:
+            found[field] = amount
+    if training := _first(lower, _TRAINING):
+        found["training"] = training
+    # "no fine-tuning" says nothing about when the benefit is wanted.
+    if stage := _first(_TRAINING["none"].sub(" ", lower), _STAGES):
+        found["stage"] = stage
+    if objective := _first(lower, _OBJECTIVES):
+        found["objective"] = objective
+    if error := _ERROR.search(lower):
+        found["max_error"] = float(error[1]) / 100
+    return found
+
+
+def _hardware_words(text: str) -> str | None:
+    """Kinds of machines that the text names without naming a product: "multi-gpu, mobile"."""
+    kinds = [key.removeprefix("hardware.") for key in glossary().occurrences(text) if key.startswith("hardware.")]
+    return ", ".join(kinds) or None
+
+
+def _first(text: str, rules: Mapping[str, re.Pattern[str]]) -> str | None:
+    return next((value for value, pattern in rules.items() if pattern.search(text)), None)
+
+
+def _amount(text: str, patterns: Sequence[str]) -> int | None:
+    """The first amount of tokens or sequences that a pattern finds; "32k" is 32,768 as lengths usually are."""
+    for pattern in patterns:
+        if found := re.search(pattern, text):
+            value = int(_number(found[1], found[2] or ""))
+            return value if 1 <= value <= LARGEST else None
+    return None
+
+
+def _number(digits: str, unit: str) -> float:
+    if not unit:
+        return float(digits.replace(",", ""))
+    number = float(digits.replace(",", "."))
+    if unit == "k":
+        return number * (1024 if number.is_integer() and int(number) & (int(number) - 1) == 0 else 1000)
+    return number * (1000 if unit == "thousand" else 1_000_000)

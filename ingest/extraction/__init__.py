@@ -81,9 +81,9 @@ def _claims(document: Document, devices: list[Device], families: tuple[str, ...]
 def extract(title: str, abstract: str) -> TechniqueRecord:
     """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
     document = Document(title, abstract)
-    kind, kind_words = find_kind(document)
+    first_families, _ = find_families(document, "technique", 0)
+    kind, kind_words = find_kind(document, first_families[0] if first_families else "")
     devices = find_devices(abstract)
-    first_families, _ = find_families(document, kind, 0)
     claims = _claims(document, devices, first_families)
     families, family_words = find_families(document, kind, len(claims))
     hardware, hardware_words = find_hardware(devices, document.own_start)

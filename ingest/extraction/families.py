@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from .text import Document
-from .vocabulary import PhraseTable, Word
+from .vocabulary import PhraseTable, Word, folded
 
 _STRONG, _PLAIN, _WEAK = 3.0, 2.0, 1.0
 _VOCABULARY: dict[str, dict[float, str]] = {
@@ -14,10 +14,11 @@ _VOCABULARY: dict[str, dict[float, str]] = {
         _STRONG: """
             quantization, quantize, quantizing, post training quantization, quantization aware training, ptq,
             qat, low bit, mixed precision quantization, weight quantization, binarization, binary neural
-            network, ternary, 1 bit, 2 bit, 3 bit, 4 bit, int4, int8, fp8, fp4, fp6, nf4, quantized, binarized,
+            network, ternary, 1 bit, 2 bit, 3 bit, 4 bit, int4, int8, fp8, fp4, fp6, nf4, binarized,
             bitnet, low precision, weight only""",
         _PLAIN: """
-            8 bit, bit width, bitwidth, integer only, precision format, full precision, dequantization, outlier""",
+            quantized,
+            8 bit, bit width, bitwidth, integer only, precision format, full precision, dequantization, """,
     },
     "sparsity-pruning": {
         _STRONG: """
@@ -89,10 +90,11 @@ _VOCABULARY: dict[str, dict[float, str]] = {
         _STRONG: """
             early exit, early exiting, layer skipping, skip layer, dynamic depth, adaptive computation,
             conditional computation, dynamic inference, adaptive depth, mixture of depth, dynamic network,
-            elastic, slimmable, matryoshka, dynamic routing, input adaptive, dynamic neural network, anytime,
-            nested, layer dropping, skipping layer, adaptive inference, dynamic width, multi exit, model
+            slimmable, matryoshka, dynamic routing, input adaptive, dynamic neural network, anytime,
+            layer dropping, skipping layer, adaptive inference, dynamic width, multi exit, model
             cascade, cascade""",
         _PLAIN: """
+            nested, elastic,
             dynamically skip, adaptively, per input, exit, skipping, halting, dynamic router""",
     },
     "token-reduction": {
@@ -115,10 +117,12 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "kernels-compilers": {
         _STRONG: """
-            cuda kernel, gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm, kernel,
+            matmul free, attention kernel, custom kernel, optimized kernel, efficient kernel,
+            cuda gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm, kernel,
             tensor core, io aware, fused kernel, code generation for, cuda, tiling, auto tuning, tvm, mlir,
             matrix multiplication kernel, block fusion, cublas, tensor program, loop optimization""",
         _PLAIN: """
+            kernel, kernels,
             hardware efficient, hardware aware implementation, gpu efficient implementation, fused, on chip
             memory, matrix multiplication, fast fourier transform""",
     },
@@ -128,10 +132,10 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             model parallelism, gradient compression, federated learning, decentralized training, all reduce,
             zero redundancy, sequence parallelism, local sgd, communication efficient, expert parallelism, fully
             sharded, asynchronous training, parameter server, distributed learning, decentralized learning,
-            distributed optimization, federated, context parallelism, heterogeneous cluster, fsdp, collective
+            distributed optimization, federated, context parallelism, heterogeneous fsdp, collective
             communication, gradient sparsification, distributed deep learning, checkpointing failure""",
         _PLAIN: """
-            communication overhead, worker, communication cost, multi node, cluster, parallelism, byzantine,
+            communication overhead, communication cost, multi node, cluster, parallelism, byzantine,
             communication round, sharding, non iid, straggler""",
     },
     "memory-efficient-training": {
@@ -160,20 +164,21 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "efficient-architecture": {
         _STRONG: """
-            lightweight network, lightweight model, efficient architecture, mobilenet, depthwise convolution,
-            efficient backbone, lightweight architecture, efficientnet, lightweight backbone, compact model,
+            lightweight network, lightweight model, efficient architecture, mobilenet, depthwise efficient lightweight architecture, efficientnet, lightweight backbone, compact model,
             separable convolution, efficient network, inverted residual, light weight, efficient cnn,
             lightweight convolutional, efficient convolution, lightweight, efficient model, small language
-            model, efficient design, token mixing, mlp mixer, fewer parameter, inverted bottleneck, efficient
-            network design, tiny model, computationally efficient, shuffle, efficient vision transformer, hybrid
-            architecture, real time, ghost, efficient deep neural network, mixer, compact architecture,
+            model, efficient design, token mixing, mlp fewer parameter, inverted bottleneck, efficient
+            network design, tiny model, computationally efficient vision transformer, hybrid
+            architecture, efficient deep neural network, mixer, compact architecture,
             efficient encoder decoder""",
         _PLAIN: """
             fewer flop, parameter efficient, flop, real time inference, inference speed, number of parameter,
-            accuracy latency trade off, small model, model size, fewer computation, efficient, efficiency, low
-            latency, latency, macs, computational cost, computational complexity, less computation, backbone,
-            accuracy speed trade off, convolution, throughput, speed accuracy trade off, high efficiency, fast
-            inference, on par, compact, low complexity, model complexity""",
+            accuracy latency trade off, small model, model size, fewer computation, efficient, low
+            latency, macs, computational cost, computational complexity, less computation, backbone,
+            accuracy speed trade off, convolution, speed accuracy trade off, high efficiency, fast
+            inference, low complexity, model complexity""",
+        _WEAK: """
+            efficient, efficiency, latency, throughput, compact, real time, backbone, convolution, on mobile, lightweight network""",
     },
     "nas": {
         _STRONG: """
@@ -204,14 +209,16 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "diffusion-acceleration": {
         _STRONG: """
+            efficient diffusion, efficient flow matching, flow matching efficiency, fewer sampling step,
             few step, one step generation, consistency model, step distillation, sampling step, denoising step,
             diffusion distillation, guidance distillation, fast sampling, diffusion acceleration, feature
-            caching, accelerating diffusion, single step, one step diffusion, ode solver, efficient diffusion,
-            progressive distillation, fast diffusion, consistency distillation, number of function evaluation,
+            caching, accelerating single step, one step diffusion, ode solver, progressive distillation, fast diffusion, consistency distillation, number of function evaluation,
             nfe, sampling acceleration, few step generation, rectified flow, faster diffusion, classifier free
             guidance""",
         _PLAIN: """
             diffusion transformer, diffusion model, flow matching, denoising, sampler, diffusion, timestep""",
+        _WEAK: """
+            diffusion""",
     },
     "serving-systems": {
         _STRONG: """
@@ -221,30 +228,30 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             service level objective, slo, online serving, serving framework, multi tenant, autoscaling,
             microservice, recommendation system serving, real time recommendation, serving llm, load balancing""",
         _PLAIN: """
-            serving, batching, request, deployment pipeline, production, time to first token, queue, throughput,
+            serving, batching, request, deployment pipeline, time to first token, queue, throughput,
             fault tolerance, online training""",
     },
     "data-efficiency": {
         _STRONG: """
             data efficient, data efficiency, data selection, dataset distillation, dataset condensation, data
             pruning, coreset, few shot learning, active learning, sample efficient, sample efficiency, semi
-            supervised, label efficient, data distillation, few labeled, limited data, low resource, data
-            curation, less data, data subset, synthetic data, limited labeled data, limited training data, small
-            dataset, data deduplication, data mixture, data quality, instruction selection, unlabeled data, self
-            supervised, data filtering""",
+            supervised, label efficient, data distillation, few labeled, limited data, low resource, less data, data subset, synthetic data, limited labeled data, limited training data, small
+            dataset, data deduplication, data mixture, instruction selection, data filtering""",
         _PLAIN: """
+            unlabeled data, data quality, data curation,
             labeled example, fewer sample, annotation cost, unlabeled, labeled data, few shot, limited
             annotation, fewer example, data scarcity, pseudo label""",
     },
     "edge-deployment": {
         _STRONG: """
+            on the edge, mobile vision, edge devices, edge assisted,
             edge device, mobile device, on device, edge deployment, tinyml, microcontroller, resource
             constrained device, embedded device, edge computing, mobile phone, smartphone, edge ai, iot device,
-            embedded system, mobile deployment, raspberry pi, jetson, resource limited device, on mobile,
-            iphone, edge, mcu, edge platform, mobile, embedded, edge assisted, low power device, wearable,
+            embedded system, mobile deployment, raspberry pi, jetson, resource limited device, on iphone, mcu, edge platform, mobile, edge assisted, low power device, wearable,
             mobile gpu, mobile accelerator, cortex, edge hardware, mobile cpu, mobile platform, mobile
             application, edge inference""",
         _PLAIN: """
+            mobile, embedded, edge,
             resource constrained, constrained device, battery, edge server, low power, iot, resource limited,
             limited resource, consumer device""",
     },
@@ -262,6 +269,15 @@ _VOCABULARY: dict[str, dict[float, str]] = {
 FAMILY_PHRASES: PhraseTable[tuple[tuple[str, float], ...]]
 
 
+_IGNORED = """
+    vector quantization, residual vector quantization, vector quantized, kernel size, convolution kernel, large kernel,
+    kernel method, kernel trick, gaussian kernel, convolutional kernel, small kernel, expert knowledge, human expert,
+    domain expert, expert demonstration, expert annotation, policy distillation, teacher forcing, hardware accelerator for,
+    semantic segmentation, data augmentation, edge detection, bottleneck, orthogonal band kernel, square kernel
+"""
+"""Phrases that hold a family's word in another sense."""
+
+
 def _merged() -> PhraseTable[tuple[tuple[str, float], ...]]:
     """One entry a phrase, with every family that the phrase speaks for."""
     by_phrase: dict[str, dict[str, float]] = defaultdict(dict)
@@ -270,10 +286,16 @@ def _merged() -> PhraseTable[tuple[tuple[str, float], ...]]:
             for phrase in phrases.split(","):
                 key = " ".join(phrase.split())
                 by_phrase[key][family] = max(weight, by_phrase[key].get(family, 0.0))
-    return PhraseTable((phrase, tuple(weights.items())) for phrase, weights in by_phrase.items())
+    for phrase in _IGNORED.split(","):
+        by_phrase[" ".join(phrase.split())] = {}
+    return PhraseTable((phrase, tuple(weights.items())) for phrase, weights in by_phrase.items() if phrase)
 
 
 FAMILY_PHRASES = _merged()
+_STRONG_PHRASES: dict[str, frozenset[str]] = {
+    family: frozenset(" ".join(folded(phrase)) for phrase in rows.get(_STRONG, "").split(","))
+    for family, rows in _VOCABULARY.items()
+}
 _TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 2.5, 1.0, 0.35
 _ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.42, 4.0
 _NO_FAMILY_KINDS = frozenset({"dataset"})
@@ -289,13 +311,20 @@ def find_families(document: Document, kind: str, claims: int) -> tuple[tuple[str
     own = document.own_start
     _count(document.words, scores, words, lambda start: _OWN_FACTOR if start >= own else _BACKGROUND_FACTOR)
     _general(scores, kind, claims)
-    ranked = sorted((f for f in scores if scores[f] >= _ENOUGH), key=lambda f: -scores[f])
+    ranked = sorted((f for f in scores if scores[f] >= _ENOUGH and _is_told(f, words[f])), key=lambda f: -scores[f])
     if kind in _NO_FAMILY_KINDS or not ranked:
         return (), []
     first = scores[ranked[0]]
     chosen = [f for n, f in enumerate(ranked) if n == 0 or (scores[f] >= max(_SECOND, _SHARE_OF_FIRST * first))][:3]
     evidence = [w for f in chosen for w, _ in sorted(words[f].items(), key=lambda item: -item[1])[:3]]
     return tuple(chosen), list(dict.fromkeys(evidence))
+
+
+def _is_told(family: str, evidence: dict[str, float]) -> bool:
+    """Whether at least one phrase means this family alone; "teacher" or "diffusion model" only add to such a phrase."""
+    return family == "efficient-architecture" or any(
+        value > 0 and phrase in _STRONG_PHRASES[family] for phrase, value in evidence.items()
+    )
 
 
 def _general(scores: dict[str, float], kind: str, claims: int) -> None:
@@ -306,9 +335,11 @@ def _general(scores: dict[str, float], kind: str, claims: int) -> None:
         return
     others = max((s for f, s in scores.items() if f != "efficient-architecture"), default=0.0)
     if kind == "architecture":
-        scores["efficient-architecture"] = general + (2.0 if claims else 0.0)
-    elif others >= 4.0:
-        scores["efficient-architecture"] = general * 0.5
+        scores["efficient-architecture"] = general * 1.15 + (2.0 if claims else 0.0)
+    elif others >= _ENOUGH:
+        scores["efficient-architecture"] = general * 0.35
+    elif not claims:
+        scores["efficient-architecture"] = general * 0.75
 
 
 def _count(

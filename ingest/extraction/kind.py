@@ -1,122 +1,219 @@
-"""What sort of contribution a paper makes, from its title's words and from the noun that its proposal names."""
+"""What sort of contribution a paper makes.
+
+Evidence comes from the title (its type words and the head noun of its phrase), from the noun that a proposal names ("we present
+X, a vision backbone ..."), from what "our ..." is followed by, from the shape of the name and from the families.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 
 from .text import Document
-from .vocabulary import word_set
 
-_TITLE: tuple[tuple[str, str, float], ...] = (
-    ("survey", r"\b(?:survey|systematic review|literature review|comprehensive review|overview|a review|roadmap|tutorial|primer)\b", 8.0),
-    ("benchmark", r"\bbenchmark(?:s|ing)?\b|\bleaderboard\b|-?bench\b", 4.0),
-    ("dataset", r"\b(?:dataset|corpus|corpora|data set)\b(?! (?:distillation|condensation|pruning|compression|search))", 4.5),
-    ("analysis", r"^(?:understanding|investigating|dissecting|evaluating|analyzing|comparing|assessing|exploring the|revisiting|on the|rethinking"
-                 r"|characterizing|demystifying|probing|a closer look|an analysis|lessons)\b|\b(?:a|an) (?:systematic|empirical|comparative|"
-                 r"comprehensive|large-scale|quantitative|case|experimental)\b[\w\s-]{0,30}\b(?:study|analysis|evaluation|framework for evaluating)\b"
-                 r"|\b(?:empirical|comparative) (?:study|analysis|evaluation)\b|^(?:do|does|is|are|how|why|what|when|can)\b.*\?|scaling laws?\b", 3.0),
-    ("theory", r"\b(?:theory|theoretical|provabl[ey]|provably|convergence (?:of|analysis|rates?)|generalization bounds?|sample complexity|"
-               r"expressivity|expressive power|theorem|universal approximation)\b", 3.5),
-    ("system", r"\b(?:system|library|toolkit|toolbox|platform|engine|middleware|compiler|serving|simulator|gym(?:nasium)?|package|"
-               r"infrastructure|software|kernels)\b", 2.0),
-    ("hardware", r"\b(?:accelerator(?: for| design| architecture)|fpga|asic|chip|processor|in-memory computing|systolic|rtl|risc-v)\b", 3.0),
-    ("architecture", r"\b(?:architectures?|networks?|backbones?|model|transformers?|encoders?|net|convnets?|mlp|mamba|llm|language models?$|"
-                     r"detector|u-?net|vit|mixer)\b", 1.2),
-    ("technique", r"\b(?:quantization|pruning|distillation|training|learning|tuning|fine-tuning|compression|decoding|acceleration|accelerating|"
-                  r"method|approach|algorithm|optimization|optimizer|adaptation|via|search|sampling|strategy|attention|cache|sparsification|"
-                  r"merging|scheme|policy|regularization|approximation|guidance)\b", 1.2),
-)  # fmt: skip
-_TITLE_PATTERNS = tuple((kind, re.compile(pattern, re.I), weight) for kind, pattern, weight in _TITLE)
+Add = Callable[[str, float, str], None]
 
-_ABSTRACT: tuple[tuple[str, str, float], ...] = (
-    ("survey", r"\b(?:this|our|the present) (?:survey|review|overview|tutorial)\b|\bwe (?:review|survey)\b|\bsystematic(?:ally)? (?:literature )?review\b"
-               r"|\bcomprehensive (?:survey|review|overview)\b|\bthis paper (?:reviews|surveys)\b", 5.0),
-    ("benchmark", r"\bwe (?:introduce|present|propose|release|develop|build)\b[^.]{0,60}\bbenchmark\b|\bwe benchmark\b|\bnew benchmark\b"
-                  r"|\baim to benchmark\b", 3.0),
-    ("dataset", r"\b(?:we|paper|study|work) (?:introduces?|presents?|releases?|curates?|collects?|constructs?|creates?|builds?)\b[^.]{0,80}\b(?:dataset|corpus)\b"
-                r"|\bthe resulting [\w\s-]{0,30}dataset\b", 3.0),
-    ("analysis", r"\bwe (?:empirically |systematically |thoroughly )?(?:study|investigate|analy[sz]e|examine|evaluate|compare|explore|find|observe|benchmark|rethink)\b"
-                 r"|\b(?:this|our) (?:paper|work|study|analysis|article) (?:\w+ )?(?:studies|investigates|analy[sz]es|examines|evaluates|compares|explores|assesses)\b"
-                 r"|\bour (?:findings|analysis|study|results) (?:reveal|suggest|indicate)s?\b|\bempirical study\b|\bsystematic study\b", 1.0),
-    ("theory", r"\bwe (?:\w+ )?prove\b|\btheoretically (?:show|prove|analy[sz]e|characterize)\b|\btheorems?\b|\brigorous(?:ly)? (?:theor|prove|answer|analy)\w*"
-               r"|\bgeneralization bounds?\b|\btheoretical (?:analysis|framework|understanding|guarantees|answer)\b|\bconvergence rates?\b|\bminimax\b", 1.4),
-    ("system", r"\b(?:open-source|end-to-end|production|serving|training|inference|distributed) (?:\w+ )?(?:system|framework|library|toolkit|platform|engine)\b"
-               r"|\bpython (?:library|package)\b|\bwe (?:build|implement)\b[^.]{0,40}\bsystem\b|\bmiddleware\b|\bdeployed in production\b", 1.5),
-    ("hardware", r"\bhardware (?:accelerator|architecture|design|prototype)\b|\b(?:asic|rtl|tape-?out|28 ?nm|65 ?nm|22 ?nm|crossbar|memristor|photonic)\b", 2.5),
-)  # fmt: skip
-_ABSTRACT_PATTERNS = tuple((kind, re.compile(pattern, re.I), weight) for kind, pattern, weight in _ABSTRACT)
+
+def _pattern(*parts: str) -> re.Pattern[str]:
+    return re.compile("|".join(parts), re.I)
+
+
+_TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
+    (
+        "survey",
+        _pattern(
+            r"\b(?:survey|systematic review|literature review|comprehensive review|overview|a review|roadmap|tutorial|primer)\b",
+            r"\breview$|^review\b",
+        ),
+        9.0,
+    ),
+    ("benchmark", _pattern(r"\bbenchmark(?:s|ing)?\b", r"\bleaderboard\b", r"bench\b"), 4.0),
+    (
+        "dataset",
+        _pattern(r"\b(?:datasets?|corpus|corpora|data set)\b(?! (?:distillation|condensation|pruning|compression|search))"),
+        4.5,
+    ),
+    (
+        "analysis",
+        _pattern(
+            r"^(?:understanding|investigating|dissecting|evaluating|analyzing|comparing|assessing|exploring|revisiting)\b",
+            r"^(?:on the|rethinking|characterizing|demystifying|probing|a closer look|an analysis|lessons|quantifying)\b",
+            r"\b(?:systematic|empirical|comparative|comprehensive|large-scale|quantitative|experimental)\b[\w\s-]{0,30}"
+            r"\b(?:study|analysis|evaluation|investigation|comparison|framework for evaluating)\b",
+            r"^(?:do|does|is|are|how|why|what|when|can|should)\b.*\?",
+            r"\bscaling laws?\b|\bcase study\b|\btrade-?offs\b",
+        ),
+        3.0,
+    ),
+    (
+        "theory",
+        _pattern(
+            r"\b(?:theory|theoretical|provabl[ey]|generalization bounds?|sample complexity|expressivity|expressive power)\b",
+            r"\b(?:theorem|universal approximation|convergence (?:of|analysis|rates?)|optimality|lower bounds?)\b",
+        ),
+        3.5,
+    ),
+    (
+        "system",
+        _pattern(
+            r"\b(?:library|toolkit|toolbox|platform|engine|middleware|compiler|serving|simulator|gym(?:nasium)?|package)\b",
+            r"\b(?:infrastructure|software|kernels|system|systems|open-source (?:framework|gym))\b",
+        ),
+        2.0,
+    ),
+    (
+        "hardware",
+        _pattern(
+            r"\b(?:accelerator(?: for| design| architecture|$)|fpga|asic|chip|processor|in-memory computing|systolic|risc-v)\b",
+            r"\bhardware accelerators?\b|\bprocessing[- ]in[- ]memory\b|\bpim\b",
+        ),
+        3.0,
+    ),
+)
+_ABSTRACT: tuple[tuple[str, re.Pattern[str], float], ...] = (
+    (
+        "survey",
+        _pattern(
+            r"\b(?:this|our|the present) (?:survey|review|overview|tutorial)\b|\bwe (?:review|survey)\b",
+            r"\bsystematic(?:ally)? (?:literature )?review\b|\bcomprehensive (?:survey|review|overview)\b",
+            r"\bthis paper (?:reviews|surveys)\b",
+        ),
+        5.0,
+    ),
+    (
+        "benchmark",
+        _pattern(
+            r"\bwe (?:introduce|present|propose|release|develop|build)\b[^.]{0,60}\bbenchmark\b",
+            r"\bwe benchmark\b|\baim to benchmark\b",
+        ),
+        2.5,
+    ),
+    (
+        "dataset",
+        _pattern(
+            r"\b(?:we|paper|study|work) (?:introduces?|presents?|curates?|collects?|constructs?)\b[^.,]{0,60}\b(?:dataset|corpus)\b",
+            r"\bthe resulting [\w\s-]{0,30}dataset\b|\bour dataset\b",
+        ),
+        2.5,
+    ),
+    (
+        "analysis",
+        _pattern(
+            r"\bwe (?:\w+ly )?(?:study|investigate|analy[sz]e|examine|compare|explore|observe|rethink|revisit)\b",
+            r"\b(?:this|our) (?:paper|work|study|analysis|article) (?:\w+ )?(?:studies|investigates|analy[sz]es|examines|evaluates)\b",
+            r"\b(?:this|our) (?:paper|work|study|analysis|article) (?:\w+ )?(?:compares|explores|assesses)\b",
+            r"\b(?:our|these|the) (?:findings|analysis|study|results) (?:reveal|suggest|indicate|highlight)s?\b|\bempirical study\b",
+            r"\bsystematic study\b|\bwe find\b|\bthis study\b",
+        ),
+        1.0,
+    ),
+    (
+        "theory",
+        _pattern(
+            r"\bwe (?:\w+ )?prove\b|\btheoretically (?:show|prove|analy[sz]e|characterize|comprehend)\b|\btheorems?\b",
+            r"\brigorous(?:ly)? (?:theor|prove|answer|analy)\w*|\bgeneralization bounds?\b|\bminimax\b|\bconvergence rates?\b",
+            r"\btheoretical (?:understanding|answer|results)\b|\bprincipled investigation\b|\bestimation rates?\b",
+        ),
+        1.8,
+    ),
+    (
+        "system",
+        _pattern(
+            r"\b(?:open-source|end-to-end|production|serving|training|distributed|scalable) (?:\w+ )?(?:system|library|toolkit)\b",
+            r"\b(?:platform|engine|middleware)\b|\bpython (?:library|package)\b|\bwe (?:build|implement)\b[^.]{0,60}\bsystem\b",
+            r"\bsoftware framework\b|\bdeployed in production\b|\bframework for writing\b|\bSOTA systems\b",
+        ),
+        1.8,
+    ),
+    (
+        "hardware",
+        _pattern(
+            r"\bhardware (?:accelerator|architecture|design|prototype)\b",
+            r"\b(?:asic|rtl|tape-?out|28 ?nm|65 ?nm|22 ?nm|crossbar|memristor|photonic)\b",
+        ),
+        2.0,
+    ),
+    (
+        "architecture",
+        _pattern(
+            r"\b(?:our|proposed) (?:\w+ )?(?:models?|networks?|architectures?|backbone|largest model|best model)\b",
+            r"\b(?:family|series) of (?:[\w-]+ ){0,4}(?:models|networks|backbones|transformers|architectures|detectors)\b",
+            r"\b(?:pre-?trained|trained) models? (?:is|are|will be)\b",
+            r"\b(?:achieves|attains|obtains) \d+(?:\.\d+)?\s?\\?% (?:top-1|accuracy)",
+        ),
+        0.9,
+    ),
+    (
+        "technique",
+        _pattern(
+            r"\b(?:our|proposed|this) (?:\w+ )?(?:method|approach|algorithm|technique|framework|strategy|scheme|solution|optimizer)\b",
+            r"\bplug-and-play\b|\bcan be (?:easily |seamlessly )?(?:applied|integrated|combined|plugged)\b|\bdrop-in\b",
+        ),
+        0.7,
+    ),
+)
+
+
+def _nouns(kind: str, words: str) -> dict[str, str]:
+    return dict.fromkeys(words.split(), kind)
+
 
 _HEADS: dict[str, str] = {
-    **dict.fromkeys(
-        word_set(
+    **_nouns(
+        "technique",
         """
-        method approach technique strategy algorithm scheme paradigm mechanism loss regularization optimizer
-        pipeline recipe procedure policy solution objective methodology module operator attack adapter
-        estimator function metric principle rule formulation techniques methods algorithms approaches
-        strategies regularizer schedule plugin layer layers proxies kernel quantizer sampler modules blocks
-        block
+        method approach technique strategy algorithm scheme paradigm mechanism loss regularization optimizer pipeline recipe
+        procedure policy solution objective methodology operator estimator function metric rule formulation techniques methods
+        algorithms approaches strategies regularizer schedule plugin proxies quantizer sampler framework quantization pruning
+        distillation training learning tuning compression decoding acceleration optimization adaptation search sampling
+        attention sparsification merging approximation guidance parallelism finetuning scaling inference caching cache
+        condensation skipping sharing exploiting scheduling selection reduction paradigms representation prompting pretraining
+        parameterization initialization averaging speculation modeling experts compensation bottleneck fusion
+        """,
+    ),
+    **_nouns(
+        "architecture",
         """
-        ), "technique"),
-    **dict.fromkeys(
-        word_set(
-        """
-        architecture network model models backbone transformer transformers encoder decoder convnet networks
-        architectures codec cnn detector vit llm autoencoder vocoder classifier net series mlp unet
-        """
-        ), "architecture"),
-    **dict.fromkeys(
-        word_set(
-        """
-        system library toolkit platform engine middleware toolbox compiler simulator software package
-        infrastructure runtime dsl environment
-        """
-        ), "system"),
-    **dict.fromkeys(
-        word_set(
-        """
-        dataset corpus datasets
-        """
-        ), "dataset"),
-    **dict.fromkeys(
-        word_set(
-        """
-        benchmark benchmarks testbed suite leaderboard
-        """
-        ), "benchmark"),
-    **dict.fromkeys(
-        word_set(
-        """
-        accelerator chip processor asic
-        """
-        ), "hardware"),
-    **dict.fromkeys(
-        word_set(
-        """
-        survey review overview taxonomy
-        """
-        ), "survey"),
-    **dict.fromkeys(
-        word_set(
-        """
-        study analysis investigation evaluation comparison
-        """
-        ), "analysis"),
-    "framework": "technique",
-}  # fmt: skip
+        architecture network model models backbone backbones transformer transformers encoder decoder convnet networks
+        architectures codec cnn cnns detector detectors vit llm llms autoencoder vocoder classifier net mlp unet mixer learner
+        mlps convnext convnets speech language-model generator series vits dit
+        """,
+    ),
+    **_nouns(
+        "system",
+        "system library toolkit platform engine middleware toolbox compiler simulator software package infrastructure runtime dsl",
+    ),
+    **_nouns("dataset", "dataset corpus datasets"),
+    **_nouns("benchmark", "benchmark benchmarks testbed leaderboard"),
+    **_nouns("hardware", "accelerator chip processor asic"),
+    **_nouns("survey", "survey review overview taxonomy"),
+    **_nouns("analysis", "study analysis investigation evaluation comparison"),
+}
 _PROPOSAL = re.compile(
-    r"\b(?:we|paper|work|study|article|report|letter)\b(?:\s\w+){0,6}?\s"
-    r"(?:propos\w+|introduc\w+|present(?:s|ed)?|develop\w*|describ\w+|design\w*|devis\w+|releas\w+|build\w*|creat\w+|offer\w*|unveil\w*)\s(?P<rest>[^.;]{3,220})"
-    r"|\bour (?:proposed |novel |new )?(?P<own>method|approach|algorithm|framework|technique|strategy|model|models|architecture|network|system)\b"
-    r"|\b(?:proposed|novel|new) (?P<named>method|approach|algorithm|framework|technique|strategy|model|architecture|network|system)\b",
+    r"\b(?:we|(?:this|our|the) (?:paper|work|study|article|report|letter))\b(?:\s\w+){0,3}?\s"
+    r"(?:propos|introduc|present|develop|describ|design|devis|releas|build|create|offer|unveil)\w*\s(?P<rest>[^.;]{3,220})",
     re.I,
 )
-_WORD = re.compile(r"[a-z]+", re.I)
+_PHRASE_END = re.compile(
+    r"\b(?:that|which|to|for|with|where|based|using|by|via|from|on|in|of|tailored|designed|whose|capable|and|under|optimized)\b"
+    r"|:|(?<=\w)\)?, (?!an?\b|the\b|called|named|dubbed|termed|namely)"
+)
+_TITLE_END = re.compile(
+    r"\b(?:for|with|via|of|in|on|using|from|through|by|towards?|to|at|under|based|without|optimized|that|leveraging|over|and|is|are)\b",
+    re.I,
+)
+_WORD = re.compile(r"[A-Za-z]+")
+_MODEL_NAME = re.compile(r"(?:net|nets|former|mixer|vit|bert|gpt\d*|lm|llm|mamba|next|yolo\w*|tts|det|dets|unet|gan|diff|dit|llama|clip|sam)(?:v?\d+)?$", re.I)
+_TECHNIQUE_FAMILIES = frozenset(
+    {"quantization", "sparsity-pruning", "distillation", "low-rank", "peft", "kv-cache", "token-reduction", "decoding-acceleration", "nas",
+     "distributed-training", "training-efficiency", "data-efficiency", "memory-efficient-training", "conditional-computation"}
+)  # fmt: skip
 _ORDER = ("technique", "architecture", "system", "analysis", "survey", "benchmark", "dataset", "theory", "hardware")
 
 
-def find_kind(document: Document) -> tuple[str, list[str]]:
-    """The kind, and the words that speak for it; "technique" where nothing speaks."""
+def find_kind(document: Document, family: str = "") -> tuple[str, list[str]]:
+    """The kind, and the words that speak for it; "technique" where nothing speaks. `family` is a first guess at the family."""
     scores: dict[str, float] = defaultdict(float)
     reasons: dict[str, list[str]] = defaultdict(list)
 
@@ -125,46 +222,54 @@ def find_kind(document: Document) -> tuple[str, list[str]]:
         if words not in reasons[kind]:
             reasons[kind].append(words)
 
-    for kind, pattern, weight in _TITLE_PATTERNS:
+    for kind, pattern, weight in _TITLE:
         found = pattern.search(document.title)
         if found:
             add(kind, weight, f"title: {found[0]}")
-    for kind, pattern, weight in _ABSTRACT_PATTERNS:
+    _title_head(document.title, add)
+    for kind, pattern, weight in _ABSTRACT:
         for count, found in enumerate(pattern.finditer(document.abstract)):
             if count < 3:
                 add(kind, weight if count == 0 else weight * 0.5, found[0])
     _proposals(document, add)
-    if not scores:
-        return "technique", []
+    if family in _TECHNIQUE_FAMILIES:
+        add("technique", 1.2, f"family: {family}")
+    elif family in {"efficient-architecture", "ssm-recurrent", "mixture-of-experts"}:
+        add("architecture", 0.8, f"family: {family}")
     best = max(_ORDER, key=lambda kind: (scores.get(kind, 0.0), -_ORDER.index(kind)))
     return best, reasons[best][:5]
 
 
-def _proposals(document: Document, add: object) -> None:
+def _title_head(title: str, add: Add) -> None:
+    """Scores the head noun of the title's phrase ("... : a lightweight backbone for ...") and the shape of the name."""
+    name, colon, phrase = title.partition(":")
+    if not colon:
+        name, phrase = "", title
+    if name and len(name.split()) <= 3 and _MODEL_NAME.search(name.split()[-1] if name.split() else ""):
+        add("architecture", 1.2, f"name: {name.strip()}")
+    cut = _TITLE_END.search(phrase, 3)
+    words = _WORD.findall(phrase[: cut.start()] if cut else phrase)
+    for word in reversed(words[-3:]):
+        kind = _HEADS.get(word.lower())
+        if kind:
+            add(kind, 2.0 if kind in {"technique", "architecture"} else 1.5, f"title: {word}")
+            return
+    if words and words[0].lower().endswith("ing") and not colon:
+        add("technique", 1.0, f"title: {words[0]}")
+
+
+def _proposals(document: Document, add: Add) -> None:
     """Scores the head noun of each proposal; the first proposal of the abstract weighs most."""
-    assert callable(add)  # noqa: S101 - narrows for the type checker
-    weight = 3.0
+    weight = 2.6
     for count, match in enumerate(_PROPOSAL.finditer(document.abstract)):
-        if count >= 8:
+        if count >= 5:
             break
-        own = match["own"] or match["named"]
-        if own:
-            add(_HEADS.get(own.lower(), "technique"), 0.5, match[0])
-            continue
-        heads = [
-            (word.lower(), _HEADS[word.lower()])
-            for word in _WORD.findall(_first_phrase(match["rest"]))
-            if word.lower() in _HEADS
-        ]
+        words = [word.lower() for word in _WORD.findall(_first_phrase(match["rest"]))]
+        heads = [(word, _HEADS[word]) for word in words if word in _HEADS]
         if heads:
             word, kind = heads[-1]
             add(kind, weight, f"proposes: {word}")
-            weight = max(1.0, weight - 1.0)
-
-
-_PHRASE_END = re.compile(
-    r"\b(?:that|which|to|for|with|where|based|using|by|via|from|on|in|tailored|designed|whose|capable|and introduces)\b|[:]|(?<=\w)\)?, (?!an?\b|the\b|called|named|dubbed|termed|namely)"
-)
+            weight = max(0.8, weight - 0.9)
 
 
 def _first_phrase(rest: str) -> str:

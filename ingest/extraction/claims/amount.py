@@ -72,7 +72,7 @@ def amount(site: Site) -> Reading | None:
         return None
     reader = {
         "rate": _rate, "hertz": _hertz, "time": _time, "device-time": _device_time, "bytes": _bytes, "params": _params,
-        "flops": _flops, "energy": _power, "power": _power, "money": _money, "tokens": _samples, "samples": _samples,
+        "flops": _flops, "flop-rate": _rate, "energy": _power, "power": _power, "money": _money, "tokens": _samples, "samples": _samples,
         "steps": _steps, "iterations": _iterations,
     }.get(unit.measures)  # fmt: skip
     return reader(site) if reader else None
@@ -121,6 +121,8 @@ def _time(site: Site) -> Reading | None:
 
 
 def _device_time(site: Site) -> Reading | None:
+    if site.quantity.qualifier == "at least":
+        return None
     phase = "search" if _near(site, 14, 8) & {"search", "searching", "nas"} else "training"
     return _reading(site, "amount-device-time", "training_time", phase)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .comparison import direction_of
+from .comparison import compound, coordinated, direction_of, head, noun_phrase
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
@@ -79,7 +79,7 @@ def by_verb(site: Site) -> Reading | None:
         return Reading("by-verb", None, "", at, noun.stop)
     if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up":
         return None
-    extra = tuple(a.noun for a in after if a.first > noun.first and a.noun.polarity in {"cost", "gain"})
+    extra = coordinated(site, noun)
     meaning = noun.noun
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
         meaning = Noun(FASTER.metric, "change", meaning.phase)
@@ -119,7 +119,7 @@ def _object(site: Site, at: int, anchors: list[Anchor]) -> Anchor | None:
     first = anchors[0]
     for anchor in anchors[1:]:
         if anchor.first == first.stop:
-            first = anchor
+            first = compound(first, anchor)
     return first
 
 
@@ -194,8 +194,12 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
         refused = behind and behind[0].noun.polarity == "refuse"
         return None if refused and own != "compression" else Reading("of-noun", noun, "better", change, change + 1)
     effect = CHANGE_NOUNS.get(word) or COMPARATIVES[word]
+    if word in {"faster", "quicker"} and not behind:
+        return Reading("of-noun", FASTER, "better", change, change + 1)
     if word in COMPARATIVES:
         nouns = behind
+    elif site.word(site.begin - 1) == "of" and change >= site.begin - 4 and site.word(site.end) in {"in", "of"}:
+        nouns = [a for a in (head(noun_phrase(site, site.end + 1), prefer_last=True),) if a is not None]
     else:
         nouns = behind[:1] if behind and site.word(change + 1) in {"in", "of", "on"} else inner[-1:]
     if not nouns:

@@ -4,22 +4,22 @@ of the data"."""
 from __future__ import annotations
 
 from ..vocabulary import word_set
-from .comparison import SPEED_PHASES, behind_number, direction_of, head, noun_phrase
+from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import CHANGE_NOUNS, CHANGE_VERBS, LESS, MORE, ONLY, SELF_NOUNS
 
 _STOPS = word_set(
     """
-    than compared relative versus vs when without with , . ( ) as by while during from is are and on at over for
+    than compared relative versus vs when without with , . ( ) as by while during which that who from is are and on at over for
     in of under across via
     """
 )
 _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
-    training tune tunes tuning updating updates update with utilizing utilizes adding adds consumes consuming to
-    than introducing introduces costs retaining retains retain keeping within mere consume optimizing
+    training tune tunes tuning updating updates update with utilizing utilizes adding adds to
+    than introducing introduces costs retaining retains retain keeping within mere optimizing
     fine-tuning finetuning at less fewer under
     """
 )
@@ -61,11 +61,13 @@ def change_noun(site: Site) -> Reading | None:
             return Reading("change-noun", Noun("other_efficiency", "cost"), "worse", at, at + 1)
         return Reading("change-noun", None, "", at, at + 1)
     if noun.noun.polarity == "refuse":
+        if runs_code(site, noun):
+            return Reading("change-noun", FASTER, "better", noun.first, at + 1)
         return Reading("change-noun", None, "", at, noun.stop)
-    extra = tuple(
-        a.noun for a in noun_phrase(site, noun.stop, 6) if a.noun.polarity in {"cost", "gain"} and a.first > at
-    )
-    direction = "worse" if word in {"overhead", "slowdown"} else direction_of(noun.noun, effect)
+    extra = coordinated(site, noun)
+    if word == "overhead" and _verb_before(site) == LESS:
+        effect = LESS
+    direction = direction_of(noun.noun, effect)
     return Reading("change-noun", noun.noun, direction, min(noun.first, at), max(noun.stop, at + 1), extra)
 
 
@@ -113,7 +115,7 @@ def _verb_before(site: Site) -> str | None:
             return None
         if word in CHANGE_VERBS:
             return CHANGE_VERBS[word]
-        if word not in {"up", "a", "an", "the", "about", "only", "around", "even", "both", "its"}:
+        if word not in {"up", "a", "an", "the", "about", "only", "around", "even", "also", "both", "its"}:
             return None
     return None
 
@@ -128,8 +130,10 @@ def noun_right(site: Site) -> Reading | None:
         return None
     if noun.noun.polarity == "refuse":
         return Reading("noun-right", None, "", at, noun.stop)
-    extra = tuple(a.noun for a in noun_phrase(site, noun.stop, 5) if a.noun.polarity in {"cost", "gain"})
+    extra = coordinated(site, noun)
     effect = _verb_before(site)
+    if site.word(site.begin - 1) == "-" and site.quantity.form == "percent":
+        effect = LESS
     how, form = site.quantity.how, site.quantity.form
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
     if how == "verb":
@@ -155,14 +159,18 @@ def _share(
         noun.noun.metric == "other_efficiency"
         and noun.noun.polarity == "cost"
         and not thrift
-        and site.quantity.how != "part"
     ):
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
-    used = any(word in _SHARE_VERBS for word in before | inside)
-    if not used and not thrift and site.quantity.how != "part":
+    used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
+    if noun.noun.metric == "flops" and any(w in {"theoretical", "peak", "maximum"} for w in site.clause.lows[at : noun.stop]):
         return Reading("share", None, "", at, noun.stop)
+    if not used and not thrift:
+        removed = {"reduced", "removed", "pruned", "saved", "eliminated", "skipped"}
+        if site.word(at) == "of" and any(site.word(k) in removed for k in range(noun.stop, noun.stop + 8)):
+            return Reading("share", noun.noun, "better", at, noun.stop)
+        return None
     if noun.noun.metric == "data_samples" and not thrift and site.quantity.how != "part":
         return Reading("share", None, "", at, noun.stop)
     if noun.noun.polarity == "cost":
@@ -182,7 +190,7 @@ def bracketed(site: Site) -> Reading | None:
     """A number alone in brackets behind what it measures: "minimal additional parameters (~2%)", "faster training
     (3x)"."""
     open_at = site.begin - 1
-    if site.word(open_at) not in {"(", "["} or site.word(site.end) not in {")", "]", ",", ";"}:
+    if site.word(open_at) not in {"(", "["}:
         return None
     anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= open_at and open_at - a.stop <= 3]
     if not anchors:
@@ -190,6 +198,8 @@ def bracketed(site: Site) -> Reading | None:
     noun = anchors[-1]
     if noun.noun.polarity == "refuse":
         return Reading("bracketed", None, "", noun.first, noun.stop)
+    if site.word(site.end) not in {")", "]", ",", ";"}:
+        return None
     if noun.noun.polarity == "change":
         return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
     words = [site.word(k) for k in range(max(site.left, noun.first - 5), open_at)]

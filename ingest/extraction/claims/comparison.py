@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..vocabulary import word_set
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
-from .words import BARE_COMPARATIVES, BETTER, COMPARATIVES, LESS, MORE, RIVAL_VERBS
+from .words import BARE_COMPARATIVES, BE, BETTER, CHANGE_VERBS, COMPARATIVES, LESS, MORE, RIVAL_VERBS
 
 _NP_STOPS = word_set(
     """
@@ -46,6 +46,12 @@ def noun_phrase(site: Site, start: int, limit: int = 7, stops: frozenset[str] = 
     return site.anchors_right(start, stop)
 
 
+def compound(left: Anchor, right: Anchor) -> Anchor:
+    """Two nouns side by side: the second one counts ("memory latency"), unless it is as vague as "size" or "footprint"."""
+    vague = right.noun.metric in {"model_size", "other_efficiency"} and left.noun.polarity == "cost"
+    return Anchor(left.noun if vague else right.noun, left.first, right.stop)
+
+
 def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
     """The head of a noun phrase: its first known noun, or its last where compounds end in the head ("KV cache
     latency")."""
@@ -55,9 +61,33 @@ def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
         return anchors[0]
     chosen = anchors[0]
     for anchor in anchors[1:]:
-        if anchor.first - chosen.stop <= 0:
-            chosen = anchor
+        if anchor.first == chosen.stop:
+            chosen = compound(chosen, anchor)
     return chosen
+
+
+_LIST_GLUE = frozenset({",", "and", "the", "number", "of", "both", "as", "well", "total", "amount"})
+
+
+def runs_code(site: Site, noun: Anchor) -> bool:
+    """Whether "3x performance" means speed: only as a factor, and only in a paper about running code faster."""
+    return site.quantity.form == "factor" and site.clause.systems_paper and site.word(noun.stop - 1) == "performance"
+
+
+def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
+    """Nouns that go on a list after `first`: the energy and area of "reductions in latency, energy, and area"."""
+    found: list[Noun] = []
+    last = first.stop
+    for anchor in site.clause.anchors:
+        if anchor.first < last:
+            continue
+        if len(found) == limit or anchor.first == last:
+            break
+        if anchor.noun.polarity not in {"cost", "gain"} or not _LIST_GLUE.issuperset(site.clause.lows[last : anchor.first]):
+            break
+        found.append(anchor.noun)
+        last = anchor.stop
+    return tuple(found)
 
 
 def direction_of(noun: Noun, effect: str) -> str:
@@ -127,6 +157,8 @@ def comparative(site: Site) -> Reading | None:
         else:
             return None
     word = site.word(at)
+    if word == "less" and site.word(at + 1).endswith("efficient"):
+        return Reading("comparative", None, "", at, at + 2)
     if word == "more" and site.word(at + 1).endswith("efficient"):
         return _efficient(site, at + 1)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
@@ -157,18 +189,24 @@ def comparative(site: Site) -> Reading | None:
             "comparative", left.noun, "better" if rival else direction_of(left.noun, effect), left.first, at + 1
         )
     if noun.noun.polarity == "refuse":
+        if runs_code(site, noun):
+            return Reading("comparative", FASTER, "better", at, noun.stop)
         return Reading("comparative", None, "", at, noun.stop)
     direction = direction_of(noun.noun, effect)
-    if direction == "worse" and effect == MORE and (_rival_before(site) or site.word(noun.stop) == "reduction"):
+    if direction == "worse" and effect == MORE and (_rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"}):
         direction = "better"
-    extra = tuple(a.noun for a in anchors if a.first >= noun.stop and a.noun.polarity != "refuse")
+    extra = coordinated(site, noun)
     return Reading("comparative", noun.noun, direction, at, noun.stop, extra)
 
 
 def _noun_on_left(site: Site) -> Anchor | None:
-    anchors = [
-        a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin and site.begin - a.stop <= 6
-    ]
+    """The subject of "throughput is 39% higher": the nearest noun, or behind a form of "be" the first one of its clause."""
+    anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin]
+    if anchors and site.word(site.begin - 1) in BE:
+        commas = [k for k in range(site.left, site.begin) if site.word(k) == ","]
+        anchors = [a for a in anchors if not commas or a.first > commas[-1]][:1]
+    else:
+        anchors = [a for a in anchors if site.begin - a.stop <= 6]
     return anchors[-1] if anchors and anchors[-1].noun.polarity != "refuse" else None
 
 
@@ -185,6 +223,9 @@ def _sized(site: Site, at: int) -> Reading:
     noun = head(anchors)
     smaller = site.word(at) in {"smaller", "lighter"}
     metric = Noun("model_size", "cost")
+    subject = _noun_on_left(site) if site.word(site.begin - 1) in BE else None
+    if subject is not None and subject.noun.polarity == "cost":
+        return Reading("comparative", subject.noun, "better" if smaller else "worse", subject.first, at + 1)
     if noun and noun.noun.metric and noun.noun.polarity in {"cost", "gain"}:
         if noun.noun.metric == "data_samples":
             return Reading("comparative", noun.noun if smaller else None, "better", at, noun.stop)

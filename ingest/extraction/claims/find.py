@@ -13,7 +13,7 @@ from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
 from .context import baseline_of, phase_of
 from .nouns import Noun
-from .refusals import is_setup, speaks_of_others
+from .refusals import is_refused, speaks_of_others
 from .site import Clause, Reading, Site, chains_of, continues, site_of
 from .tokens import tokenize
 from .units import SCALES
@@ -69,7 +69,7 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
         reading = next((r for rule in RULES if (r := rule(site)) is not None), None)
         if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
             before = read[-1][1]
-            reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop)
+            reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop, before.extra)
         read.append((chain, reading))
     for at in range(len(read) - 2, -1, -1):
         (chain, reading), (after, known) = read[at], read[at + 1]
@@ -87,7 +87,7 @@ def _nouns_of_chain(
     nouns = [reading.noun, *reading.extra]
     if len(nouns) != len(chain):
         nouns = [reading.noun] * len(chain)
-    return [(q, reading, n) for q, n in zip(chain, nouns, strict=True) if not is_setup(clause, q)]
+    return [(q, reading, n) for q, n in zip(chain, nouns, strict=True) if not is_refused(clause, q, reading, n)]
 
 
 def _claim(

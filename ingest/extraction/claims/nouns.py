@@ -46,13 +46,12 @@ _TRAINING_SPEED = """training speed, training speedup, convergence speed, conver
 _THROUGHPUT = """
     throughput, inference throughput, training throughput, serving throughput, decoding throughput, frame rate,
     request rate, token per second, sample per second, image per second, goodput, generation throughput, system
-    throughput, fps, frame per second, qps, token per gpu second, token generation rate, serving capacity, batch
-    size, request"""
+    throughput, fps, frame per second, qps, token per gpu second, token generation rate, serving capacity, request"""
 _MEMORY = """
     memory, memory footprint, memory usage, memory consumption, memory cost, memory requirement, memory
     overhead, gpu memory, gpu memory usage, vram, ram, kv cache, kv cache size, kv cache memory, cache size,
     peak memory, memory use, kv, activation memory, optimizer state, memory complexity, memory demand, cache,
-    key value cache, memory saving, sram, dram, gpu ram, memory access, memory access cost, memory budget,
+    key value cache, sram, dram, gpu ram, memory access, memory access cost, memory budget,
     memory size, memory efficiency, cache memory, kv cache usage"""
 _PARAMS = """
     parameter, param, trainable parameter, tunable parameter, learnable parameter, model parameter, parameter
@@ -76,7 +75,7 @@ _FLOPS = """
     computational cost, attention computation, training flop"""
 _ENERGY = """
     energy, energy consumption, power, power consumption, energy cost, energy usage, carbon, carbon emission,
-    energy use, carbon footprint, co2 emission, co2, energy saving, electricity, energy delay product"""
+    energy use, carbon footprint, co2 emission, co2, electricity, energy delay product"""
 _COMMUNICATION = """
     communication, communication cost, communication round, communication volume, communication overhead,
     communication time, network traffic, traffic, communication bandwidth, upload, data transfer, transmission,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ..vocabulary import word_set
-from .site import Clause
+from .nouns import Noun
+from .site import Clause, Reading
 from .values import Quantity
 
 _OTHERS_SUBJECT = re.compile(
@@ -13,7 +14,7 @@ _OTHERS_SUBJECT = re.compile(
     r" (?:\w+ )?(?:suffer|require|need|are|achieve|fail|incur|have|only|can|rely|use)\b",
     re.I,
 )
-_SETUP_BEFORE = frozenset({"under", "sparsity", "ratio"})
+_COMPLAINTS = frozenset({"however", "unfortunately", "yet", "nevertheless", "but"})
 _NOT_UNITS = word_set(
     """
     confidence ci interval sparse sparsity labels labeled labelled unlabeled split dropout masking noise chance
@@ -27,8 +28,10 @@ def speaks_of_others(text: str) -> bool:
     return _OTHERS_SUBJECT.match(text) is not None
 
 
-def is_setup(clause: Clause, quantity: Quantity) -> bool:
-    """Whether a number sets an experiment up ("at 50% sparsity", "with 1% labels") instead of reporting a gain."""
+def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun) -> bool:
+    """Whether a number sets an experiment up ("at 50% sparsity"), boasts of size ("10x more data") or blames others."""
+    if reading.direction == "worse" and (noun.metric == "data_samples" or clause.lows[0] in _COMPLAINTS):
+        return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
     if behind in _NOT_UNITS:
         return True

@@ -10,8 +10,8 @@ from .tokens import Token
 from .values import Quantity
 from .words import CHANGE_VERBS, COMPARATIVES
 
-_HARD_STOPS = frozenset({";", "whereas", "but", "while", "although", "though"})
-_MAX_LEFT, _MAX_RIGHT = 18, 12
+_HARD_STOPS = frozenset({";", "whereas", "but", "while", "whilst", "although", "though"})
+_MAX_LEFT, _MAX_RIGHT = 30, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,10 @@ def chains_of(clause: Clause) -> list[list[Quantity]]:
 
 
 def _tight(clause: Clause, left: Quantity, right: Quantity) -> bool:
-    if left.form != right.form or left.how in {"verb", "part"}:
+    relative = {"factor", "percent"}
+    if left.form != right.form and not relative.issuperset({left.form, right.form}):
+        return False
+    if left.how in {"verb", "part"} or left.unit != right.unit:
         return False
     depth, glue = 0, False
     for token in clause.tokens[left.stop : right.lead]:
@@ -126,6 +129,8 @@ def continues(clause: Clause, left: Quantity, right: Quantity) -> bool:
     if "absolute" in (left.form, right.form) and left.form != right.form:
         return False
     between = clause.lows[left.stop : right.lead]
+    if between in (["("], [",", "("]):
+        return True
     if (
         not 1 <= len(between) <= 12
         or between[0] not in _LOOSE_OPENERS

@@ -25,7 +25,7 @@ TOKEN = re.compile(
   | (?P<num>{_NUMBER})
       (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?-?\s?folds?\b)\$?
         |\$?(?P<percent>\s?\\?%|\s?-?percent\b)\$?
-        |\s?(?P<unit>{_ATTACHED})(?![A-Za-z0-9])
+        |\s?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
       )?

@@ -24,6 +24,7 @@ BARE_COMPARATIVES = {
 CHANGE_NOUNS: dict[str, str] = {
     "reduction": LESS, "reductions": LESS, "decrease": LESS, "saving": LESS, "savings": LESS, "drop": LESS, "cut": LESS,
     "decreases": LESS, "shrinkage": LESS,
+    "decrement": LESS,
     "improvement": BETTER, "improvements": BETTER, "gain": BETTER, "gains": BETTER, "boost": BETTER, "enhancement": BETTER,
     "boosts": BETTER, "advantage": BETTER,
     "increase": MORE, "increases": MORE, "overhead": MORE, "slowdown": MORE,
@@ -49,7 +50,7 @@ CHANGE_VERBS: dict[str, str] = {
     **_forms(MORE, "increase raise scale add introduce incur"),
     **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
                      "quicken reach"),
-    **dict.fromkeys(("cut", "cuts", "cutting"), LESS),
+    **dict.fromkeys(("cut", "cuts", "cutting", "slashes"), LESS),
     **dict.fromkeys(("drop", "drops", "dropped", "dropping"), LESS),
     **dict.fromkeys(("sped", "beats", "beating", "slimming"), BETTER),
 }  # fmt: skip

@@ -1,0 +1,270 @@
+"""What papers and techniques can be filtered by: one set of parameters for pages, search and API."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import django_filters as filters
+from django import forms
+from django.db.models import Case, CharField, Count, F, Q, QuerySet, Value, When
+
+from papers.models import Claim, Facet, Implementation, Paper, Technique, TechniqueLabel, Verdict
+from papers.vocabulary import FAMILY_LABELS, METRIC_LABELS, label_of
+
+KINDS = (
+    ("technique", "Technique"),
+    ("architecture", "Architecture"),
+    ("system", "System"),
+    ("hardware", "Hardware"),
+    ("survey", "Survey"),
+    ("benchmark", "Benchmark"),
+    ("dataset", "Dataset"),
+    ("analysis", "Analysis"),
+    ("theory", "Theory"),
+    ("application", "Application"),
+    ("other", "Other"),
+)
+TRAINING = (("free", "Applies without training"), ("needed", "Needs training"), ("unclear", "Not stated"))
+TRAINING_VALUES = {"free": True, "needed": False, "unclear": None}
+YES_NO = (("true", "Yes"), ("false", "No"))
+ORDERINGS = (("newest", "Newest"), ("claims", "Most claims"), ("votes", "Most votes"), ("title", "Title"))
+NEWEST = (F("published_on").desc(nulls_last=True), F("year").desc(nulls_last=True), F("pk").desc())
+LABEL_FACETS = {"modality": Facet.MODALITY, "stage": Facet.STAGE, "hardware": Facet.HARDWARE}
+# In the order in which a page shows them.
+FACET_TITLES = {
+    "runnable": "Can be run here",
+    "verified": "Measured on a GPU",
+    "family": "Family",
+    "stage": "Stage",
+    "modality": "Modality",
+    "metric": "Claimed metric",
+    "hardware": "Hardware named",
+    "training": "Training",
+    "kind": "Kind of paper",
+}
+
+
+@dataclass(frozen=True)
+class FacetOption:
+    """A value of a facet and how many papers the page would show with it, all other facets applied."""
+
+    value: str
+    label: str
+    count: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class FacetGroup:
+    name: str
+    title: str
+    options: list[FacetOption]
+    single: bool
+    errors: list[str]
+
+    @property
+    def is_used(self) -> bool:
+        return any(option.chosen for option in self.options)
+
+
+class LabelsField(forms.MultipleChoiceField):
+    """Values that extraction or a person wrote. Whether they exist is asked once for all fields, by the form."""
+
+    def __init__(self, **options: Any) -> None:
+        options.pop("null_label", None)
+        options.pop("null_value", None)
+        super().__init__(**options)
+
+    def valid_value(self, value: Any) -> bool:
+        return True
+
+
+class LabelsFilter(filters.MultipleChoiceFilter):
+    field_class = LabelsField
+
+
+class FacetForm(forms.Form):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        asked = {(str(facet), word) for name, facet in LABEL_FACETS.items() for word in cleaned.get(name) or ()}
+        if not asked:
+            return cleaned
+        words = [word for _, word in asked]
+        known = set(TechniqueLabel.objects.filter(value__in=words).values_list("facet", "value").distinct())
+        for name, facet in LABEL_FACETS.items():
+            if unknown := [word for word in cleaned.get(name) or () if (str(facet), word) not in known]:
+                self.add_error(name, f"No paper has the {facet.label.lower()} “{unknown[0][:60]}”.")
+        return cleaned
+
+
+def one_of(choices: Iterable[tuple[str, str]]) -> dict[str, str]:
+    words = ", ".join(value for value, _ in choices)
+    return {"invalid_choice": f"“%(value)s” is not one of: {words}."}
+
+
+class RecordFilter(filters.FilterSet):
+    """Values of one parameter are alternatives, parameters must hold together."""
+
+    paper_ref: ClassVar[str] = "pk"
+
+    q = filters.CharFilter(method="of_words", label="Words", max_length=400)
+    family = filters.MultipleChoiceFilter(
+        choices=list(FAMILY_LABELS.items()), method="of_labels", error_messages=one_of(FAMILY_LABELS.items())
+    )
+    modality = LabelsFilter(method="of_labels")
+    stage = LabelsFilter(method="of_labels")
+    hardware = LabelsFilter(method="of_labels")
+    metric = filters.MultipleChoiceFilter(
+        choices=list(METRIC_LABELS.items()), method="of_metrics", error_messages=one_of(METRIC_LABELS.items())
+    )
+    kind = filters.MultipleChoiceFilter(choices=KINDS, method="of_kinds", error_messages=one_of(KINDS))
+    training = filters.MultipleChoiceFilter(choices=TRAINING, method="of_training", error_messages=one_of(TRAINING))
+    # Words rather than booleans, so that a value that is neither is refused instead of ignored.
+    runnable = filters.ChoiceFilter(choices=YES_NO, method="of_runnable", error_messages=one_of(YES_NO))
+    verified = filters.ChoiceFilter(choices=YES_NO, method="of_verified", error_messages=one_of(YES_NO))
+    year = filters.NumberFilter(method="of_year", label="Year", min_value=1950, max_value=2100)
+
+    def _papers(self, found: QuerySet[Any], ids: QuerySet[Any], wanted: bool = True) -> QuerySet[Any]:
+        among = Q(**{f"{self.paper_ref}__in": ids})
+        return found.filter(among if wanted else ~among)
+
+    def of_words(self, found: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return self._papers(found, Paper.objects.matching(value).order_by().values("pk"))
+
+    def of_labels(self, found: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        labels = TechniqueLabel.objects.filter(facet=name, value__in=value)
+        return self._papers(found, labels.order_by().values("technique__paper_id")) if value else found
+
+    def of_metrics(self, found: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        claims = Claim.objects.visible().filter(metric__in=value)
+        return self._papers(found, claims.order_by().values("paper_id")) if value else found
+
+    def of_kinds(self, found: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        return self._papers(found, Technique.objects.filter(kind__in=value).order_by().values("paper_id"))
+
+    def of_training(self, found: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        stated = [TRAINING_VALUES[word] for word in value]
+        wanted = Q(technique__training_free__in=[flag for flag in stated if flag is not None])
+        if None in stated:  # no technique record says nothing of training either
+            wanted |= Q(technique__training_free=None)
+        return self._papers(found, Paper.objects.filter(wanted).order_by().values("pk"))
+
+    def of_runnable(self, found: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return self._papers(found, runnable_papers(), value == "true")
+
+    def of_verified(self, found: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return self._papers(found, verified_papers(), value == "true")
+
+    def of_year(self, found: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
+        return self._papers(found, Paper.objects.filter(year=int(value)).order_by().values("pk"))
+
+    @property
+    def narrows(self) -> bool:
+        """Whether any filter is set; words and ordering are none."""
+        chosen = self.form.cleaned_data if self.form.is_valid() or hasattr(self.form, "cleaned_data") else {}
+        return any(value for name, value in chosen.items() if name not in ("q", "ordering"))
+
+
+def runnable_papers() -> QuerySet[Any]:
+    return Implementation.objects.filter(retired_at=None).order_by().values("paper_id")
+
+
+def verified_papers() -> QuerySet[Any]:
+    return Verdict.objects.current().decisive().order_by().values("claim__paper_id")
+
+
+class TechniqueFilter(RecordFilter):
+    paper_ref = "paper_id"
+
+    class Meta:
+        model = Technique
+        form = FacetForm
+        fields: list[str] = []
+
+
+class PaperFilter(RecordFilter):
+    ordering = filters.ChoiceFilter(
+        choices=ORDERINGS, method="in_order", label="Sort by", error_messages=one_of(ORDERINGS), empty_label=None
+    )
+
+    class Meta:
+        model = Paper
+        form = FacetForm
+        fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().filter_queryset(queryset)
+        return found if self.form.cleaned_data.get("ordering") else found.order_by(*NEWEST)
+
+    def in_order(self, found: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if value == "claims":
+            if "claim_count" not in found.query.annotations:
+                found = found.annotate(claim_count=Count("claims", filter=Q(claims__withdrawn_at=None), distinct=True))
+            return found.order_by("-claim_count", *NEWEST)
+        if value == "votes":
+            return found.order_by(F("votes").desc(nulls_last=True), *NEWEST)
+        return found.order_by("folded_title") if value == "title" else found.order_by(*NEWEST)
+
+    # ── facets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def facets(self) -> list[FacetGroup]:
+        """Every facet with its counts, in one query."""
+        counted = self._counts()
+        return [self._group(name, counted[name]) for name in FACET_TITLES]
+
+    def _group(self, name: str, counts: dict[str, int]) -> FacetGroup:
+        given = set(self.data.getlist(name) if hasattr(self.data, "getlist") else self.data.get(name) or ())
+        errors = [str(message) for message in self.form.errors.get(name, [])]
+        labels = dict(self.filters[name].extra.get("choices") or ())
+        chosen = {word for word in given if word in labels or word in counts}
+        # A chosen value stays in sight, and can be taken back, when no paper is left that has it.
+        words = sorted({*counts, *chosen}, key=lambda word: (-counts.get(word, 0), word))
+        if name in ("runnable", "verified", "training"):
+            words = list(labels)
+        options = [FacetOption(w, labels.get(w) or label_of(w), counts.get(w, 0), w in chosen) for w in words if w]
+        return FacetGroup(name, FACET_TITLES[name], options, name in ("runnable", "verified"), errors)
+
+    def _without(self, name: str) -> QuerySet[Paper]:
+        found = Paper.objects.visible()
+        for other, value in self.form.cleaned_data.items():
+            if other not in (name, "ordering"):
+                found = self.filters[other].filter(found, value)
+        return found.order_by()
+
+    def _counts(self) -> dict[str, dict[str, int]]:
+        self.form.is_valid()
+        training = Case(
+            When(technique__training_free=True, then=Value("free")),
+            When(technique__training_free=False, then=Value("needed")),
+            default=Value("unclear"),
+        )
+        branches = [
+            *(self._label_counts(name) for name in ("family", *LABEL_FACETS)),
+            self._counted(
+                "metric", Claim.objects.visible().filter(paper__in=self._ids("metric")), F("metric"), "paper"
+            ),
+            self._counted("kind", self._without("kind").exclude(technique=None), F("technique__kind"), "pk"),
+            self._counted("training", self._without("training"), training, "pk"),
+            self._counted("runnable", self._without("runnable"), _yes_if(runnable_papers()), "pk"),
+            self._counted("verified", self._without("verified"), _yes_if(verified_papers()), "pk"),
+        ]
+        counts: dict[str, dict[str, int]] = defaultdict(dict)
+        for row in branches[0].union(*branches[1:], all=True):
+            counts[row["group"]][row["word"]] = row["found"]
+        return counts
+
+    def _ids(self, name: str) -> QuerySet[Any]:
+        return self._without(name).values("pk")
+
+    def _label_counts(self, name: str) -> QuerySet[Any]:
+        labels = TechniqueLabel.objects.filter(facet=name, technique__paper__in=self._ids(name))
+        return self._counted(name, labels, F("value"), "technique")
+
+    @staticmethod
+    def _counted(name: str, rows: QuerySet[Any], word: Any, what: str) -> QuerySet[Any]:
+        named = rows.order_by().annotate(group=Value(name, CharField()), word=word)
+        return named.values("group", "word").annotate(found=Count(what, distinct=True))
+
+
+def _yes_if(papers: QuerySet[Any]) -> Case:
+    return Case(When(pk__in=papers, then=Value("true")), default=Value("false"), output_field=CharField())

@@ -1,0 +1,150 @@
+"""Numbers, intervals and outcomes as a page prints them. A colour never stands alone: each has a word and a shape."""
+
+import math
+from typing import Any
+
+from django import template
+from django.core.paginator import Paginator
+
+from papers.models import Claim, Outcome
+
+register = template.Library()
+
+BAR_WIDTH, BAR_MARGIN = 200.0, 8.0
+MORE_IS_BETTER = {"throughput", "speedup", "bandwidth"}
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits and no exponent where a reader would not write one."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if abs(value) >= 1e7 or abs(value) < 1e-4:
+        return f"{value:.{digits - 1}e}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{places}f}"
+
+
+@register.filter
+def ratio(value: float | None) -> str:
+    return "–" if value is None else f"{significant(value)}×"
+
+
+@register.simple_tag
+def interval(low: float | None, high: float | None, sign: str = "×") -> str:
+    """The 95 % interval beside its median: "1.58–1.66×"."""
+    return "" if low is None or high is None else f"{significant(low)}–{significant(high)}{sign}"
+
+
+@register.simple_tag
+def amount(value: float | None, unit: str = "") -> str:
+    """A figure with its unit; bytes in the binary unit that fits, counts in thousands and millions."""
+    if value is None:
+        return "–"
+    if unit in ("bytes", "B"):
+        power = min(4, int(math.log(abs(value), 1024))) if abs(value) >= 1024 else 0
+        return f"{significant(value / 1024**power)} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+    if unit in ("", "count", "counts") and abs(value) >= 1e4:
+        power = min(4, int(math.log10(abs(value)) // 3))
+        return f"{significant(value / 1000**power)} {('', 'thousand', 'million', 'billion', 'trillion')[power]}".strip()
+    return f"{significant(value)} {unit}".strip()
+
+
+@register.filter
+def gib(value: float | None) -> str:
+    return "–" if value is None else f"{significant(float(value))} GiB"
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"±{significant(100 * value, 2)} %"
+
+
+def claimed_ratio(claim: Claim) -> float | None:
+    """What the claim says as baseline ÷ technique, above 1 is better; None for an absolute figure.
+
+    "N times" is N, "40 % less" is 1/0.6, "20 % more throughput" is 1.2.
+    """
+    share = claim.value / 100
+    if claim.form == "factor" and claim.value > 0:
+        return 1 / claim.value if claim.direction == "worse" else claim.value
+    if claim.form != "percent" or claim.direction == "none":
+        return None
+    grows = claim.metric in MORE_IS_BETTER
+    if grows == (claim.direction == "better"):  # the quantity rises
+        return 1 + share if grows else 1 / (1 + share)
+    if share >= 1:
+        return None
+    return 1 - share if grows else 1 / (1 - share)
+
+
+@register.inclusion_tag("papers/_interval.html")
+def interval_bar(
+    median: float | None, low: float | None, high: float | None, claim: Claim | None = None, verdict: bool = True
+) -> dict[str, Any]:
+    """A ratio with its interval on a logarithmic axis, beside 1× and what the paper claims.
+
+    Without `verdict` it is drawn hollow: a figure that decides nothing.
+    """
+    claimed = claimed_ratio(claim) if claim else None
+    known = [v for v in (median, low, high, claimed) if v is not None and v > 0]
+    if median is None or not known:
+        return {"drawn": False}
+    least, most = min(1.0, *known) / 1.15, max(1.0, *known) * 1.15
+    span = math.log(most / least)
+
+    def place(value: float | None) -> float | None:
+        if value is None or value <= 0:
+            return None
+        return round(BAR_MARGIN + (BAR_WIDTH - 2 * BAR_MARGIN) * math.log(value / least) / span, 1)
+
+    left, right = place(low) or place(median), place(high) or place(median)
+    assert left is not None  # noqa: S101 - the median is known here
+    assert right is not None  # noqa: S101
+    return {
+        "drawn": True,
+        "width": BAR_WIDTH,
+        "one": place(1.0),
+        "median": place(median),
+        "left": left,
+        "length": max(1.5, round(right - left, 1)),
+        "claimed": place(claimed),
+        "verdict": verdict,
+        "words": _bar_words(median, low, high, claimed),
+    }
+
+
+def _bar_words(median: float, low: float | None, high: float | None, claimed: float | None) -> str:
+    words = f"measured {ratio(median)}"
+    if low is not None and high is not None:
+        words += f", 95 % interval {interval(low, high)}"
+    return words + (f", claimed {ratio(claimed)}" if claimed else "")
+
+
+@register.inclusion_tag("papers/_outcome.html")
+def outcome_badge(outcome: str) -> dict[str, str]:
+    """The badge of a verdict's outcome; blank says that nothing was run for the claim."""
+    return {"outcome": outcome or "untested", "word": Outcome(outcome).label if outcome else "Not tested"}
+
+
+@register.inclusion_tag("runners/_state.html")
+def state_badge(state: str, word: str) -> dict[str, str]:
+    return {"state": state, "word": word}
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds as "8 s", "3 min 20 s" or "1 h 05 min"."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@register.filter
+def page_numbers(paginator: Paginator[Any], number: int) -> list[int | str]:
+    """The page numbers to offer: the first, the last and those near the current one, with gaps marked."""
+    return list(paginator.get_elided_page_range(number, on_each_side=1, on_ends=1))

@@ -1,0 +1,118 @@
+"""Titles, labels, abstracts and snippets as a page prints them."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from django import template
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from papers.models import Claim
+from papers.vocabulary import label_of
+
+register = template.Library()
+register.filter("label", label_of)
+
+_GREEK = {
+    **{"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ"},
+    **{"iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ"},
+    **{"tau": "τ", "upsilon": "υ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω"},
+}
+_SYMBOLS = {
+    **_GREEK,
+    **{name.capitalize(): letter.upper() for name, letter in _GREEK.items()},
+    **{"times": "×", "sim": "~", "approx": "≈", "infty": "∞", "to": "→", "rightarrow": "→", "leq": "≤", "geq": "≥"},
+    **{"cdot": "·", "ell": "ℓ", "pm": "±", "ldots": "…", "nabla": "∇", "le": "≤", "ge": "≥"},
+}
+_SUPERSCRIPT = str.maketrans("0123456789n+-", "⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁺⁻")
+_RAISED = re.compile(r"\^(?:\{([0-9n+-]+)\}|([0-9n+-]))")
+_COMMAND = re.compile(r"\\([A-Za-z]+)\s*")
+_ACCENT = re.compile(r"\\[\"'`^~=.]\{?([A-Za-z])\}?")
+_ESCAPED = re.compile(r"\\([%&#_$])")
+
+
+@register.filter
+def plain_title(title: str) -> str:
+    """A title without LaTeX: formulas become the letters they print, grouping and font commands go."""
+    if not any(sign in title for sign in "\\$^{"):
+        return title
+    text = _ESCAPED.sub(r"\1", _ACCENT.sub(r"\1", title))
+    text = _RAISED.sub(lambda m: (m[1] or m[2]).translate(_SUPERSCRIPT), text)
+    text = _COMMAND.sub(lambda m: _SYMBOLS.get(m[1], ""), text)
+    return re.sub(r"\s+", " ", re.sub(r"[${}]", "", text)).strip()
+
+
+@register.filter
+def training_words(training_free: bool | None) -> str:
+    return {True: "Applies without training", False: "Needs training"}.get(training_free, "Not stated")  # type: ignore[arg-type]
+
+
+# ── the claims in an abstract ───────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Span:
+    """A claim's place in the text; `number` is what the reader finds at its row."""
+
+    start: int
+    end: int
+    number: int
+    key: int
+
+
+def spans_of(text: str, claims: Iterable[Claim]) -> list[Span]:
+    """Where each claim stands. One whose quote is elsewhere is found again; one that is nowhere gets no mark."""
+    found = []
+    for number, claim in enumerate(claims, 1):
+        start, end = claim.start, claim.end
+        if start is None or end is None:
+            continue
+        if claim.quote and text[start:end] != claim.quote:
+            start = text.find(claim.quote)
+            end = start + len(claim.quote)
+        if 0 <= start < end <= len(text):
+            found.append(Span(start, end, number, claim.pk))
+    return found
+
+
+def mark_spans(text: str, spans: list[Span]) -> SafeString:
+    """Text with each span marked and linked to its row. Spans may overlap or nest.
+
+    The text is cut at every border; a piece that belongs to several claims links to the shortest of them, and each
+    claim's number stands at the end of its span, so that none is hidden.
+    """
+    borders = sorted({0, len(text), *(s.start for s in spans), *(s.end for s in spans)})
+    pieces: list[SafeString] = []
+    for start, end in pairwise(borders):
+        piece = conditional_escape(text[start:end])
+        around = [s for s in spans if s.start <= start and end <= s.end]
+        if around:
+            inner = min(around, key=lambda s: (s.end - s.start, s.number))
+            deep = " claim-mark-deep" if len(around) > 1 else ""
+            html = '<mark class="claim-mark{}"><a href="#claim-{}">{}</a></mark>'
+            piece = format_html(html, deep, inner.key, piece)
+        pieces.append(piece)
+        for span in sorted((s for s in spans if s.end == end), key=lambda s: s.number):
+            html = '<sup class="claim-number" id="span-{}"><a href="#claim-{}" aria-label="claim {}">{}</a></sup>'
+            pieces.append(format_html(html, span.key, span.key, span.number, span.number))
+    return mark_safe("".join(pieces))  # noqa: S308 - every piece was escaped above
+
+
+@register.simple_tag
+def abstract_with_claims(text: str, claims: Iterable[Claim]) -> SafeString:
+    return mark_spans(text, spans_of(text, claims))
+
+
+@register.filter
+def marked(snippet: Iterable[tuple[str, bool]]) -> SafeString:
+    """A search snippet, its matching words in `<mark>`."""
+    return mark_safe(  # noqa: S308 - every piece is escaped here
+        "".join(format_html("<mark>{}</mark>", t) if hit else conditional_escape(t) for t, hit in snippet)
+    )
+
+
+@register.filter
+def get(mapping: Any, key: Any) -> Any:
+    """The value at a key that is only known to the page."""
+    return mapping.get(key, "") if hasattr(mapping, "get") else ""

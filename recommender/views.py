@@ -1,0 +1,114 @@
+"""Pages of search, similar papers and advice."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import push_url
+
+from papers.filters import PaperFilter
+from papers.models import Paper
+from papers.views import canonical_query, chips_of, list_papers, wants_partial
+from recommender import services
+from recommender.encoders import EncoderError
+from recommender.forms import NeedForm
+from recommender.index import IndexBusy
+
+NOT_FILTERS = ("q", "ordering", "page")
+MEMORY_PARTS = (
+    ("weights", "Weights"),
+    ("kv_cache", "KV cache"),
+    ("activations", "Activations"),
+    ("gradients", "Gradients"),
+    ("optimizer", "Optimizer"),
+)
+TIMES = (("prefill", "Prefill"), ("decode_per_token", "Each new token"), ("training_step", "Training step"))
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def search(request: HttpRequest) -> HttpResponse:
+    """Ranked papers for the words; filters apply before ranking. Without words there is nothing to rank: browse."""
+    query = canonical_query(request)
+    words = request.GET.get("q", "").strip()
+    if not words:
+        return redirect(reverse("papers") + (f"?{query}" if query else ""))
+    given = request.GET.copy()
+    for name in NOT_FILTERS:
+        given.pop(name, None)
+    chosen = PaperFilter(given, queryset=Paper.objects.visible())
+    groups = chosen.facets()
+    allowed = set(chosen.qs.values_list("pk", flat=True)) if chosen.narrows else None
+    size = settings.PAGE_SIZE
+    number = request.GET.get("page", "1")
+    offset = (int(number) - 1) * size if number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 400 else 0
+    found = services.search(words, allowed, size, offset)
+    page = Paginator(range(found.total), size).get_page(offset // size + 1)
+    papers = {paper.pk: paper for paper in list_papers().filter(pk__in=[hit.id for hit in found.hits])}
+    context = {
+        "q": words,
+        "page": page,
+        "rows": [(papers[hit.id], hit.snippet) for hit in found.hits if hit.id in papers],
+        "note": found.note,
+        "form": chosen.form,
+        "groups": groups,
+        "chips": chips_of(request, groups),
+        "action": reverse("search"),
+    }
+    if not wants_partial(request):
+        return render(request, "recommender/search.html", context)
+    return push_url(render(request, "recommender/_search.html", context), f"{reverse('search')}?{query}")
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def similar(request: HttpRequest, slug: str) -> HttpResponse:
+    """Papers whose text is nearest: a fragment of the paper's page, and a page of its own without script."""
+    paper = get_object_or_404(Paper, slug=slug)
+    ids = [hit.id for hit in services.similar_papers(paper.pk)]
+    found = {other.pk: other for other in list_papers().filter(pk__in=ids)}
+    context = {"paper": paper, "papers": [found[i] for i in ids if i in found]}
+    name = "recommender/_similar.html" if wants_partial(request) else "recommender/similar.html"
+    return render(request, name, context)
+
+
+@require_safe
+def recommend(request: HttpRequest) -> HttpResponse:
+    """A need in words and details by GET, so that an answer has an address."""
+    asked = "need" in request.GET
+    form = NeedForm(request.GET if asked else None)
+    context: dict[str, Any] = {"form": form, "asked": asked}
+    if asked and form.is_valid():
+        try:
+            context |= _advice_context(services.recommend(form.wanted).to_json(), form)
+        except ValueError as fault:
+            field, _, message = str(fault).partition(": ")
+            form.add_error(field if field in form.fields else None, message or str(fault))
+        except (EncoderError, IndexBusy) as fault:
+            context["note"] = f"Advice is not ready: {fault}"
+    return render(request, "recommender/recommend.html", context)
+
+
+def _advice_context(advice: dict[str, Any], form: NeedForm) -> dict[str, Any]:
+    """The advice, with the paper of each answer so that the page can link to it, and memory by part."""
+    answers = advice.get("answers", [])
+    titles = [answer["title"] for answer in answers]
+    papers = {paper.title: paper for paper in Paper.objects.visible().filter(title__in=titles)}
+    situation = advice.get("situation") or {}
+    memory = situation.get("memory_gib") or {}
+    times = situation.get("time_ms") or {}
+    return {
+        "advice": advice,
+        "wanted": form.wanted,
+        "answers": [(answer, papers.get(answer["title"])) for answer in answers],
+        "situation": situation,
+        "memory": [(word, memory[name]) for name, word in MEMORY_PARTS if memory.get(name)],
+        "total": memory.get("total"),
+        "available": memory.get("available"),
+        "times": [(word, times[name]) for name, word in TIMES if times.get(name)],
+    }

@@ -5,7 +5,7 @@ docs/guide/sources.md tells how to add one.
 
 from typing import Protocol, cast
 
-from ingest.sources import daily_papers_blocks, daily_papers_lines
+from ingest.sources import arxiv_atom, daily_papers_blocks, daily_papers_lines, hf_daily_json
 from ingest.sources.base import ParsedPage, ParsedPaper, ParseError, Problem, decode
 from ingest.sources.page_text import EXPECTED as DAILY_PAPERS_PAGE
 
@@ -21,7 +21,10 @@ class Source(Protocol):
     def parse(self, raw: bytes, /) -> ParsedPage: ...
 
 
-SOURCES: list[Source] = [cast(Source, module) for module in (daily_papers_lines, daily_papers_blocks)]
+SOURCES: list[Source] = [
+    cast(Source, module) for module in (daily_papers_lines, daily_papers_blocks, arxiv_atom, hf_daily_json)
+]
+_EXPECTED = "; ".join((DAILY_PAPERS_PAGE, arxiv_atom.EXPECTED, hf_daily_json.EXPECTED))
 
 
 def parse_page(raw: bytes) -> ParsedPage:
@@ -33,4 +36,4 @@ def parse_page(raw: bytes) -> ParsedPage:
         if source.accepts(raw):
             return source.parse(raw)
     decode(raw)
-    raise ParseError(f"expected {DAILY_PAPERS_PAGE}")
+    raise ParseError(f"expected one of: {_EXPECTED}")

@@ -26,8 +26,8 @@ _SUBSCRIBE = "Subscribe"  # a button: pages lose the line end behind it, and the
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = r"(?P<month>" + "|".join(MONTHS) + r")[a-z]{0,6}\.? (?P<day>\d{1,2})(?:, ?(?P<year>\d{4}))?"
 _PAGE_DATE = re.compile(_DATE)
-_DATE_AND_VOTES = re.compile(_DATE + r"(?: (?P<votes>\d+))?")
-_AUTHOR_COUNT = re.compile(r"(?:[•·] ?)?(?P<count>\d+) authors?")
+_DATE_AND_VOTES = re.compile(_DATE + r"(?: (?P<votes>\d{1,9}))?")
+_AUTHOR_COUNT = re.compile(r"(?:[•·] ?)?(?P<count>\d{1,6}) authors?")
 _DETAILS = re.compile(rf"(?:{_AUTHOR_COUNT.pattern})? ?·? ?(?:{_DATE_AND_VOTES.pattern})?")
 # What is left of a line of details when the page was cut in it.
 _CUT_DETAILS = re.compile(r"[•·] ?(?:\d+ ?[a-z]*)?|(?:" + "|".join(MONTHS) + r")(?: \d*(?:,.*)?)?")

@@ -1,0 +1,145 @@
+"""JSON of the Hugging Face Daily Papers API: a list of {"paper": {"id", "title", "summary", "authors", ...}}.
+
+The list is decoded item by item, so that one that was cut gives the items before the cut and each item knows its line.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+from ingest.sources.base import ParsedPage, ParsedPaper, ParseError, Problem, decode, one_line
+
+NAME = "hf-daily-json"
+EXPECTED = 'JSON of the Hugging Face Daily Papers API: a list of {"paper": {"id", "title", "summary", ...}}'
+MAX_BYTES = 32 * 1024 * 1024
+
+_BEGINNING = re.compile(r"\s*(?:\[\s*(?:\{|\]|$)|\{)")
+_BLANK = re.compile(r"[ \t\n\r]*")
+_ARXIV_ID = re.compile(r"(?:\d{4}\.\d{4,5}|[a-z][\w.-]*/\d{7})(?:v\d+)?", re.IGNORECASE)
+_BEGINNING_OF_LITERAL = re.compile(r"-|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|")
+_ESCAPE_AT_END = re.compile(r"\\(?:u[0-9a-fA-F]{0,4})?$")
+_VERSION = re.compile(r"v\d+$")
+
+
+class _Item(NamedTuple):
+    line: int
+    value: Any
+
+
+def accepts(raw: bytes) -> bool:
+    """Whether raw begins like a JSON list of objects, or like one object."""
+    head = raw[:4096].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    return _BEGINNING.match(head) is not None
+
+
+def parse(raw: bytes) -> ParsedPage:
+    """Papers of the list, or the one paper of an object; a list that is cut is read up to the cut.
+
+    Raises ParseError if raw is too large, is not JSON, or holds something other than such items.
+    """
+    if len(raw) > MAX_BYTES:
+        raise ParseError(f"the list has {len(raw)} bytes, more than {MAX_BYTES}")
+    text, _ = decode(raw)
+    papers: list[ParsedPaper] = []
+    problems: list[Problem] = []
+    for item in _items(text):
+        paper = item.value if isinstance(item.value, Problem) else _to_paper(item)
+        if isinstance(paper, Problem):
+            problems.append(paper)
+        else:
+            papers.append(paper)
+    return ParsedPage(NAME, "json", tuple(papers), tuple(problems))
+
+
+def _items(text: str) -> Iterator[_Item]:
+    """The items of the list in text, each with its line; where the list is cut, a Problem comes last."""
+    decoder = json.JSONDecoder()
+    at = _skip_blank(text, 0)
+    in_list = text[at : at + 1] == "["
+    at = _skip_blank(text, at + 1) if in_list else at
+    line, counted = 1, 0
+    while text[at : at + 1] != "]":
+        line, counted = line + text.count("\n", counted, at), at
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except RecursionError as error:
+            raise ParseError("the JSON is nested too deeply", line) from error
+        except json.JSONDecodeError as error:
+            if not in_list or not _is_cut(text, error):
+                raise ParseError(f"not JSON: {error.msg}", error.lineno) from error
+            yield _Item(line, Problem(line, "the list ends in the middle of this item"))
+            return
+        except ValueError as error:  # an integer of thousands of digits
+            raise ParseError(f"not JSON that can be read: {error}", line) from error
+        yield _Item(line, value)
+        at = _skip_blank(text, at)
+        if not in_list:
+            break
+        if text[at : at + 1] == ",":
+            at = _skip_blank(text, at + 1)
+        elif at == len(text):
+            yield _Item(line, Problem(line, "the list ends behind this item, without its closing bracket"))
+            return
+        elif text[at] != "]":
+            raise ParseError('not JSON: expected "," or "]" behind an item', text.count("\n", 0, at) + 1)
+    end = _skip_blank(text, at + 1 if in_list else at)
+    if end < len(text):
+        raise ParseError("not JSON: more text stands behind its end", text.count("\n", 0, end) + 1)
+
+
+def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether the text just ends: in a string, in an escape, or with at most the beginning of a literal."""
+    if error.msg.startswith("Unterminated string"):
+        return True
+    if error.msg.startswith("Invalid \\"):  # also where a whole escape is the very end
+        return _ESCAPE_AT_END.search(text) is not None
+    return _BEGINNING_OF_LITERAL.fullmatch(text[error.pos :].strip()) is not None
+
+
+def _skip_blank(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return found.end() if found else at
+
+
+def _to_paper(item: _Item) -> ParsedPaper | Problem:
+    if not isinstance(item.value, Mapping):
+        raise ParseError(f"expected {EXPECTED}; found {type(item.value).__name__}", item.line)
+    paper = item.value.get("paper", item.value)
+    if not isinstance(paper, Mapping) or not {"title", "summary"} & set(paper):
+        raise ParseError(f"expected {EXPECTED}; this item has no such paper", item.line)
+    title, abstract, name = (_text(paper.get(key)) for key in ("title", "summary", "id"))
+    missing = [key for key, value in (("title", title), ("summary", abstract)) if not value]
+    if missing:
+        return Problem(item.line, f"the paper {name or '(without an id)'} has no {' and no '.join(missing)}")
+    arxiv_id = _VERSION.sub("", name) if _ARXIV_ID.fullmatch(name) else None
+    people = paper.get("authors")
+    authors = tuple(
+        author
+        for person in (people if isinstance(people, list) else [])
+        if (author := _text(person.get("name") if isinstance(person, Mapping) else person))
+    )
+    votes = paper.get("upvotes")
+    return ParsedPaper(
+        title=title,
+        abstract=abstract,
+        line=item.line,
+        arxiv_id=arxiv_id,
+        authors=authors,
+        author_count=len(authors) or None,
+        published_on=_day(paper.get("publishedAt")),
+        votes=votes if isinstance(votes, int) and not isinstance(votes, bool) and 0 <= votes < 10**9 else None,
+        links=(f"https://arxiv.org/abs/{arxiv_id}",) if arxiv_id else (),
+    )
+
+
+def _text(value: object) -> str:
+    return one_line(value) if isinstance(value, str) else ""
+
+
+def _day(stamp: object) -> date | None:
+    try:
+        return date.fromisoformat(stamp[:10]) if isinstance(stamp, str) else None
+    except ValueError:
+        return None

@@ -64,6 +64,10 @@ class Workload:
     pass_: str
 
     @property
+    def has_backward(self) -> bool:
+        return self.pass_.endswith("backward")
+
+    @property
     def is_checked(self) -> bool:
         return self.use in ("check", "both")
 

@@ -1,0 +1,181 @@
+"""The command line of the harness: `python -m runners.bench list|check|run|sweep`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from runners.bench import HARNESS_VERSION
+from runners.bench.progress import Progress, summary, table
+from runners.bench.records import write_records
+from runners.bench.results import Mode, RunRequest, SessionResult
+from runners.bench.session import run_session
+from runners.cards import Card, CardError, card_paths, find_card, load_card
+
+EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EPILOG = """\
+exit status: 0 all passed, 1 a check failed, 2 bad usage, 3 unsupported here, 130 interrupted
+
+examples:
+  python -m runners.bench list
+  python -m runners.bench check flash-attention-2
+  python -m runners.bench run --all --device cuda --out results.jsonl
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="python -m runners.bench",
+        description="Checks and times reference implementations, each in a process of its own.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"harness {HARNESS_VERSION}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="show every implementation")
+    listing.add_argument("--json", action="store_true", help="print the cards as one JSON array")
+    _add_root(listing)
+    for name, text in (
+        ("check", "compare every subject with a float64 reference; time nothing"),
+        ("run", "check, then time the technique against its ladder of baselines"),
+        ("sweep", "check, then time along the axis that the card sweeps"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("names", nargs="*", metavar="NAME", help="implementations, as `list` prints them")
+        command.add_argument("--all", action="store_true", help="every implementation")
+        command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
+        command.add_argument("--seed", type=int, help="repeat a run with its seed; default: a fresh one")
+        command.add_argument("--out", type=Path, metavar="FILE", help="append the records as JSON lines")
+        command.add_argument("--json", action="store_true", help="print the result as one JSON object a line")
+        command.add_argument("--verbose", action="store_true", help="show what the implementation prints")
+        command.add_argument(
+            "--wall-limit", type=_positive, default=900.0, metavar="SECONDS", help="default: %(default)g"
+        )
+        command.add_argument("--memory-limit", type=_positive, metavar="GIB", help="default: 80 %% of what is free")
+        if name != "check":
+            command.add_argument(
+                "--time-cap", type=_positive, metavar="SECONDS", help="of timing each pair of subjects"
+            )
+            command.add_argument(
+                "--workload", action="append", default=[], metavar="NAME", help="only this one; repeatable"
+            )
+            command.add_argument(
+                "--compile-on-cpu", action="store_true", help="also time compiled rungs on a CPU (slow)"
+            )
+        _add_root(command)
+    return top
+
+
+def _add_root(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--cards", type=Path, metavar="FOLDER", help="cards of another folder than the project's")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit status."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _list(options) if options.command == "list" else _sessions(options)
+    except CardError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("interrupted; the child process was ended", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _list(options: argparse.Namespace) -> int:
+    """Prints the table; a bad card does not hide the others."""
+    cards: list[Card] = []
+    problems: list[str] = []
+    for path in card_paths(options.cards):
+        try:
+            cards.append(load_card(path))
+        except CardError as error:
+            problems.append(str(error))
+    cards.sort(key=lambda card: card.name)
+    if options.json:
+        print(json.dumps([card.to_dict() for card in cards], ensure_ascii=False, indent=1))
+    else:
+        headers = ["name", "family", "scope", "rule", "needs", "ladder", "claims"]
+        print(table(headers, [_card_row(card) for card in cards]))
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return EXIT_USAGE if problems else EXIT_PASSED
+
+
+def _card_row(card: Card) -> list[str]:
+    needs = ["triton"] if card.needs.triton else []
+    needs += [f"sm {card.needs.cuda_capability}"] if card.needs.cuda_capability else []
+    needs += [f"{card.needs.memory_gib:g} GiB"] if card.needs.memory_gib else []
+    ladder = ", ".join(rung.name for rung in card.baselines)
+    return [
+        card.name, card.families[0], card.scope, card.correctness, " ".join(needs) or "-", ladder, str(len(card.claims)),
+    ]  # fmt: skip
+
+
+def _sessions(options: argparse.Namespace) -> int:
+    if options.all == bool(options.names):
+        print("error: give names or --all, one of the two; `list` prints the names", file=sys.stderr)
+        return EXIT_USAGE
+    names = options.names
+    if options.all:
+        names = sorted(path.stem.replace("_", "-") for path in card_paths(options.cards))
+    for name in names:
+        find_card(name, options.cards)  # a wrong name is found before the first run, not after an hour of others
+    codes = []
+    for name in names:
+        result = _session(name, options.command, options)
+        codes.append(_exit_code(result))
+    return max(codes, key=(EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED).index, default=EXIT_PASSED)
+
+
+def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResult:
+    request = RunRequest(
+        card_name=name,
+        device=options.device,
+        mode=mode,
+        seed=options.seed,
+        wall_limit_s=options.wall_limit,
+        memory_limit_gib=options.memory_limit,
+        time_cap_s=getattr(options, "time_cap", None),
+        workloads=tuple(getattr(options, "workload", ())),
+        card_root=options.cards,
+        compile_on_cpu=getattr(options, "compile_on_cpu", False),
+    )
+    progress = Progress(name, verbose=options.verbose)
+    try:
+        result = run_session(request, progress)
+    finally:
+        progress.close()
+    if options.out:
+        write_records(options.out, result.records)
+    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else summary(result) + "\n", flush=True)
+    return result
+
+
+def _exit_code(result: SessionResult) -> int:
+    if result.failure is None:
+        return EXIT_PASSED
+    return EXIT_UNSUPPORTED if result.failure.reason in ("unsupported", "refused-device") else EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Entry of the child: reads the specification from standard input, gives up what it must, then runs the card."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from runners.bench.child.channel import Channel
+from runners.bench.child.isolation import die_with_parent, leave_network, limit_memory
+
+
+def main() -> int:
+    fd = os.environ.pop("SPEEDPROOF_MESSAGE_FD", "")
+    if not fd:
+        sys.stderr.write("this is the harness's child process; use `python -m runners.bench run NAME`\n")
+        return 2
+    channel = Channel(int(fd))
+    spec = json.loads(sys.stdin.read())
+    die_with_parent()
+    network = leave_network()
+    limit_memory(spec["memory_limit_bytes"], spec["device"])
+    channel.phase("start", 0.0, "importing torch")
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        channel.send("failure", status="UNSUPPORTED", reason="unsupported", detail=f"torch cannot be imported: {error}")
+        return 0
+    from runners.bench.child.main import run
+
+    run(spec, channel, network)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

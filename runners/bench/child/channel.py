@@ -1,0 +1,39 @@
+"""The child's end of the private pipe: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any
+
+# Bound before code under test is imported: what it later patches in these modules does not reach the harness.
+_dumps = json.dumps
+_write = os.write
+
+
+class Channel:
+    """Writes messages to a file descriptor that is not inherited by processes that the child starts."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)
+        self._fd = fd
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Sends one message; floats that are not finite travel as null."""
+        line = (_dumps({"type": kind, **_finite(fields)}, allow_nan=False) + "\n").encode()
+        while line:
+            line = line[_write(self._fd, line) :]
+
+    def phase(self, phase: str, fraction: float, text: str = "") -> None:
+        self.send("phase", phase=phase, fraction=min(max(fraction, 0.0), 1.0), text=text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value

@@ -1,0 +1,277 @@
+"""One run in the child: checks, then timing, each finding sent as it is made."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runners.bench.child.channel import Channel
+from runners.bench.child.checks import TECHNIQUE, Checker, Trial
+from runners.bench.child.devices import Device, open_device
+from runners.bench.child.environment import describe
+from runners.bench.child.integrity import Watch
+from runners.bench.child.subjects import HarnessError, Setting, load_module
+from runners.bench.child.timing import Pairs, Prepared, Timer
+from runners.bench.verdicts import sweep_point
+from runners.blocks.kernels import TritonMissingError, has_triton
+from runners.blocks.rand import DISTRIBUTIONS
+from runners.card_types import Workload
+from runners.cards import load_card
+
+CPU_THREADS = 2
+WARM_UP_SHARE = 0.25
+CONTROL = "control"
+CROSS_CHECK_STRETCHES = 6
+
+
+def run(spec: dict[str, Any], channel: Channel, network: str) -> None:
+    """Runs the card as `spec` says and sends "done", or a typed "failure"."""
+    try:
+        if spec["device"] == "cpu":
+            torch.set_num_threads(min(CPU_THREADS, torch.get_num_threads()))
+        Session(spec, channel, network).run()
+    except HarnessError as error:
+        channel.send("failure", status=error.status, reason=error.reason, detail=error.detail)
+    except Exception as error:
+        traceback.print_exc()
+        status, reason = classify(error)
+        channel.send("failure", status=status, reason=reason, detail=f"{type(error).__name__}: {error}"[:2000])
+    else:
+        channel.send("done")
+
+
+def classify(error: BaseException) -> tuple[str, str]:
+    """Result status and failure reason of an exception from code under test."""
+    text = str(error).lower()
+    module = type(error).__module__
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in text:
+        return "OUT_OF_MEMORY", "out-of-memory"
+    if isinstance(error, TritonMissingError):
+        return "UNSUPPORTED", "unsupported"
+    if module.startswith(("torch._dynamo", "torch._inductor", "triton.compiler")):
+        return "COMPILE_ERROR", "compile-error"
+    return "RUNTIME_ERROR", "crashed"
+
+
+class Session:
+    """The phases of one run."""
+
+    def __init__(self, spec: dict[str, Any], channel: Channel, network: str) -> None:
+        self._spec, self._channel = spec, channel
+        self._seed: int = spec["seed"]
+        try:
+            self._device: Device = open_device(spec["device"])
+        except RuntimeError as error:
+            raise HarnessError("UNSUPPORTED", "unsupported", str(error)) from error
+        environment = describe(self._device, network)
+        channel.send("environment", **environment)
+        self._card = load_card(Path(spec["card_path"]))
+        self._refuse_unmet_needs(environment)
+        self._watch = Watch()
+        self._setting = Setting(self._card, load_module(self._card), spec["device"])
+        self._watch.verify("when the module was imported")
+        self._checker = Checker(self._setting, channel, self._watch)
+
+    def _refuse_unmet_needs(self, environment: dict[str, Any]) -> None:
+        needs = self._card.needs
+        if needs.triton and not has_triton():
+            raise HarnessError("UNSUPPORTED", "unsupported", "the technique needs Triton, which is not installed")
+        if self._device.kind != "cuda":
+            return
+        has = tuple(int(part) for part in environment["cuda_capability"].split("."))
+        wanted = tuple(int(part) for part in needs.cuda_capability.split(".")) if needs.cuda_capability else (0, 0)
+        if has < wanted:
+            detail = (
+                f"CUDA capability {needs.cuda_capability} is needed, the device has {environment['cuda_capability']}"
+            )
+            raise HarnessError("UNSUPPORTED", "refused-device", detail)
+        if needs.memory_gib and environment["memory_gib"] < needs.memory_gib:
+            detail = f"{needs.memory_gib:g} GiB are needed, the device has {environment['memory_gib']:g}"
+            raise HarnessError("UNSUPPORTED", "refused-device", detail)
+
+    def run(self) -> None:
+        self._checker.check_all(self._seed)
+        if self._spec["mode"] == "check":
+            return
+        workloads = self._timed_workloads()
+        loops = sum(len(self._rungs(each, report=False)) + 1 for each in workloads) or 1
+        cap_s = self._spec["time_cap_s"] or min(self._device.time_cap_s, self._spec["timing_budget_s"] / loops)
+        for position, workload in enumerate(workloads):
+            self._channel.phase("time", position / len(workloads), workload.name)
+            self._time_workload(workload, cap_s)
+            if "torch._dynamo" in sys.modules:
+                torch.compiler.reset()  # a shape of the next workload must not find the compiler's memory of this one
+
+    def _timed_workloads(self) -> list[Workload]:
+        wanted = set(self._spec["workloads"])
+        chosen = []
+        for workload in self._card.workloads:
+            if not workload.is_timed or (wanted and workload.name not in wanted):
+                continue
+            if workload.device == "cuda" and self._device.kind == "cpu":
+                self._skip(workload.name, TECHNIQUE, "this workload is for a GPU, and there is none")
+            elif self._device.kind == "cpu" and not self._card.needs.cpu_timing:
+                self._skip(workload.name, TECHNIQUE, "a time taken on a CPU means nothing for this technique")
+            else:
+                chosen.append(workload)
+        sweep = self._card.sweep
+        if self._spec["mode"] != "sweep":
+            return chosen
+        if sweep is None:
+            raise HarnessError("UNSUPPORTED", "unsupported", "the card declares no [sweep]")
+        bases = [each for each in chosen if each.name == sweep.workload]
+        return [
+            replace(
+                base,
+                name=sweep_point(base.name, sweep.axis, value),
+                axes={**base.axes, sweep.axis: value},
+                representative=False,
+            )
+            for base in bases
+            for value in sweep.values
+        ]
+
+    def _skip(self, workload: str, subject: str, reason: str) -> None:
+        self._channel.send("skipped", workload=workload, subject=subject, reason=reason)
+
+    def _rungs(self, workload: Workload, *, report: bool = True) -> list[str]:
+        """Rungs of the ladder that can be timed here."""
+        chosen = []
+        for rung in self._card.baselines:
+            reason = ""
+            if self._device.kind == "cpu" and not rung.cpu_timing:
+                reason = "a time taken on a CPU means nothing for this rung"
+            elif (
+                self._device.kind == "cpu" and self._setting.is_compiled(rung.name) and not self._spec["compile_on_cpu"]
+            ):
+                reason = "compiling for a CPU takes longer than the run; ask for it with --compile-on-cpu"
+            if not reason:
+                chosen.append(rung.name)
+            elif report:
+                self._skip(workload.name, rung.name, reason)
+        return chosen
+
+    def _time_workload(self, workload: Workload, cap_s: float) -> None:
+        rungs = self._check_at_size(workload, self._rungs(workload))
+        if not rungs:
+            self._skip(workload.name, TECHNIQUE, "no rung of the ladder can be timed here")
+            return
+        chooser = random.Random(f"{self._seed}/{workload.name}")
+        timer = Timer(self._setting, self._device, workload, chooser.randrange(2**40))
+        technique = self._prepare(timer, workload, TECHNIQUE, cap_s)
+        if technique is None:
+            return
+        controlled = False
+        for rung in rungs:
+            baseline = self._prepare(timer, workload, rung, cap_s)
+            if baseline is None:
+                continue
+            if not controlled:
+                self._control(timer, workload, baseline, cap_s)
+                controlled = True
+            limits = timer.spot_limits(technique, baseline)
+            sampled = timer.pairs(technique, baseline, cap_s, limits)
+            self._refuse_drifting_answers(workload, sampled)
+            self._send_pairs("pairs", workload, rung, sampled)
+            self._send_extras(timer, workload, baseline)
+            self._cross_check(timer, workload, technique, baseline, sampled)
+            self._watch.verify(f"while {workload.name} was timed")
+        self._send_extras(timer, workload, technique)
+
+    def _check_at_size(self, workload: Workload, rungs: Sequence[str]) -> list[str]:
+        """Checks the subjects in the very shape that is timed; a rung that is wrong there is not timed."""
+        chooser = random.Random(f"{self._seed}/{workload.name}/size")
+        group = [Trial(workload, chooser.randrange(2**40), each) for each in DISTRIBUTIONS]
+        self._channel.phase("check", 0.9, f"{workload.name} at its size")
+        same = self._card.check.same_precision
+        try:
+            wrong = self._checker.check_workload(group, list(dict.fromkeys([same, *rungs])))
+        except torch.cuda.OutOfMemoryError:
+            # The float64 reference can be four times as large as the workload; the shape was checked smaller.
+            torch.cuda.empty_cache()
+            self._channel.send("note", workload=workload.name, text="too large for a float64 reference at full size")
+            wrong = {}
+        for name, detail in wrong.items():
+            self._skip(workload.name, name, f"this rung is wrong at this size: {detail}")
+        return [rung for rung in rungs if rung not in wrong]
+
+    def _prepare(self, timer: Timer, workload: Workload, name: str, cap_s: float) -> Prepared | None:
+        """Sets a subject up and warms it up. A rung that fails is skipped with the reason; the technique may not fail."""
+        try:
+            prepared = timer.prepare(name)
+            calls = timer.warm_up(prepared, WARM_UP_SHARE * cap_s)
+        except Exception as error:
+            if name == TECHNIQUE:
+                raise
+            traceback.print_exc()
+            self._skip(workload.name, name, f"this rung failed ({classify(error)[1]}): {error}"[:500])
+            return None
+        self._channel.send(
+            "setup",
+            workload=workload.name,
+            subject=name,
+            setup_ms=prepared.setup_ms,
+            first_call_ms=prepared.first_call_ms,
+            warm_up_calls=calls,
+        )
+        return prepared
+
+    def _control(self, timer: Timer, workload: Workload, baseline: Prepared, cap_s: float) -> None:
+        """The baseline against a second copy of itself: whatever ratio comes out is noise."""
+        self._channel.phase("time", 0.5, f"{workload.name}: control")
+        twin = timer.prepare(baseline.name)
+        timer.warm_up(twin, WARM_UP_SHARE * cap_s)
+        self._send_pairs(CONTROL, workload, baseline.name, timer.pairs(twin, baseline, cap_s))
+
+    def _send_pairs(self, kind: str, workload: Workload, rung: str, pairs: Pairs) -> None:
+        self._channel.send(
+            kind,
+            workload=workload.name,
+            axes=workload.axes,
+            dtype=workload.dtype,
+            pass_=workload.pass_,
+            baseline=rung,
+            technique_ms=pairs.technique_ms,
+            baseline_ms=pairs.baseline_ms,
+            cap_reached=pairs.cap_reached,
+            band_floor=self._device.band_floor,
+        )
+
+    def _send_extras(self, timer: Timer, workload: Workload, prepared: Prepared) -> None:
+        self._channel.send(
+            "extras",
+            workload=workload.name,
+            subject=prepared.name,
+            host_ms=timer.host_times(prepared),
+            peak_memory=timer.peak_memory(prepared),
+            footprint=timer.footprint(prepared),
+        )
+
+    def _refuse_drifting_answers(self, workload: Workload, pairs: Pairs) -> None:
+        if pairs.spots >= 3 and pairs.spots_off > pairs.spots / 2:
+            detail = (
+                f"{workload.name}: in {pairs.spots_off} of {pairs.spots} timed calls that were looked at the answer "
+                "differed from the baseline's, though it was right when checked"
+            )
+            raise HarnessError("REWARD_HACK", "integrity", detail)
+
+    def _cross_check(
+        self, timer: Timer, workload: Workload, technique: Prepared, baseline: Prepared, pairs: Pairs
+    ) -> None:
+        """Lets the parent time both sides by its own clock, in short stretches that alternate."""
+        for _ in range(CROSS_CHECK_STRETCHES):
+            for prepared, samples in ((technique, pairs.technique_ms), (baseline, pairs.baseline_ms)):
+                mark = partial(self._mark, workload.name, prepared.name)
+                timer.back_to_back(prepared, statistics.median(samples), mark)
+
+    def _mark(self, workload: str, subject: str, edge: str, calls: int) -> None:
+        self._channel.send("mark", workload=workload, subject=subject, edge=edge, calls=calls)

@@ -1,0 +1,234 @@
+"""Fair timing: interleaved pairs in random order, fresh inputs for every pair, and a control of the baseline with itself."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runners.bench.child import compare
+from runners.bench.child.devices import Device
+from runners.bench.child.subjects import (
+    DTYPES,
+    HarnessError,
+    Setting,
+    as_outputs,
+    cotangents_for,
+    differentiable,
+    with_gradients,
+)
+from runners.bench.statistics import order_statistic_interval, paired_ratios
+from runners.blocks.rand import DISTRIBUTIONS
+from runners.card_types import Workload
+
+WARM_UP_CALLS = 10
+LEAST_PAIRS = 10
+WIDTH_GOAL = 0.01
+POOL_SIZE = 4
+KEPT_PAIRS = 2
+SPOT_SHARE = 0.1
+LEAST_SPOTS = 3
+SPOT_SLACK = 3.0
+BACK_TO_BACK_S = 0.04
+BACK_TO_BACK_LIMIT_S = 0.4
+BACK_TO_BACK_CALLS = 10_000
+HOST_CALLS = 5
+
+_clock = time.perf_counter
+
+
+@dataclass
+class Prepared:
+    """A subject that has been set up and called once, with what that cost."""
+
+    name: str
+    subject: Callable[..., Any]
+    setup_ms: float
+    first_call_ms: float
+
+
+@dataclass
+class Pairs:
+    """Raw samples of one technique and one rung, in the order in which they were taken."""
+
+    technique_ms: list[float] = field(default_factory=list)
+    baseline_ms: list[float] = field(default_factory=list)
+    cap_reached: bool = False
+    spots: int = 0
+    spots_off: int = 0
+
+
+class InputPool:
+    """Inputs for one pair after another: new values where they are quick to make, else a rotation that is renewed."""
+
+    def __init__(self, setting: Setting, workload: Workload, seed: int) -> None:
+        self._setting, self._workload = setting, workload
+        self._chooser = random.Random(seed)
+        self._held: deque[tuple[Tensor, ...]] = deque(maxlen=POOL_SIZE)
+        start = _clock()
+        self._renew()
+        self._cost_s = _clock() - start
+
+    def _renew(self) -> None:
+        distribution = self._chooser.choice(DISTRIBUTIONS)
+        self._held.append(self._setting.inputs(self._workload, self._chooser.randrange(2**40), distribution))
+
+    def draw(self, pair_s: float) -> tuple[Tensor, ...]:
+        """Inputs for the next pair; `pair_s` is what a pair takes, against which making inputs is weighed."""
+        if len(self._held) < POOL_SIZE or self._chooser.random() < min(1.0, 2 * pair_s / max(self._cost_s, 1e-9)):
+            self._renew()
+            return self._held[-1]
+        return self._chooser.choice(list(self._held))
+
+
+class Timer:
+    """Times subjects on one workload."""
+
+    def __init__(self, setting: Setting, device: Device, workload: Workload, seed: int) -> None:
+        self._setting, self._device, self._workload = setting, device, workload
+        self._indices = setting.card.check.gradients if workload.has_backward else ()
+        if workload.has_backward and not self._indices:
+            detail = f"{workload.name} times forward+backward, but [check] gradients names no inputs"
+            raise HarnessError("INVALID_REFERENCE", "incorrect", detail)
+        # A training step does its own backward pass; elsewhere a graph that nobody uses would only cost time.
+        self._needs_graph = bool(self._indices) or setting.card.scope == "training-step"
+        self._seed = seed
+        self._weights = setting.weights(workload, seed)
+        self._pool = InputPool(setting, workload, seed + 1)
+        self._chooser = random.Random(seed + 2)
+        self._cotangents: tuple[Tensor, ...] | None = None
+        self._recent: deque[Any] = deque(maxlen=KEPT_PAIRS)
+        self._comparable = setting.card.check.steps == 1
+
+    def prepare(self, name: str) -> Prepared:
+        """Sets a subject up and calls it once, both on the clock: compilation falls into the first call."""
+        self._device.synchronize()
+        start = _clock()
+        subject = self._setting.make(name, self._workload, self._weights)
+        self._device.synchronize()
+        setup_ms = (_clock() - start) * 1e3
+        call = self._call(subject, self._pool.draw(0.0))
+        self._device.synchronize()
+        start = _clock()
+        call()
+        self._device.synchronize()
+        return Prepared(name, subject, setup_ms, (_clock() - start) * 1e3)
+
+    def warm_up(self, prepared: Prepared, budget_s: float) -> int:
+        """At least ten calls and the device's time floor, unless `budget_s` ends first; gives the number of calls."""
+        start, calls = _clock(), 0
+        while calls < WARM_UP_CALLS or _clock() - start < self._device.warm_up_s:
+            self._call(prepared.subject, self._pool.draw(0.0))()
+            self._device.synchronize()
+            calls += 1
+            if calls >= 2 and _clock() - start > budget_s:
+                break
+        return calls
+
+    def pairs(self, technique: Prepared, baseline: Prepared, cap_s: float, spot_limits: Sequence[float] = ()) -> Pairs:
+        """Interleaved pairs until the ratio's interval is narrow enough or `cap_s` has passed."""
+        pairs, start, pair_s, order = Pairs(), _clock(), 0.0, (0, 1)
+        while True:
+            count = len(pairs.technique_ms)
+            # Orders come as AB BA or BA AB, so that a drift over two pairs cancels.
+            order = (self._chooser.choice([(0, 1), (1, 0)])) if count % 2 == 0 else (order[1], order[0])
+            inputs = self._pool.draw(pair_s)
+            calls = [self._call(technique.subject, inputs), self._call(baseline.subject, inputs)]
+            results: list[Any] = [None, None]
+            for side in order:
+                timed = self._device.timed(calls[side])
+                results[side] = timed.result
+                (pairs.technique_ms, pairs.baseline_ms)[side].append(timed.ms)
+            pair_s = (pairs.technique_ms[-1] + pairs.baseline_ms[-1]) / 1e3
+            if spot_limits and (count < LEAST_SPOTS or self._chooser.random() < SPOT_SHARE):
+                pairs.spots += 1
+                pairs.spots_off += not _near(results[0], results[1], spot_limits)
+            self._recent.append((calls, results))
+            count += 1
+            if count >= LEAST_PAIRS and count % 2 == 0 and self._narrow(pairs):
+                break
+            if (_clock() - start > cap_s and count >= 4) or count >= self._device.max_pairs:
+                pairs.cap_reached = True
+                break
+        self._recent.clear()
+        return pairs
+
+    def _narrow(self, pairs: Pairs) -> bool:
+        return order_statistic_interval(paired_ratios(pairs.baseline_ms, pairs.technique_ms)).half_width < WIDTH_GOAL
+
+    def back_to_back(self, prepared: Prepared, expected_ms: float, mark: Callable[[str, int], None]) -> None:
+        """Calls in a row between two marks, for whoever reads the marks to time with a clock of their own."""
+        wanted = max(2, min(BACK_TO_BACK_CALLS, int(BACK_TO_BACK_S * 1e3 / max(expected_ms, 1e-3))))
+        call = self._call(prepared.subject, self._pool.draw(0.0))
+        self._device.synchronize()
+        count, start = 0, _clock()
+        mark("begin", 0)
+        while count < 2 or (count < wanted and _clock() - start < BACK_TO_BACK_LIMIT_S):
+            result = call()
+            count += 1
+        self._device.synchronize()
+        float(as_outputs(result)[0].detach().flatten()[:1].double().sum())
+        mark("end", count)
+
+    def host_times(self, prepared: Prepared) -> list[float]:
+        """A few calls on the host's clock with full synchronisation, which no side stream escapes."""
+        return [
+            self._device.host_timed(self._call(prepared.subject, self._pool.draw(0.0))).ms for _ in range(HOST_CALLS)
+        ]
+
+    def peak_memory(self, prepared: Prepared) -> int | None:
+        call = self._call(prepared.subject, self._pool.draw(0.0))
+        return self._device.peak_memory(call)
+
+    def spot_limits(self, technique: Prepared, baseline: Prepared) -> list[float]:
+        """How far the two may differ in an output: a multiple of how far they differ now. Empty if not comparable."""
+        if not self._comparable:
+            return []
+        found: list[list[float]] = []
+        for distribution in DISTRIBUTIONS:
+            inputs = self._setting.inputs(self._workload, self._chooser.randrange(2**40), distribution)
+            first = as_outputs(self._call(technique.subject, inputs)())
+            second = as_outputs(self._call(baseline.subject, inputs)())
+            if compare.shape_problem(first, second, [""] * len(second)):
+                return []
+            found.append([compare.figures(*pair).relative_l2 for pair in zip(first, second, strict=True)])
+        epsilon = torch.finfo(getattr(torch, self._workload.dtype)).eps
+        return [SPOT_SLACK * max(several) + 4 * epsilon for several in zip(*found, strict=True)]
+
+    def footprint(self, prepared: Prepared) -> dict[str, int]:
+        counted = getattr(prepared.subject, "footprint", None)
+        return {str(key): int(value) for key, value in counted().items()} if counted else {}
+
+    def _call(self, subject: Callable[..., Any], inputs: Sequence[Tensor]) -> Callable[[], Any]:
+        """A call on fresh clones, which lie at addresses that the last pairs did not use."""
+        arguments = with_gradients(inputs, self._indices)
+        if not self._needs_graph:
+
+            def forward() -> Any:
+                with torch.no_grad():
+                    return subject(*arguments)
+
+            return forward
+        if not self._indices:
+            return lambda: subject(*arguments)
+        wanted = [arguments[index] for index in self._indices]
+
+        def forward_and_backward() -> Any:
+            outputs = as_outputs(subject(*arguments))
+            if self._cotangents is None:
+                self._cotangents = cotangents_for(outputs, self._seed, DTYPES[self._workload.dtype])
+            gradients = torch.autograd.grad(differentiable(outputs), wanted, self._cotangents, allow_unused=True)
+            return (*outputs, *(gradient for gradient in gradients if gradient is not None))
+
+        return forward_and_backward
+
+
+def _near(first: Any, second: Any, limits: Sequence[float]) -> bool:
+    pairs = zip(as_outputs(first), as_outputs(second), limits, strict=False)
+    return all(compare.figures(found, wanted).relative_l2 <= limit for found, wanted, limit in pairs)

@@ -1,0 +1,272 @@
+"""From the child's messages to measurements: every statistic is computed here, in the parent."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runners.bench.results import STATUSES, Failure, Measurement
+from runners.bench.statistics import bootstrap_median, equivalence_band, paired_ratios
+from runners.card_types import Card
+
+TECHNIQUE = "technique"
+COUNTED_UNITS = {
+    "weights": "B", "kv_cache": "B", "optimizer_state": "B", "peak_memory": "B", "parameters": "", "flops": "",
+}  # fmt: skip
+# Calls in a row, timed by the parent's own clock, against the child's samples.
+CROSS_CHECK_FACTOR = 2.5
+CROSS_CHECK_SLACK_S = 0.005
+HOST_FACTOR = 1.5
+HOST_SLACK_MS = 0.3
+
+
+class ProtocolError(ValueError):
+    """The child sent what the harness never sends; its figures cannot be trusted."""
+
+
+@dataclass
+class Loop:
+    """Paired samples of the technique (or the control's twin) and a rung on one workload."""
+
+    axes: dict[str, int]
+    dtype: str
+    pass_: str
+    technique_ms: list[float]
+    baseline_ms: list[float]
+    cap_reached: bool
+    band_floor: float
+
+
+@dataclass
+class Findings:
+    """What the child has reported so far. `add` validates each message and raises ProtocolError."""
+
+    environment: dict[str, Any] = field(default_factory=dict)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    notes: list[dict[str, str]] = field(default_factory=list)
+    setups: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    extras: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    loops: dict[tuple[str, str], Loop] = field(default_factory=dict)
+    controls: dict[tuple[str, str], Loop] = field(default_factory=dict)
+    back_to_back: dict[tuple[str, str], list[tuple[int, float]]] = field(default_factory=dict)
+    failure: tuple[str, Failure] | None = None
+    done: bool = False
+    _mark: tuple[tuple[str, str], float] | None = None
+
+    def add(self, message: Mapping[str, Any], arrived_s: float) -> None:
+        """Takes one message in. `arrived_s` is the parent's clock when it was read."""
+        handlers: dict[str, Callable[[Mapping[str, Any], float], None]] = {
+            "environment": self._add_environment,
+            "check": self._add_check,
+            "skipped": self._add_skipped,
+            "note": self._add_note,
+            "setup": self._add_setup,
+            "extras": self._add_extras,
+            "pairs": self._add_pairs,
+            "control": self._add_pairs,
+            "mark": self._add_mark,
+            "failure": self._add_failure,
+            "done": self._add_done,
+        }
+        handler = handlers.get(str(message.get("type")))
+        if handler is None:
+            raise ProtocolError(f"message of unknown type {message.get('type')!r}")
+        try:
+            handler(message, arrived_s)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"malformed {message['type']} message: {error}") from error
+
+    def _add_environment(self, message: Mapping[str, Any], _: float) -> None:
+        self.environment = {key: value for key, value in message.items() if key != "type"}
+
+    def _add_check(self, message: Mapping[str, Any], _: float) -> None:
+        if message["status"] not in STATUSES:
+            raise ValueError(f"status {message['status']!r} is unknown")
+        self.checks.append({key: value for key, value in message.items() if key != "type"})
+
+    def _add_skipped(self, message: Mapping[str, Any], _: float) -> None:
+        self.skipped.append({key: str(message[key]) for key in ("workload", "subject", "reason")})
+
+    def _add_note(self, message: Mapping[str, Any], _: float) -> None:
+        self.notes.append({key: str(message[key]) for key in ("workload", "text")})
+
+    def _add_setup(self, message: Mapping[str, Any], _: float) -> None:
+        self.setups[message["workload"], message["subject"]] = {
+            "setup_ms": float(message["setup_ms"]),
+            "first_call_ms": float(message["first_call_ms"]),
+            "warm_up_calls": int(message["warm_up_calls"]),
+        }
+
+    def _add_extras(self, message: Mapping[str, Any], _: float) -> None:
+        peak = message["peak_memory"]
+        self.extras[message["workload"], message["subject"]] = {
+            "host_ms": _positive(message["host_ms"]),
+            "peak_memory": None if peak is None else int(peak),
+            "footprint": {str(key): int(value) for key, value in message["footprint"].items()},
+        }
+
+    def _add_pairs(self, message: Mapping[str, Any], _: float) -> None:
+        loop = Loop(
+            axes={str(key): int(value) for key, value in message["axes"].items()},
+            dtype=str(message["dtype"]),
+            pass_=str(message["pass_"]),
+            technique_ms=_positive(message["technique_ms"]),
+            baseline_ms=_positive(message["baseline_ms"]),
+            cap_reached=bool(message["cap_reached"]),
+            band_floor=float(message["band_floor"]),
+        )
+        if len(loop.technique_ms) != len(loop.baseline_ms) or not loop.technique_ms:
+            raise ValueError(f"{len(loop.technique_ms)} and {len(loop.baseline_ms)} samples do not make pairs")
+        target = self.loops if message["type"] == "pairs" else self.controls
+        target[message["workload"], message["baseline"]] = loop
+
+    def _add_mark(self, message: Mapping[str, Any], arrived_s: float) -> None:
+        subject = (str(message["workload"]), str(message["subject"]))
+        if message["edge"] == "begin":
+            self._mark = (subject, arrived_s)
+            return
+        if self._mark is None or self._mark[0] != subject:
+            raise ValueError("a stretch of calls ends that never began")
+        self.back_to_back.setdefault(subject, []).append((int(message["calls"]), arrived_s - self._mark[1]))
+        self._mark = None
+
+    def _add_failure(self, message: Mapping[str, Any], _: float) -> None:
+        if message["status"] not in STATUSES:
+            raise ValueError(f"status {message['status']!r} is unknown")
+        self.failure = (message["status"], Failure(str(message["reason"]), str(message["detail"])))
+
+    def _add_done(self, _message: Mapping[str, Any], _: float) -> None:
+        self.done = True
+
+    def distrust(self) -> str:
+        """Why the child's own times cannot be believed, or ""."""
+        for (workload, rung), loop in self.loops.items():
+            own_s = statistics.median(loop.technique_ms) / 1e3
+            slowdown = self._slowdown((workload, TECHNIQUE), loop.technique_ms)
+            # What the machine does to calls in a row is seen on the baseline too; only more than that is suspicious.
+            usual = max(1.0, self._slowdown((workload, rung), loop.baseline_ms))
+            if slowdown > CROSS_CHECK_FACTOR * usual:
+                return (
+                    f"{workload}: by the parent's clock the technique's calls took {slowdown:.1f} times "
+                    f"as long as the times reported, the baseline's {usual:.1f} times"
+                )
+            technique, baseline = self.extras.get((workload, TECHNIQUE)), self.extras.get((workload, rung))
+            if technique and baseline and self.environment.get("device_kind") == "cuda":
+                # What launching costs is seen on the baseline's side; only more than that is suspicious.
+                gap = statistics.median(technique["host_ms"]) - statistics.median(loop.technique_ms)
+                usual = max(0.0, statistics.median(baseline["host_ms"]) - statistics.median(loop.baseline_ms))
+                if gap > usual + HOST_SLACK_MS + (HOST_FACTOR - 1) * own_s * 1e3:
+                    return f"{workload}: {gap:.2f} ms of the technique's work lie outside of the timed stream"
+        return ""
+
+    def _slowdown(self, subject: tuple[str, str], reported_ms: list[float]) -> float:
+        """Fastest stretch of calls by the parent's clock over the time reported; 0 where there is none."""
+        reported_s = statistics.median(reported_ms) / 1e3
+        stretches = self.back_to_back.get(subject, [])
+        return min(((seconds - CROSS_CHECK_SLACK_S) / calls / reported_s for calls, seconds in stretches), default=0.0)
+
+
+def _positive(samples: Any) -> list[float]:
+    values = [float(sample) for sample in samples]
+    if not all(math.isfinite(value) and value > 0 for value in values):
+        raise ValueError("a time is not a positive number")
+    return values
+
+
+def measurements(findings: Findings, card: Card, seed: int) -> list[Measurement]:
+    """Every figure of the run: ratios against each rung, and each rung's own figures."""
+    kind = str(findings.environment.get("device_kind", "cpu"))
+    found: list[Measurement] = []
+    bands = {workload: _band(loop, seed) for (workload, _), loop in findings.controls.items()}
+    for (workload, rung), loop in findings.loops.items():
+        ratio = bootstrap_median(paired_ratios(loop.baseline_ms, loop.technique_ms), seed)
+        for subject, baseline, samples in ((TECHNIQUE, rung, loop.technique_ms), (rung, "", loop.baseline_ms)):
+            own = bootstrap_median(samples, seed)
+            against = ratio if baseline else None
+            found.append(
+                Measurement(
+                    workload=workload,
+                    subject=subject,
+                    baseline=baseline,
+                    measure="time",
+                    unit="ms",
+                    median=own.median,
+                    low=own.low,
+                    high=own.high,
+                    samples=samples,
+                    ratio=against.median if against else None,
+                    ratio_low=against.low if against else None,
+                    ratio_high=against.high if against else None,
+                    pairs=len(samples),
+                    band=bands.get(workload) if against else None,
+                    scope=card.scope,
+                    cap_reached=loop.cap_reached,
+                    device_kind=kind,
+                )
+            )
+    return found + _counted(findings, card, kind)
+
+
+def _band(control: Loop, seed: int) -> float:
+    interval = bootstrap_median(paired_ratios(control.baseline_ms, control.technique_ms), seed)
+    return equivalence_band(interval, control.band_floor)
+
+
+def _counted(findings: Findings, card: Card, kind: str) -> list[Measurement]:
+    """Memory and counts. They do not scatter, so their interval has no width and any difference is real."""
+    found = []
+    for workload, rung in findings.loops:
+        technique = _figures(findings.extras.get((workload, TECHNIQUE)))
+        baseline = _figures(findings.extras.get((workload, rung)))
+        for measure, value in technique.items():
+            ratio = baseline[measure] / value if baseline.get(measure) and value else None
+            if ratio is not None:
+                for subject, against, figure in ((TECHNIQUE, rung, value), (rung, "", baseline[measure])):
+                    found.append(
+                        _exact(
+                            workload=workload,
+                            subject=subject,
+                            baseline=against,
+                            measure=measure,
+                            value=figure,
+                            ratio=ratio if against else None,
+                            scope=card.scope,
+                            kind=kind,
+                        )
+                    )
+    return found
+
+
+def _figures(extras: Mapping[str, Any] | None) -> dict[str, int]:
+    if extras is None:
+        return {}
+    peak = {} if extras["peak_memory"] is None else {"peak_memory": extras["peak_memory"]}
+    return {**extras["footprint"], **peak}
+
+
+def _exact(
+    *, workload: str, subject: str, baseline: str, measure: str, value: int, ratio: float | None, scope: str, kind: str
+) -> Measurement:
+    return Measurement(
+        workload=workload,
+        subject=subject,
+        baseline=baseline,
+        measure=measure,
+        unit=COUNTED_UNITS.get(measure, ""),
+        median=float(value),
+        low=float(value),
+        high=float(value),
+        samples=[float(value)],
+        ratio=ratio,
+        ratio_low=ratio,
+        ratio_high=ratio,
+        pairs=1 if baseline else 0,
+        band=0.005 if baseline else None,
+        scope=scope,
+        cap_reached=False,
+        device_kind=kind,
+    )

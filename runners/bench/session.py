@@ -1,0 +1,193 @@
+"""One session: spawn the child, watch it, end it, and turn what it sent into a result."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from runners.bench import HARNESS_VERSION
+from runners.bench.collect import Findings, ProtocolError, measurements
+from runners.bench.process import Child, available_memory_bytes, device_lock
+from runners.bench.records import build_records
+from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
+from runners.bench.verdicts import judge
+from runners.card_types import Card
+from runners.cards import find_card
+
+OnEvent = Callable[[Event], None]
+ShouldStop = Callable[[], bool]
+
+TICK_S = 1.0
+POLL_S = 0.2
+TIMING_BUDGET_S = {"cpu": 24.0, "cuda": 480.0}
+DEFAULT_MEMORY_SHARE = 0.8
+STATUS_OF_REASON = {
+    "crashed": "RUNTIME_ERROR", "timed-out": "TIMEOUT", "out-of-memory": "OUT_OF_MEMORY", "unsupported": "UNSUPPORTED",
+    "refused-device": "UNSUPPORTED", "incorrect": "INCORRECT_NUMERICAL", "integrity": "REWARD_HACK",
+    "compile-error": "COMPILE_ERROR", "cancelled": "RUNTIME_ERROR", "lost": "RUNTIME_ERROR",
+}  # fmt: skip
+
+
+def run_session(request: RunRequest, on_event: OnEvent, should_stop: ShouldStop = lambda: False) -> SessionResult:
+    """Runs one card in a child process of its own.
+
+    `on_event` hears every event and at least one tick a second; `should_stop` is asked as often. What the child does
+    never raises, only CardError for a card that cannot be used. The child's process group is dead on return.
+    """
+    card = find_card(request.card_name, request.card_root)
+    seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+    if request.device not in ("cpu", "cuda"):
+        detail = f"device {request.device!r} is unknown; use cpu or cuda"
+        return _result(card, request, seed, Findings(), failure=Failure("refused-device", detail))
+    watcher = _Watcher(on_event, should_stop)
+    if request.mode == "check":
+        return _watched(card, request, seed, watcher)
+    with device_lock(request.device) as lock:
+        while not lock.acquire(TICK_S):
+            watcher.tick("waiting", "another run holds the device")
+            if watcher.stopped():
+                waited = Failure("cancelled", "while waiting for the device")
+                return _result(card, request, seed, Findings(), failure=waited)
+        return _watched(card, request, seed, watcher)
+
+
+class _Watcher:
+    """Calls the caller back, at least once a second."""
+
+    def __init__(self, on_event: OnEvent, should_stop: ShouldStop) -> None:
+        self._on_event, self._should_stop = on_event, should_stop
+        self._last_tick = self._last_question = 0.0
+        self._stopped = False
+        self.phase, self.fraction = "start", 0.0
+
+    def emit(self, event: Event) -> None:
+        self._on_event(event)
+
+    def move(self, phase: str, fraction: float, text: str) -> None:
+        kind = "progress" if phase == self.phase else "phase"
+        self.phase, self.fraction = phase, fraction
+        self.emit(Event("progress" if kind == "progress" else "phase", phase, fraction, text))
+
+    def tick(self, phase: str = "", text: str = "") -> None:
+        if time.monotonic() - self._last_tick >= TICK_S / 2:
+            self._last_tick = time.monotonic()
+            self.emit(Event("tick", phase or self.phase, self.fraction, text))
+
+    def stopped(self) -> bool:
+        if not self._stopped and time.monotonic() - self._last_question >= TICK_S / 4:
+            self._last_question = time.monotonic()
+            self._stopped = bool(self._should_stop())
+        return self._stopped
+
+
+def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> SessionResult:
+    limit = int((request.memory_limit_gib or 0) * 2**30) or int(available_memory_bytes() * DEFAULT_MEMORY_SHARE)
+    spec = {
+        "card_path": str(card.path.resolve()),
+        "device": request.device,
+        "mode": request.mode,
+        "seed": seed,
+        "time_cap_s": request.time_cap_s,
+        "timing_budget_s": TIMING_BUDGET_S[request.device],
+        "workloads": list(request.workloads),
+        "memory_limit_bytes": limit or None,
+        "compile_on_cpu": request.compile_on_cpu,
+    }
+    findings = Findings()
+    unknown = sorted(set(request.workloads) - {workload.name for workload in card.workloads if workload.is_timed})
+    if unknown:
+        failure = Failure("unsupported", f"{card.name} times no workload called {', '.join(unknown)}")
+        return _result(card, request, seed, findings, failure=failure)
+    with Child(spec, device=request.device) as child:
+        ended = _follow(child, request, limit, findings, watcher)
+        log = child.log_tail()
+    return _result(card, request, seed, findings, failure=ended, log=log)
+
+
+def _follow(child: Child, request: RunRequest, limit: int, findings: Findings, watcher: _Watcher) -> Failure | None:
+    """Reads the child until it ends or must be ended."""
+    until = time.monotonic() + request.wall_limit_s
+    while True:
+        try:
+            for stream, data in child.read(POLL_S):
+                if stream == "closed":
+                    return _ending(child, findings)
+                if stream == "log":
+                    watcher.emit(Event("log", watcher.phase, watcher.fraction, data.decode("utf-8", "replace")))
+                else:
+                    _take(data, findings, watcher)
+        except (ProtocolError, ValueError) as error:
+            return Failure("integrity", f"the private pipe carried nonsense: {error}")
+        watcher.tick()
+        if watcher.stopped():
+            return Failure("cancelled", "stopped on request")
+        if time.monotonic() > until:
+            return Failure("timed-out", f"the run took longer than its limit of {request.wall_limit_s:g} s")
+        if limit and child.resident_bytes() > limit:
+            return Failure("out-of-memory", f"the run held more than its limit of {limit / 2**30:.1f} GiB")
+
+
+def _take(line: bytes, findings: Findings, watcher: _Watcher) -> None:
+    arrived = time.monotonic()
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ProtocolError("a message is not an object")
+    if message.get("type") == "phase":
+        watcher.move(str(message["phase"]), float(message["fraction"]), str(message["text"]))
+    else:
+        findings.add(message, arrived)
+
+
+def _ending(child: Child, findings: Findings) -> Failure | None:
+    status = child.wait(2.0)
+    if findings.failure is not None:
+        return findings.failure[1]
+    if status == 0 and findings.done:
+        distrust = findings.distrust()
+        return Failure("integrity", distrust) if distrust else None
+    if status is None:
+        return Failure("lost", "the child closed its pipes but did not end")
+    if status < 0:
+        return Failure("crashed", f"the child was ended by signal {-status}")
+    return Failure("crashed", f"the child ended with status {status} before it was done")
+
+
+def _result(
+    card: Card, request: RunRequest, seed: int, findings: Findings, *, failure: Failure | None = None, log: str = ""
+) -> SessionResult:
+    status = "PASSED"
+    if failure is not None:
+        told = findings.failure
+        status = told[0] if told and told[1] == failure else STATUS_OF_REASON.get(failure.reason, "RUNTIME_ERROR")
+    environment = {"device_kind": request.device, "device_name": "", **findings.environment}
+    measured: list[Measurement] = [] if failure else measurements(findings, card, seed)
+    judgements = [judge(claim, card, measured, environment, status) for claim in card.claims]
+    records = build_records(
+        card=card,
+        seed=seed,
+        status=status,
+        failure=failure,
+        findings=findings,
+        measurements=measured,
+        judgements=judgements,
+        environment=environment,
+        log=log,
+        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return SessionResult(
+        card_name=card.name,
+        mode=request.mode,
+        status=status,
+        failure=failure,
+        records=records,
+        measurements=measured,
+        judgements=judgements,
+        skipped=findings.skipped,
+        environment=environment,
+        log_tail=log,
+        harness_version=HARNESS_VERSION,
+        seed=seed,
+    )

@@ -135,7 +135,7 @@ class RunSerializer(RunListSerializer):
 
     class Meta(RunListSerializer.Meta):
         fields = (
-            *RunListSerializer.Meta.fields, "queue_position", "log_tail", "environment", "card_hash", "code_hash",
+            *RunListSerializer.Meta.fields, "queue_position", "log_tail", "environment", "skipped", "card_hash", "code_hash",
             "harness_version", "seed", "imported_from", "measurements", "verdicts",
         )  # type: ignore[assignment]  # fmt: skip
 

@@ -35,6 +35,7 @@ from api.serializers import (
 from papers.filters import PaperFilter
 from papers.models import Claim, Device, Implementation, Paper, Run, Technique, Verdict
 from recommender import services as recommender
+from recommender.advice import NeedError
 from recommender.encoders import EncoderError
 from recommender.index import IndexBusy
 from runners import services as runners
@@ -190,8 +191,9 @@ class RecommendationView(APIView):
         wanted.is_valid(raise_exception=True)
         try:
             return Response(recommender.recommend(wanted.to_need()).to_json())
-        except ValueError as fault:
-            raise Problem(status.HTTP_400_BAD_REQUEST, str(fault), "need") from None
+        except NeedError as fault:
+            field, _, message = str(fault).partition(": ")
+            raise Problem(status.HTTP_400_BAD_REQUEST, message, field) from None
         except (EncoderError, IndexBusy) as fault:
             raise Problem(status.HTTP_503_SERVICE_UNAVAILABLE, str(fault)) from None
 

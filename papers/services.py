@@ -62,12 +62,9 @@ def record_paper(seen: SeenPaper) -> tuple[Paper, Change]:
             paper.save()
             change = "updated"
         if seen.locator:
-            Source.objects.get_or_create(
-                paper=paper,
-                kind=seen.source_kind,
-                locator=seen.locator,
-                defaults={"line": seen.line, "page_date": seen.page_date},
-            )
+            place = {"paper": paper, "kind": seen.source_kind, "locator": seen.locator}
+            if change == "new" or not Source.objects.filter(**place).exists():
+                Source.objects.create(**place, line=seen.line, page_date=seen.page_date)
     return paper, change
 
 
@@ -113,9 +110,9 @@ def store_record(
         if change == "new" or before != {name: getattr(technique, name) for name in before}:
             technique.save()
             change = change if change == "new" else "updated"
-        for name, facet in FACET_FIELDS.items():
-            if name in record and name not in guarded and _set_labels(technique, facet, record[name] or ()):
-                change = change if change == "new" else "updated"
+        wanted = {f: record[n] or () for n, f in FACET_FIELDS.items() if n in record and n not in guarded}
+        if _set_labels(technique, wanted, is_new=change == "new"):
+            change = change if change == "new" else "updated"
         if "claims" in record and _sync_claims(paper, record["claims"]):
             change = change if change == "new" else "updated"
         if change == "updated":
@@ -123,16 +120,22 @@ def store_record(
     return change
 
 
-def _set_labels(technique: Technique, facet: Facet, values: Iterable[str]) -> bool:
-    wanted = list(dict.fromkeys(str(v)[:80] for v in values if v))
-    present = list(technique.labels.filter(facet=facet).order_by("position").values_list("value", flat=True))
-    if wanted == present:
-        return False
-    technique.labels.filter(facet=facet).delete()
+def _set_labels(technique: Technique, wanted: Mapping[Facet, Iterable[str]], *, is_new: bool) -> bool:
+    """Make the labels of the facets named be these, in this order. True if any facet changed."""
+    present: dict[str, list[str]] = {}
+    if not is_new:
+        for label in technique.labels.order_by("position"):
+            present.setdefault(label.facet, []).append(label.value)
+    lists = {facet: list(dict.fromkeys(str(v)[:80] for v in values if v)) for facet, values in wanted.items()}
+    changed = {facet: values for facet, values in lists.items() if values != present.get(facet, [])}
+    if any(facet in present for facet in changed):
+        technique.labels.filter(facet__in=list(changed)).delete()
     TechniqueLabel.objects.bulk_create(
-        TechniqueLabel(technique=technique, facet=facet, value=value, position=i) for i, value in enumerate(wanted)
+        TechniqueLabel(technique=technique, facet=facet, value=value, position=position)
+        for facet, values in changed.items()
+        for position, value in enumerate(values)
     )
-    return True
+    return bool(changed)
 
 
 def _place(claim: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -263,6 +263,7 @@ def finish_run(run: Run, result: SessionResult) -> bool:
             log_tail=result.log_tail[-LOG_TAIL_CHARS:],
             environment=result.environment,
             records=result.records,
+            skipped=result.skipped,
             harness_version=result.harness_version,
             seed=result.seed,
         )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,13 @@ def shared_dir() -> Path:
             pytest.fail("../shared/seeds is missing in CI, where tests on real pages must run")
         pytest.skip("../shared/seeds is not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _own_data(settings: Any, tmp_path: Path) -> None:
+    """No test reads or writes the data of the installation that it is run in."""
+    settings.DATA_DIR = tmp_path
+    settings.INDEX_DIR = tmp_path / "index"
 
 
 @pytest.fixture(autouse=True, scope="session")

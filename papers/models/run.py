@@ -70,6 +70,7 @@ class Run(models.Model):
     failure_detail = models.TextField(blank=True)
     environment = models.JSONField(default=dict, blank=True)
     records = models.JSONField(default=list, blank=True)
+    skipped = models.JSONField(default=list, blank=True, help_text="What was not timed, each with its reason.")
     card_hash = models.CharField(max_length=64, blank=True)
     code_hash = models.CharField(max_length=64, blank=True)
     harness_version = models.CharField(max_length=40, blank=True)

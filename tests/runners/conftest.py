@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from runners.bench.session import Event, Failure, RunRequest, SessionResult
 
 from papers.models import Claim, Device, DeviceKind, Implementation
 from papers.services import SeenPaper, record_paper
+from runners.bench.session import Event, Failure, RunRequest, SessionResult
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def result_with() -> Callable[..., SessionResult]:
 
     def build(**fields: Any) -> SessionResult:
         plain: dict[str, Any] = {
-            "status": "PASSED", "failure": None, "records": [], "measurements": [], "judgements": [],
+            "status": "PASSED", "failure": None, "records": [], "measurements": [], "judgements": [], "card_name": "twocache", "mode": "run", "skipped": [],
             "environment": {"device": "cpu"}, "log_tail": "all is well", "harness_version": "1", "seed": 7,
         }  # fmt: skip
         return SessionResult(**(plain | fields))

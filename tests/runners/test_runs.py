@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.test import override_settings
 from django.utils import timezone
-from runners.bench.session import Failure
 
 from papers.models import AuditEntry, Device, DeviceKind, Implementation, Run, RunState, Verdict
 from runners import services
+from runners.bench.session import Failure
 from runners.bench.verdicts import Judgement
 
 pytestmark = pytest.mark.django_db

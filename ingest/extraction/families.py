@@ -296,8 +296,8 @@ _STRONG_PHRASES: dict[str, frozenset[str]] = {
     family: frozenset(" ".join(folded(phrase)) for phrase in rows.get(_STRONG, "").split(","))
     for family, rows in _VOCABULARY.items()
 }
-_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 2.5, 1.0, 0.35
-_ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.42, 4.0
+_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 3.2, 1.0, 0.35
+_ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.36, 4.0
 _NO_FAMILY_KINDS = frozenset({"dataset"})
 
 

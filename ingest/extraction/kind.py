@@ -31,7 +31,9 @@ _TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("benchmark", _pattern(r"\bbenchmark(?:s|ing)?\b", r"\bleaderboard\b", r"bench\b"), 4.0),
     (
         "dataset",
-        _pattern(r"\b(?:datasets?|corpus|corpora|data set)\b(?! (?:distillation|condensation|pruning|compression|search))"),
+        _pattern(
+            r"\b(?:datasets?|corpus|corpora|data set)\b(?! (?:distillation|condensation|pruning|compression|search))"
+        ),
         4.5,
     ),
     (
@@ -204,7 +206,10 @@ _TITLE_END = re.compile(
     re.I,
 )
 _WORD = re.compile(r"[A-Za-z]+")
-_MODEL_NAME = re.compile(r"(?:net|nets|former|mixer|vit|bert|gpt\d*|lm|llm|mamba|next|yolo\w*|tts|det|dets|unet|gan|diff|dit|llama|clip|sam)(?:v?\d+)?$", re.I)
+_MODEL_NAME = re.compile(
+    r"(?:net|nets|former|mixer|vit|bert|gpt\d*|lm|llm|mamba|next|yolo\w*|tts|det|dets|unet|gan|diff|dit|llama|clip|sam)(?:v?\d+)?$",
+    re.I,
+)
 _TECHNIQUE_FAMILIES = frozenset(
     {"quantization", "sparsity-pruning", "distillation", "low-rank", "peft", "kv-cache", "token-reduction", "decoding-acceleration", "nas",
      "distributed-training", "training-efficiency", "data-efficiency", "memory-efficient-training", "conditional-computation"}

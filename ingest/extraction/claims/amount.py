@@ -153,7 +153,14 @@ def _params(site: Site) -> Reading | None:
 
 
 def _flops(site: Site) -> Reading | None:
-    if site.quantity.bound or (site.quantity.scaled and not _cheap(site)):
+    before = site.word(site.begin - 1)
+    if site.quantity.bound or (not _cheap(site) and before in {"at", "under", "around", "the", "within"}):
+        return None
+    if (
+        site.quantity.scaled
+        and not _cheap(site)
+        and before not in {"with", "using", "requires", "requiring", "needs", "and"}
+    ):
         return None
     return _reading(site, "amount-flops", "flops")
 

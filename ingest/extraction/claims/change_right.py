@@ -7,7 +7,7 @@ from ..vocabulary import word_set
 from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
-from .words import CHANGE_NOUNS, CHANGE_VERBS, LESS, MORE, ONLY, SELF_NOUNS
+from .words import CHANGE_NOUNS, CHANGE_VERBS, LESS, MORE, ONLY, RIVAL_VERBS, SELF_NOUNS
 
 _STOPS = word_set(
     """
@@ -114,7 +114,7 @@ def _verb_before(site: Site) -> str | None:
         if word in {"by", "to"}:
             return None
         if word in CHANGE_VERBS:
-            return CHANGE_VERBS[word]
+            return None if word in RIVAL_VERBS else CHANGE_VERBS[word]
         if word not in {"up", "a", "an", "the", "about", "only", "around", "even", "also", "both", "its"}:
             return None
     return None
@@ -154,18 +154,15 @@ def _share(
 ) -> Reading | None:
     """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"."""
     inside = {site.word(k) for k in range(site.begin, site.quantity.first)}
+    ideal = {"theoretical", "peak", "maximum"}.intersection(site.clause.lows[at : noun.stop])
+    if noun.noun.metric == "flops" and ideal:
+        return Reading("share", None, "", at, noun.stop)
     thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"}))
-    if (
-        noun.noun.metric == "other_efficiency"
-        and noun.noun.polarity == "cost"
-        and not thrift
-    ):
+    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift:
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
     used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
-    if noun.noun.metric == "flops" and any(w in {"theoretical", "peak", "maximum"} for w in site.clause.lows[at : noun.stop]):
-        return Reading("share", None, "", at, noun.stop)
     if not used and not thrift:
         removed = {"reduced", "removed", "pruned", "saved", "eliminated", "skipped"}
         if site.word(at) == "of" and any(site.word(k) in removed for k in range(noun.stop, noun.stop + 8)):

@@ -83,7 +83,9 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
             continue
         if len(found) == limit or anchor.first == last:
             break
-        if anchor.noun.polarity not in {"cost", "gain"} or not _LIST_GLUE.issuperset(site.clause.lows[last : anchor.first]):
+        if anchor.noun.polarity not in {"cost", "gain"} or not _LIST_GLUE.issuperset(
+            site.clause.lows[last : anchor.first]
+        ):
             break
         found.append(anchor.noun)
         last = anchor.stop
@@ -193,7 +195,11 @@ def comparative(site: Site) -> Reading | None:
             return Reading("comparative", FASTER, "better", at, noun.stop)
         return Reading("comparative", None, "", at, noun.stop)
     direction = direction_of(noun.noun, effect)
-    if direction == "worse" and effect == MORE and (_rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"}):
+    if (
+        direction == "worse"
+        and effect == MORE
+        and (_rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"})
+    ):
         direction = "better"
     extra = coordinated(site, noun)
     return Reading("comparative", noun.noun, direction, at, noun.stop, extra)

@@ -18,6 +18,7 @@ from .site import Clause, Reading, Site, chains_of, continues, site_of
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, Quantity, find_quantities
+from .words import CHANGE_VERBS
 
 Rule = Callable[[Site], Reading | None]
 RULES: tuple[Rule, ...] = (
@@ -71,11 +72,32 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
             before = read[-1][1]
             reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop, before.extra)
         read.append((chain, reading))
+    for at in range(len(read)):
+        if read[at][1] is None:
+            read[at] = (read[at][0], _parallel(clause, read, at))
     for at in range(len(read) - 2, -1, -1):
         (chain, reading), (after, known) = read[at], read[at + 1]
         if reading is None and known is not None and continues(clause, chain[-1], after[0]):
             read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
     return read
+
+
+def _parallel(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:
+    """A number whose own noun follows and whose change word stands with its neighbour: "50% FLOPs and 47% memory savings"."""
+    chain = read[at][0]
+    noun = next((a for a in clause.anchors if 0 <= a.first - chain[-1].stop <= 2), None)
+    if noun is None or noun.noun.polarity not in {"cost", "gain"}:
+        return None
+    for other in (at + 1, at - 1):
+        if not 0 <= other < len(read):
+            continue
+        numbers, reading = read[other]
+        left, right = (chain, numbers) if other > at else (numbers, chain)
+        between = clause.lows[left[-1].stop : right[0].lead]
+        close = 1 <= len(between) <= 8 and between[-1] in {"and", ","} and numbers[0].form == chain[0].form
+        if reading is not None and reading.noun is not None and close and not any(w in CHANGE_VERBS for w in between):
+            return Reading("parallel", noun.noun, reading.direction, chain[0].lead, noun.stop)
+    return None
 
 
 def _nouns_of_chain(
@@ -128,11 +150,11 @@ def _claim(
 
 
 def _amount(quantity: Quantity) -> tuple[float, float | None, str]:
-    """The amount in the unit that readers expect: counts above a million in M or B."""
+    """The amount as it is written, the scale letter with the unit: 0.7 "B params", 76 "min"."""
     unit = quantity.unit.unit if quantity.unit else ""
     value, high = quantity.value, quantity.value_max
-    for letter in ("T", "B", "M"):
-        if quantity.scaled and value >= SCALES[letter]:
-            scale = SCALES[letter]
-            return round(value / scale, 6), None if high is None else round(high / scale, 6), f"{letter} {unit}"
+    if quantity.scaled:
+        scale = SCALES[quantity.scaled]
+        unit = f"{quantity.scaled} {unit}"
+        return round(value / scale, 6), None if high is None else round(high / scale, 6), unit
     return value, high, unit

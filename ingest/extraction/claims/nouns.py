@@ -65,7 +65,7 @@ _STORAGE = """
     storage, storage cost, storage space, disk space, disk, storage requirement, index size, storage overhead,
     storage footprint, storage consumption"""
 _FLOPS = """
-    flop, mac, mult add, multiply add, madd, multi add, computation, computational cost, computation cost,
+    computational, flop, mac, mult add, multiply add, madd, multi add, computation, computational cost, computation cost,
     compute, computational complexity, computation complexity, computational load, computational overhead,
     complexity, operation, gflop, gmac, compute cost, computing cost, compute requirement, multiplication,
     arithmetic operation, floating point operation, computational burden, computational requirement,
@@ -116,6 +116,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("speedup", "gain"), _SPEED),
     *_row(Noun("speedup", "change"), _SPEEDUP),
     *_row(Noun("training_time", "cost", "training"), _TRAINING_TIME),
+    *_row(Noun("training_time", "cost", "search"), "search time, searching time"),
     *_row(Noun("training_time", "gain", "training"), _TRAINING_SPEED),
     *_row(Noun("throughput", "gain"), _THROUGHPUT),
     *_row(Noun("memory", "cost"), _MEMORY),
@@ -130,7 +131,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("data_samples", "cost"), _DATA),
     *_row(Noun("training_cost", "cost", "training"), "training cost, cost of training, training budget, training compute, "
           "pre training cost, pretraining cost, training computation, training resource, training expense"),
-    *_row(Noun("training_cost", "cost", "search"), "search cost, search time, search budget, searching cost, searching time"),
+    *_row(Noun("training_cost", "cost", "search"), "search cost, search budget, searching cost"),
     *_row(Noun("compression", "gain"), "compression, compression ratio, compression rate, compression factor, model compression"),
     *_row(Noun("bandwidth", "cost"), "bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
     *_row(Noun("other_efficiency", "cost"), _COST),

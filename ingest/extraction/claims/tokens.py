@@ -15,7 +15,7 @@ from .units import ATTACHED_UNITS
 
 _TIMES = r"(?:\$?\s?\\?times|\$?\s?×|[xX])"
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
 TOKEN = re.compile(
     rf"""
@@ -63,7 +63,7 @@ def tokenize(text: str, offset: int = 0) -> list[Token]:
         if kind == "skip":
             continue
         if kind in {"num", "factor", "percent", "unit", "scale", "tail"}:
-            digits = match["num"].replace(",", "")
+            digits = match["num"].replace(",", "").replace(" ", "")
             if kind == "tail":
                 tokens.append(Token("ident", match[0].lower(), "", start, end))
             else:

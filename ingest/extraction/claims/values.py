@@ -27,6 +27,10 @@ _VERB_FACTORS = {
 _FUSED_FOLD = {"twofold": 2.0, "threefold": 3.0, "fourfold": 4.0, "fivefold": 5.0, "sixfold": 6.0, "sevenfold": 7.0,
                "eightfold": 8.0, "ninefold": 9.0, "tenfold": 10.0, "hundredfold": 100.0,
                "two-fold": 2.0, "three-fold": 3.0, "four-fold": 4.0, "five-fold": 5.0, "ten-fold": 10.0}  # fmt: skip
+_SCALE_LETTERS = {
+    "k": "k", "K": "k", "M": "M", "B": "B", "G": "G", "T": "T", "bn": "B", "mn": "M", "thousand": "k", "million": "M", "billion": "B",
+    "trillion": "T", "m": "M", "b": "B",
+}  # fmt: skip
 TRIGGER_WORDS = frozenset({*_PARTS, *_ALONE, *_VERB_FACTORS, *_FUSED_FOLD, "magnitude", "times", "fold"})
 
 _QUALIFIERS: dict[tuple[str, ...], str] = {
@@ -70,7 +74,7 @@ class Quantity:
     origin_value: float | None = None
     how: str = "digits"
     bound: str = ""
-    scaled: bool = False
+    scaled: str = ""
 
 
 def find_quantities(tokens: list[Token]) -> list[Quantity]:
@@ -136,11 +140,11 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         return Quantity(index, min(after + 3, len(tokens)), index, "factor", 10.0 ** min(value, 12), how="magnitude")
     if following in {"%", "percent", "percents"}:
         return Quantity(index, after + 1, index, "percent", value)
-    scaled = token.suffix in SCALES
+    scaled = _SCALE_LETTERS.get(token.suffix, "")
     if scaled:
         value *= SCALES[token.suffix]
     elif following in SCALE_WORDS:
-        value, after, scaled = value * SCALE_WORDS[following], after + 1, True
+        value, after, scaled = value * SCALE_WORDS[following], after + 1, _SCALE_LETTERS[following]
     return _counted(tokens, Quantity(index, after, index, "bare", value, scaled=scaled))
 
 
@@ -227,7 +231,10 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
             return Quantity(index, after + 3, index, "factor", value, high, how="word")
         if following in SCALE_WORDS:
             return _counted(
-                tokens, Quantity(index, after + 1, index, "bare", value * SCALE_WORDS[following], scaled=True)
+                tokens,
+                Quantity(
+                    index, after + 1, index, "bare", value * SCALE_WORDS[following], scaled=_SCALE_LETTERS[following]
+                ),
             )
         counted = _counted(tokens, Quantity(index, after, index, "bare", value, how="word"))
         return counted if counted.unit and counted.unit.measures in {"steps", "iterations", "time"} else None

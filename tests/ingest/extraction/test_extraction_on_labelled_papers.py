@@ -1,0 +1,55 @@
+"""How well extraction does on the labelled papers beside the checkout."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from ingest.extraction import extract
+from ingest.sources import parse_page
+
+FLOORS = {
+    "claim_f1": 0.90,
+    "claim_strict_f1": 0.68,
+    "code_f1": 0.97,
+    "kind": 0.72,
+    "name": 0.86,
+    "family1": 0.70,
+    "families_f1": 0.66,
+    "modality_f1": 0.80,
+    "stage_f1": 0.74,
+    "hardware_f1": 0.81,
+}
+
+
+def _scorer(folder: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gold_score", folder / "score.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def figures(shared_dir: Path) -> dict[str, float]:
+    scorer = _scorer(shared_dir / "gold")
+    gold = [json.loads(line) for line in (shared_dir / "gold" / "dev.jsonl").read_text("utf-8").splitlines()]
+    wanted = {scorer.fold(record["title"]) for record in gold}
+    papers = {}
+    for page in sorted((shared_dir / "seeds").glob("*.txt")):
+        for paper in parse_page(page.read_bytes()).papers:
+            papers.setdefault(scorer.fold(paper.title), paper)
+    records = [extract(p.title, p.abstract).to_json() for key, p in papers.items() if key in wanted]
+    return scorer.score(gold, records)[0]
+
+
+def test_every_labelled_paper_is_found_on_its_page(figures: dict[str, float]) -> None:
+    assert figures["found"] == 1.0
+
+
+@pytest.mark.parametrize("figure", FLOORS)
+def test_figure_stays_above_its_floor(figures: dict[str, float], figure: str) -> None:
+    assert figures[figure] >= FLOORS[figure]

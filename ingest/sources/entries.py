@@ -18,6 +18,7 @@ from ingest.sources.page_text import Details, is_cut_details, page_day, to_date
 PROSE_LENGTH = 300
 
 _URL_AT_END = re.compile(r"https?://(?P<host>[\w-]+(?:\.[\w-]+)*\.[a-z]{2,})(?P<path>/\S*)?$", re.IGNORECASE)
+_STOPS = frozenset(".!?…。！？।؟")
 _CODE_HOSTS = ("github.com", "gitlab.com", "huggingface.co")
 _LEADS_ON = re.compile(
     r"(?:[,:;–—-]|\b(?:a|an|and|as|at|by|for|from|in|into|of|on|or|the|through|to|towards?|under|via|with))$", re.I
@@ -125,7 +126,9 @@ def _ends_whole(text: str) -> bool:
     if url := _URL_AT_END.search(text):
         host, path = url["host"].lower(), url["path"] or ""
         return host.removeprefix("www.") not in _CODE_HOSTS or len(path.strip("/").split("/")) >= 2
-    return text[-1] in ".!?…。！？।؟\"'" or unicodedata.category(text[-1]) in ("Pe", "Pf")
+    # A quote ends a sentence only behind its stop; otherwise it may be an apostrophe, or close a quoted word.
+    last = text.rstrip("\"'’”»")[-1:]
+    return last in _STOPS or (last == text[-1] and unicodedata.category(last) == "Pe")
 
 
 def _to_paper(entry: _Entry, page_day: date | None) -> ParsedPaper:

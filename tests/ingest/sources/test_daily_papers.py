@@ -165,6 +165,8 @@ def test_day_without_a_year_takes_the_year_of_the_page(page_date, day, published
         pytest.param("它保持精确。", True, id="chinese-stop"),
         pytest.param("and stays exa", False, id="in-a-word"),
         pytest.param("and stays exact,", False, id="comma"),
+        pytest.param("of the users'", False, id="apostrophe"),
+        pytest.param('which we call "exact."', True, id="quoted-sentence"),
         pytest.param("Code: https://github.com/some", False, id="in-a-repository"),
         pytest.param("Code: https://gith", False, id="in-a-host"),
         pytest.param("Code: https:", False, id="in-a-scheme"),

@@ -73,7 +73,8 @@ def open_encoder(name: str = PACKAGED) -> Encoder:
         model = library.SentenceTransformer(place, device="cpu")
     except Exception as error:  # the library raises whatever its own dependencies raise
         hint = "set HF_HUB_OFFLINE=0 to fetch it, or give a folder" if not Path(place).exists() else "see the cause"
-        raise EncoderError(f"cannot load the encoder {name!r}: {error} ({hint})") from error
+        why = " ".join(str(error).split())
+        raise EncoderError(f"cannot load the encoder {name!r}: {why} ({hint})") from error
     return SentenceTransformerEncoder(name, model)
 
 

@@ -22,6 +22,11 @@ FIELD_WEIGHTS: Mapping[str, float] = {"title": 2.0, "name": 1.5, "body": 1.0, "r
 # Above this many allowed ids, asking for more hits and dropping the others is faster than naming each id.
 NAMED_IDS = 2_000
 MAX_QUERY_WORDS = 64
+_BRITISH_S = re.compile(
+    r"is(?=ations?\b)|(?<=quant)is(?=e|ing)|(?<=optim)is(?=e|ing)|(?<=token)is(?=e|ing)|(?<=minim)is(?=e|ing)"
+    r"|(?<=maxim)is(?=e|ing)|(?<=summar)is(?=e|ing)|(?<=parallel)is(?=e|ing)|(?<=binar)is(?=e|ing)"
+)
+_BRITISH_L = re.compile(r"\b(mod|lab|chann)ell(ing|ed)\b")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
@@ -46,8 +51,14 @@ def _schema() -> Any:
     return builder.build()
 
 
+def unified_spelling(text: str) -> str:
+    """American spelling where the stemmer would keep the two apart: "quantisation", "modelling"."""
+    return _BRITISH_L.sub(r"\1el\2", _BRITISH_S.sub("iz", text))
+
+
 def split_compounds(text: str) -> str:
     """The text and, after it, its camel-case words in parts: "FlashAttention" is found by "flash attention"."""
+    text = unified_spelling(text)
     parts = [_CAMEL.sub(" ", word) for word in text.split()]
     split = [part for part, word in zip(parts, text.split(), strict=True) if part != word]
     return f"{text} {' '.join(split)}" if split else text
@@ -88,7 +99,7 @@ class LexicalIndex:
 
     def words(self, text: str) -> list[str]:
         """Stemmed words of a query without stop words, each once, with neighbours also joined ("flash attention")."""
-        found = self._analyzer.analyze(text[:20_000])
+        found = self._analyzer.analyze(unified_spelling(text[:20_000]))
         joined = [a + b for a, b in pairwise(found) if a.isalpha() and b.isalpha()]
         known = [word for word in joined if any(self._searcher.doc_freq(f, word) for f in ("title", "name", "body"))]
         return list(dict.fromkeys([*found[:MAX_QUERY_WORDS], *known[:MAX_QUERY_WORDS]]))

@@ -90,6 +90,7 @@ class Checker:
         self._setting = setting
         self._channel = channel
         self._watch = watch
+        self._distances: dict[tuple[str, str], list[list[float]]] = {}
         self._shapes: dict[tuple[str, tuple[tuple[str, int], ...]], list[tuple[torch.Size, torch.dtype]]] = {}
 
     def check_all(self, seed: int) -> None:
@@ -101,6 +102,10 @@ class Checker:
         for position, group in enumerate(groups):
             self._channel.phase("check", position / len(groups), group[0].workload.name)
             self.check_workload(group, self._rungs())
+
+    def distances(self, workload: str, rung: str) -> list[float]:
+        """The farthest that technique and rung were apart in each output while both were right; empty if unknown."""
+        return [max(several) for several in zip(*self._distances.get((workload, rung), []), strict=True)]
 
     def _rungs(self) -> list[str]:
         named = [rung.name for rung in self._setting.card.baselines if not self._setting.is_compiled(rung.name)]
@@ -150,6 +155,11 @@ class Checker:
                 if name == TECHNIQUE:
                     raise
                 findings[name] = Finding(status=error.status, detail=error.detail)
+        for name, outputs in called.items():
+            if not compare.shape_problem(outputs.tensors, called[TECHNIQUE].tensors, outputs.names):
+                pairs = zip(called[TECHNIQUE].tensors, outputs.tensors, strict=True)
+                distances = [compare.figures(*pair).relative_l2 for pair in pairs]
+                self._distances.setdefault((workload.name, name), []).append(distances)
         reference = self._call_reference(trial, weights, steps)
         same = called.get(setting.card.check.same_precision)
         if same is None:

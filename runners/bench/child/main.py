@@ -19,7 +19,7 @@ from runners.bench.child.checks import TECHNIQUE, Checker, Trial
 from runners.bench.child.devices import Device, open_device
 from runners.bench.child.environment import describe
 from runners.bench.child.integrity import Watch
-from runners.bench.child.subjects import HarnessError, Setting, load_module
+from runners.bench.child.subjects import DTYPES, HarnessError, Setting, load_module
 from runners.bench.child.timing import Pairs, Prepared, Timer
 from runners.bench.verdicts import sweep_point
 from runners.blocks.kernels import TritonMissingError, has_triton
@@ -31,6 +31,8 @@ CPU_THREADS = 2
 WARM_UP_SHARE = 0.25
 CONTROL = "control"
 CROSS_CHECK_STRETCHES = 6
+COARSE_ROUNDINGS = 16
+COARSE_BUDGETS = 2.0
 
 
 def run(spec: dict[str, Any], channel: Channel, network: str) -> None:
@@ -178,7 +180,7 @@ class Session:
             if not controlled:
                 self._control(timer, workload, baseline, cap_s)
                 controlled = True
-            limits = timer.spot_limits(technique, baseline)
+            limits = timer.spot_limits(self._checker.distances(workload.name, rung))
             sampled = timer.pairs(technique, baseline, cap_s, limits)
             self._refuse_drifting_answers(workload, sampled)
             self._send_pairs("pairs", workload, rung, sampled)
@@ -198,11 +200,28 @@ class Session:
         except torch.cuda.OutOfMemoryError:
             # The float64 reference can be four times as large as the workload; the shape was checked smaller.
             torch.cuda.empty_cache()
-            self._channel.send("note", workload=workload.name, text="too large for a float64 reference at full size")
+            self._refuse_far_from_baseline(workload)
+            text = f"too large for a float64 reference; compared with {same!r} at full size instead"
+            self._channel.send("note", workload=workload.name, text=text)
             wrong = {}
         for name, detail in wrong.items():
             self._skip(workload.name, name, f"this rung is wrong at this size: {detail}")
         return [rung for rung in rungs if rung not in wrong]
+
+    def _refuse_far_from_baseline(self, workload: Workload) -> None:
+        """A coarse check for shapes without a reference: technique and same-precision rung must nearly agree."""
+        check = self._card.check
+        distances = self._checker.distances(workload.name, check.same_precision)
+        limit = COARSE_ROUNDINGS * torch.finfo(DTYPES[workload.dtype]).eps
+        if self._card.correctness == "approximate":
+            limit = (
+                max(limit, COARSE_BUDGETS * check.budget) if check.budget and check.quality == "relative_l2" else 1.0
+            )
+        if not distances or max(distances) > limit:
+            found = (
+                f"differs from {check.same_precision!r} by {max(distances):.3g}" if distances else "could not be run"
+            )
+            raise HarnessError("INCORRECT_NUMERICAL", "incorrect", f"{workload.name}: the technique {found}")
 
     def _prepare(self, timer: Timer, workload: Workload, name: str, cap_s: float) -> Prepared | None:
         """Sets a subject up and warms it up. A rung that fails is skipped with the reason; the technique may not fail."""

@@ -186,20 +186,13 @@ class Timer:
         call = self._call(prepared.subject, self._pool.draw(0.0))
         return self._device.peak_memory(call)
 
-    def spot_limits(self, technique: Prepared, baseline: Prepared) -> list[float]:
-        """How far the two may differ in an output: a multiple of how far they differ now. Empty if not comparable."""
-        if not self._comparable:
-            return []
-        found: list[list[float]] = []
-        for distribution in DISTRIBUTIONS:
-            inputs = self._setting.inputs(self._workload, self._chooser.randrange(2**40), distribution)
-            first = as_outputs(self._call(technique.subject, inputs)())
-            second = as_outputs(self._call(baseline.subject, inputs)())
-            if compare.shape_problem(first, second, [""] * len(second)):
-                return []
-            found.append([compare.figures(*pair).relative_l2 for pair in zip(first, second, strict=True)])
-        epsilon = torch.finfo(getattr(torch, self._workload.dtype)).eps
-        return [SPOT_SLACK * max(several) + 4 * epsilon for several in zip(*found, strict=True)]
+    def spot_limits(self, distances: Sequence[float]) -> list[float]:
+        """How far the two may differ in a timed call, from how far they differed when they were checked.
+
+        Empty for subjects that keep state: their answers depend on how often each was called.
+        """
+        epsilon = torch.finfo(DTYPES[self._workload.dtype]).eps
+        return [SPOT_SLACK * distance + 4 * epsilon for distance in distances] if self._comparable else []
 
     def footprint(self, prepared: Prepared) -> dict[str, int]:
         counted = getattr(prepared.subject, "footprint", None)

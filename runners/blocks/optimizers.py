@@ -164,12 +164,13 @@ def bias_corrections(step: int) -> tuple[float, float]:
 class OptimizerSubject:
     """A subject that owns a copy of its parameters; each call takes one gradient for each of them and steps once.
 
+    `make_rule(index, parameter)` makes the rule of one parameter.
     Returns the live parameters, a tensor or a tuple of tensors: what a later call changes, an earlier result shows.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], make_rule: Callable[[Tensor], Rule]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], make_rule: Callable[[int, Tensor], Rule]) -> None:
         self.parameters = tuple(parameter.clone() for parameter in parameters)
-        self.rules = [make_rule(parameter) for parameter in self.parameters]
+        self.rules = [make_rule(index, parameter) for index, parameter in enumerate(self.parameters)]
 
     def __call__(self, *gradients: Tensor) -> Tensor | tuple[Tensor, ...]:
         for parameter, rule, gradient in zip(self.parameters, self.rules, gradients, strict=True):

@@ -41,11 +41,11 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> OptimizerSubject:
-    return OptimizerSubject([weights["parameter"]], Adam8bit)
+    return OptimizerSubject([weights["parameter"]], lambda _, like: Adam8bit(like))
 
 
 def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> OptimizerSubject:
-    return OptimizerSubject([weights["parameter"]], Adam)
+    return OptimizerSubject([weights["parameter"]], lambda _, like: Adam(like))
 
 
 def make_torch_adam(axes: dict[str, int], weights: dict[str, Tensor], *, fused: bool) -> TorchAdamSubject:

@@ -263,7 +263,8 @@ class PaperFilter(RecordFilter):
     @staticmethod
     def _counted(name: str, rows: QuerySet[Any], word: Any, what: str) -> QuerySet[Any]:
         named = rows.order_by().annotate(group=Value(name, CharField()), word=word)
-        return named.values("group", "word").annotate(found=Count(what, distinct=True))
+        counted: QuerySet[Any] = named.values("group", "word").annotate(found=Count(what, distinct=True))
+        return counted
 
 
 def _yes_if(papers: QuerySet[Any]) -> Case:

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db import DatabaseError, connection
-from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -16,8 +16,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
 from papers.filters import FACET_TITLES, PaperFilter, TechniqueFilter
-from papers.models import Claim, Device, Implementation, Outcome, Paper, Run, Technique, Verdict
-from papers.models.run import FINAL_STATES
+from papers.models import Claim, Device, DeviceKind, Implementation, Outcome, Paper, Run, Technique, Verdict
 from papers.vocabulary import FAMILY_LABELS
 
 # What the list of techniques is about: things that one can apply. Surveys and data sets are found under papers.
@@ -65,23 +64,27 @@ def home(request: HttpRequest) -> HttpResponse:
     papers = Paper.objects.visible()
     verdicts = Verdict.objects.current().select_related("claim__paper__technique", "run__device")
     outcomes = outcome_counts()
+    untested = outcomes.pop("", 0)
+    tested = sum(outcomes.values())
     return render(
         request,
         "papers/home.html",
         {
             "paper_count": papers.count(),
             "runnable_count": Implementation.objects.filter(retired_at=None).count(),
-            "claim_count": sum(outcomes.values()),
+            "claim_count": tested + untested,
+            "tested_count": tested,
+            "untested_count": untested,
             "verdict_count": Verdict.objects.current().count(),
             "newest": papers.select_related("technique").order_by("-pk")[:6],
             "verdicts": verdicts[:6],
-            "outcomes": [(value, outcomes.get(value, 0)) for value in (*Outcome.values, "") if outcomes.get(value)],
+            "outcomes": [(value, outcomes.get(value, 0)) for value in Outcome.values if outcomes.get(value)],
         },
     )
 
 
 def outcome_counts() -> dict[str, int]:
-    """How many claims stand where: by the newest decisive verdict, else by the newest at all, "" without one."""
+    """How many claims stand where, by the verdict that stands (see `settle`); "" counts those without one."""
     standing = Verdict.objects.current().filter(claim=OuterRef("pk")).annotate(rank=_decisive_first())
     claims = (
         Claim.objects.visible()
@@ -93,7 +96,9 @@ def outcome_counts() -> dict[str, int]:
 
 
 def _decisive_first() -> Case:
-    return Case(When(outcome__in=UNDECISIVE, then=Value(1)), default=Value(0), output_field=IntegerField())
+    on_cpu = Q(run__device_kind=DeviceKind.CPU)
+    ranks = (When(on_cpu, then=Value(2)), When(outcome__in=UNDECISIVE, then=Value(1)))
+    return Case(*ranks, default=Value(0), output_field=IntegerField())
 
 
 @require_safe
@@ -146,7 +151,7 @@ def techniques(request: HttpRequest) -> HttpResponse:
     chosen = TechniqueFilter(request.GET, queryset=rows)
     page = page_of(chosen.qs, request, 50)
     for row in page:
-        row.judged_claims = [c for c in settle(row.paper.shown_claims) if c.standing]
+        row.judged_claims = [c for c in settle(row.paper.shown_claims) if c.standing]  # type: ignore[attr-defined]
     context = {
         "page": page,
         "form": chosen.form,
@@ -168,12 +173,17 @@ def shown_claims() -> QuerySet[Claim]:
 
 
 def settle(claims: list[Claim]) -> list[Claim]:
-    """Give each claim the verdict that stands: the newest decisive one, else the newest at all, else None."""
+    """Give each claim the verdict that stands: the newest decisive one, else one from a GPU, else one from a CPU."""
     for claim in claims:
         current = [v for v in claim.judged if v.withdrawn_at is None]  # type: ignore[attr-defined]
-        decisive = [v for v in current if v.outcome not in UNDECISIVE]
-        claim.standing = next(iter(decisive or current), None)  # type: ignore[attr-defined]
+        claim.standing = min(current, key=_rank, default=None)  # type: ignore[attr-defined]
     return claims
+
+
+def _rank(verdict: Verdict) -> tuple[int, int]:
+    """Sorts as `_decisive_first` does."""
+    rank = 2 if verdict.run.device_kind == DeviceKind.CPU else int(verdict.outcome in UNDECISIVE)
+    return rank, -verdict.pk
 
 
 def _paper_with_everything(slug: str) -> Paper:
@@ -216,7 +226,6 @@ def technique(request: HttpRequest, slug: str) -> HttpResponse:
         "other_claims": [c for c in claims if not any(_belongs(c, one) for one in present)],
         "runs": runs.order_by("-pk")[:HISTORY_LENGTH] if present else [],
         "device_kinds": sorted(kinds),
-        "final_states": FINAL_STATES,
     }
     return render(request, "papers/technique.html", context)
 
@@ -235,7 +244,7 @@ def _part_of(implementation: Implementation, claims: list[Claim]) -> dict[str, A
         if _belongs(claim, implementation):
             entry = said.get((claim.card_key or "").partition("/")[2], {})
             standing = claim.standing  # type: ignore[attr-defined]
-            decides = bool(standing and standing.outcome not in UNDECISIVE)
+            decides = bool(standing and _rank(standing)[0] == 0)
             judged.append({"claim": claim, "rung": labels.get(entry.get("baseline", ""), ""), "verdict": decides})
     return {"implementation": implementation, "card": card, "judged": judged}
 

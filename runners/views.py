@@ -174,5 +174,5 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     elif not services.may_cancel(found, request.user):
         raise PermissionDenied("Only whoever asked for a run, or an operator, can cancel it.")
     else:
-        services.cancel_run(found, request.user)  # type: ignore[arg-type]
+        services.cancel_run(found, request.user)
     return redirect(found)

@@ -24,15 +24,20 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:,.{places}f}"
 
 
+def _plain_ratio(value: float) -> str:
+    """Two decimals around one, where a ratio is read; fewer above and more below."""
+    return f"{value:.2f}" if 0.1 <= value < 10 else significant(value)
+
+
 @register.filter
 def ratio(value: float | None) -> str:
-    return "–" if value is None else f"{significant(value)}×"
+    return "–" if value is None else f"{_plain_ratio(value)}×"
 
 
 @register.simple_tag
 def interval(low: float | None, high: float | None, sign: str = "×") -> str:
     """The 95 % interval beside its median: "1.58–1.66×"."""
-    return "" if low is None or high is None else f"{significant(low)}–{significant(high)}{sign}"
+    return "" if low is None or high is None else f"{_plain_ratio(low)}–{_plain_ratio(high)}{sign}"
 
 
 @register.simple_tag
@@ -40,6 +45,8 @@ def amount(value: float | None, unit: str = "") -> str:
     """A figure with its unit; bytes in the binary unit that fits, counts in thousands and millions."""
     if value is None:
         return "–"
+    if unit == "ms" and abs(value) >= 1000:
+        return f"{significant(value / 1000)} s"
     if unit in ("bytes", "B"):
         power = min(4, int(math.log(abs(value), 1024))) if abs(value) >= 1024 else 0
         return f"{significant(value / 1024**power)} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
@@ -118,6 +125,19 @@ def _bar_words(median: float, low: float | None, high: float | None, claimed: fl
     if low is not None and high is not None:
         words += f", 95 % interval {interval(low, high)}"
     return words + (f", claimed {ratio(claimed)}" if claimed else "")
+
+
+@register.simple_tag
+def gain_figure(gain: dict[str, Any]) -> str:
+    """The gain of a recommendation: its median, or what bounds it."""
+    median, low, high = gain.get("median"), gain.get("low"), gain.get("high")
+    if median is not None:
+        return ratio(median)
+    if low is not None and high is not None:
+        return interval(low, high)
+    if high is not None:
+        return f"up to {ratio(high)}"
+    return f"at least {ratio(low)}" if low is not None else ""
 
 
 @register.inclusion_tag("papers/_outcome.html")

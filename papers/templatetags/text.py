@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from django import template
 from django.utils.html import conditional_escape, format_html
@@ -43,6 +42,32 @@ def plain_title(title: str) -> str:
     text = _RAISED.sub(lambda m: (m[1] or m[2]).translate(_SUPERSCRIPT), text)
     text = _COMMAND.sub(lambda m: _SYMBOLS.get(m[1], ""), text)
     return re.sub(r"\s+", " ", re.sub(r"[${}]", "", text)).strip()
+
+
+@register.filter
+def inline_label(value: str) -> str:
+    """A label inside a sentence: "latency", but "FLOPs" and "KV cache"."""
+    words = label_of(value)
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
+@register.filter
+def spaced(value: str) -> str:
+    """A key such as "out-of-memory" or "INCORRECT_SHAPE" as words."""
+    return value.replace("-", " ").replace("_", " ").lower().capitalize()
+
+
+QUALITY = {
+    "relative_l2": "relative L2 error at most",
+    "cosine": "cosine similarity at least",
+    "topk_overlap": "top-k overlap at least",
+    "kl": "KL divergence at most",
+}
+
+
+@register.filter
+def quality_words(measure: str) -> str:
+    return QUALITY.get(measure, spaced(measure))
 
 
 @register.filter
@@ -110,9 +135,3 @@ def marked(snippet: Iterable[tuple[str, bool]]) -> SafeString:
     return mark_safe(  # noqa: S308 - every piece is escaped here
         "".join(format_html("<mark>{}</mark>", t) if hit else conditional_escape(t) for t, hit in snippet)
     )
-
-
-@register.filter
-def get(mapping: Any, key: Any) -> Any:
-    """The value at a key that is only known to the page."""
-    return mapping.get(key, "") if hasattr(mapping, "get") else ""

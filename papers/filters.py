@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import django_filters as filters
 from django import forms
-from django.db.models import Case, CharField, Count, F, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
 from papers.models import Claim, Facet, Implementation, Paper, Technique, TechniqueLabel, Verdict
 from papers.vocabulary import FAMILY_LABELS, METRIC_LABELS, label_of
@@ -199,9 +200,9 @@ class PaperFilter(RecordFilter):
 
     def in_order(self, found: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if value == "claims":
-            if "claim_count" not in found.query.annotations:
-                found = found.annotate(claim_count=Count("claims", filter=Q(claims__withdrawn_at=None), distinct=True))
-            return found.order_by("-claim_count", *NEWEST)
+            counted = Claim.objects.visible().filter(paper=OuterRef("pk")).order_by().values("paper")
+            most = Coalesce(Subquery(counted.annotate(found=Count("pk")).values("found")), 0).desc()
+            return found.order_by(most, *NEWEST)
         if value == "votes":
             return found.order_by(F("votes").desc(nulls_last=True), *NEWEST)
         return found.order_by("folded_title") if value == "title" else found.order_by(*NEWEST)

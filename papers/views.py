@@ -1,5 +1,6 @@
 """Pages of papers, claims and techniques, and the pages for what went wrong."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -35,15 +36,21 @@ def page_of(rows: Any, request: HttpRequest, size: int = settings.PAGE_SIZE) -> 
     return Paginator(rows, size).get_page(request.GET.get("page"))
 
 
-def list_papers() -> QuerySet[Paper]:
-    """Papers with what a row shows: claims, labels, whether they can be run and were measured."""
+def rows_of(ids: Iterable[int]) -> list[Paper]:
+    """The papers of a page in that order, with what a row shows: claims, labels, whether they run and were measured.
+
+    Filtering and ordering work on ids alone; counting for 25 papers costs a tenth of counting for all.
+    """
+    ids = list(ids)
     claims = Claim.objects.visible().order_by("start", "id")
-    return (
+    papers = (
         Paper.objects.visible()
         .with_counts()
         .select_related("technique")
         .prefetch_related("technique__labels", Prefetch("claims", claims, to_attr="shown_claims"))
+        .in_bulk(ids)
     )
+    return [papers[i] for i in ids if i in papers]
 
 
 def canonical_query(request: HttpRequest) -> str:
@@ -104,10 +111,12 @@ def _decisive_first() -> Case:
 @require_safe
 @vary_on_headers("HX-Request")
 def browse(request: HttpRequest) -> HttpResponse:
-    chosen = PaperFilter(request.GET, queryset=list_papers())
+    chosen = PaperFilter(request.GET, queryset=Paper.objects.visible())
     groups = chosen.facets()
+    page = page_of(chosen.qs.values_list("pk", flat=True), request)
     context = {
-        "page": page_of(chosen.qs, request),
+        "page": page,
+        "papers": rows_of(page.object_list),
         "form": chosen.form,
         "groups": groups,
         "chips": chips_of(request, groups),

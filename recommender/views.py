@@ -13,7 +13,7 @@ from django_htmx.http import push_url
 
 from papers.filters import PaperFilter
 from papers.models import Paper
-from papers.views import canonical_query, chips_of, list_papers, wants_partial
+from papers.views import canonical_query, chips_of, rows_of, wants_partial
 from recommender import services
 from recommender.encoders import EncoderError
 from recommender.forms import NeedForm
@@ -49,11 +49,11 @@ def search(request: HttpRequest) -> HttpResponse:
     offset = (int(number) - 1) * size if number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 400 else 0
     found = services.search(words, allowed, size, offset)
     page = Paginator(range(found.total), size).get_page(offset // size + 1)
-    papers = {paper.pk: paper for paper in list_papers().filter(pk__in=[hit.id for hit in found.hits])}
+    snippets = {hit.id: hit.snippet for hit in found.hits}
     context = {
         "q": words,
         "page": page,
-        "rows": [(papers[hit.id], hit.snippet) for hit in found.hits if hit.id in papers],
+        "rows": [(paper, snippets[paper.pk]) for paper in rows_of(snippets)],
         "note": found.note,
         "form": chosen.form,
         "groups": groups,
@@ -70,9 +70,7 @@ def search(request: HttpRequest) -> HttpResponse:
 def similar(request: HttpRequest, slug: str) -> HttpResponse:
     """Papers whose text is nearest: a fragment of the paper's page, and a page of its own without script."""
     paper = get_object_or_404(Paper, slug=slug)
-    ids = [hit.id for hit in services.similar_papers(paper.pk)]
-    found = {other.pk: other for other in list_papers().filter(pk__in=ids)}
-    context = {"paper": paper, "papers": [found[i] for i in ids if i in found]}
+    context = {"paper": paper, "papers": rows_of(hit.id for hit in services.similar_papers(paper.pk))}
     name = "recommender/_similar.html" if wants_partial(request) else "recommender/similar.html"
     return render(request, name, context)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .claims import find_claims
 from .code_links import find_code_urls
-from .families import find_families
+from .families import find_families, weigh_families
 from .hardware import Device, device_near, find_devices, find_hardware
 from .kind import find_kind
 from .modality import find_modality
@@ -81,15 +81,16 @@ def _claims(document: Document, devices: list[Device], families: tuple[str, ...]
 def extract(title: str, abstract: str) -> TechniqueRecord:
     """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
     document = Document(title, abstract)
-    first_families, _ = find_families(document, "technique", 0)
+    evidence = weigh_families(document)
+    first_families, _ = find_families(evidence, "technique", 0)
     kind, kind_words = find_kind(document, first_families[0] if first_families else "")
-    devices = find_devices(abstract)
+    devices = find_devices(document)
     claims = _claims(document, devices, first_families)
-    families, family_words = find_families(document, kind, len(claims))
-    hardware, hardware_words = find_hardware(devices, document.own_start)
+    families, family_words = find_families(evidence, kind, len(claims))
+    hardware = find_hardware(devices, document.own_start)
     modality, modality_words = find_modality(document)
     stage, stage_words = find_stage(document, families, tuple(c.phase for c in claims))
-    training_free, training_words = find_training_free(abstract, kind, families)
+    training_free, training_words = find_training_free(document, kind, families)
     name, name_words = find_name(document, kind)
     verify, verify_words = find_verify(kind, families, hardware, claims)
     return TechniqueRecord(
@@ -113,7 +114,7 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
             "modality": modality_words,
             "stage": stage_words,
             "training_free": training_words,
-            "hardware": hardware_words,
+            "hardware": [abstract[d.start : d.end] for d in devices if d.label in hardware][:5],
             "verify": verify_words,
         },
     )

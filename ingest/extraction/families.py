@@ -3,10 +3,8 @@ background."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from .text import Document
-from .vocabulary import PhraseTable, Word, folded
+from .vocabulary import Evidence, folded, weighted_table
 
 _STRONG, _PLAIN, _WEAK = 3.0, 2.0, 1.0
 _VOCABULARY: dict[str, dict[float, str]] = {
@@ -266,9 +264,6 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             accelerator, energy efficiency, on chip, custom hardware, design space exploration, simulator, tpu""",
     },
 }  # fmt: skip
-FAMILY_PHRASES: PhraseTable[tuple[tuple[str, float], ...]]
-
-
 _IGNORED = """
     vector quantization, residual vector quantization, vector quantized, kernel size, convolution kernel, large kernel,
     kernel method, kernel trick, gaussian kernel, convolutional kernel, small kernel, expert knowledge, human expert,
@@ -276,22 +271,7 @@ _IGNORED = """
     semantic segmentation, data augmentation, edge detection, bottleneck, orthogonal band kernel, square kernel
 """
 """Phrases that hold a family's word in another sense."""
-
-
-def _merged() -> PhraseTable[tuple[tuple[str, float], ...]]:
-    """One entry a phrase, with every family that the phrase speaks for."""
-    by_phrase: dict[str, dict[str, float]] = defaultdict(dict)
-    for family, rows in _VOCABULARY.items():
-        for weight, phrases in rows.items():
-            for phrase in phrases.split(","):
-                key = " ".join(phrase.split())
-                by_phrase[key][family] = max(weight, by_phrase[key].get(family, 0.0))
-    for phrase in _IGNORED.split(","):
-        by_phrase[" ".join(phrase.split())] = {}
-    return PhraseTable((phrase, tuple(weights.items())) for phrase, weights in by_phrase.items() if phrase)
-
-
-FAMILY_PHRASES = _merged()
+FAMILY_PHRASES = weighted_table(_VOCABULARY, _IGNORED)
 _STRONG_PHRASES: dict[str, frozenset[str]] = {
     family: frozenset(" ".join(folded(phrase)) for phrase in rows.get(_STRONG, "").split(","))
     for family, rows in _VOCABULARY.items()
@@ -301,23 +281,27 @@ _ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.36, 4.0
 _NO_FAMILY_KINDS = frozenset({"dataset"})
 
 
-def find_families(document: Document, kind: str, claims: int) -> tuple[tuple[str, ...], list[str]]:
-    """Up to three families, the primary one first, and the phrases behind them. `claims` is how many claims were
-    read."""
-    scores: dict[str, float] = defaultdict(float)
-    words: dict[str, dict[str, float]] = defaultdict(dict)
+def weigh_families(document: Document) -> Evidence:
+    """How loudly title and abstract speak for each family."""
+    evidence = Evidence()
     title = document.title_words
-    _count(title, scores, words, lambda _start: _TITLE_FACTOR)
-    own = document.own_start
-    _count(document.words, scores, words, lambda start: _OWN_FACTOR if start >= own else _BACKGROUND_FACTOR)
-    _general(scores, kind, claims)
-    ranked = sorted((f for f in scores if scores[f] >= _ENOUGH and _is_told(f, words[f])), key=lambda f: -scores[f])
-    if kind in _NO_FAMILY_KINDS or not ranked:
+    evidence.weigh(FAMILY_PHRASES, title, 0, _TITLE_FACTOR, _TITLE_FACTOR)
+    evidence.weigh(FAMILY_PHRASES, document.words, document.own_word, _BACKGROUND_FACTOR, _OWN_FACTOR)
+    return evidence
+
+
+def find_families(evidence: Evidence, kind: str, claims: int) -> tuple[tuple[str, ...], list[str]]:
+    """Up to three families, the primary one first, and the phrases behind them; `claims` counts the claims read."""
+    if kind in _NO_FAMILY_KINDS:
         return (), []
-    first = scores[ranked[0]]
-    chosen = [f for n, f in enumerate(ranked) if n == 0 or (scores[f] >= max(_SECOND, _SHARE_OF_FIRST * first))][:3]
-    evidence = [w for f in chosen for w, _ in sorted(words[f].items(), key=lambda item: -item[1])[:3]]
-    return tuple(chosen), list(dict.fromkeys(evidence))
+    scores = _adjusted(evidence.scores, kind, claims)
+    told = [f for f in scores if scores[f] >= _ENOUGH and _is_told(f, evidence.phrases[f])]
+    ranked = sorted(told, key=lambda family: -scores[family])
+    if not ranked:
+        return (), []
+    enough = max(_SECOND, _SHARE_OF_FIRST * scores[ranked[0]])
+    chosen = tuple(f for rank, f in enumerate(ranked) if rank == 0 or scores[f] >= enough)[:3]
+    return chosen, evidence.strongest(chosen)
 
 
 def _is_told(family: str, evidence: dict[str, float]) -> bool:
@@ -327,12 +311,12 @@ def _is_told(family: str, evidence: dict[str, float]) -> bool:
     )
 
 
-def _general(scores: dict[str, float], kind: str, claims: int) -> None:
-    """An efficient architecture is what is left when a model is proposed, gains are claimed and no technique
-    explains them."""
+def _adjusted(found: dict[str, float], kind: str, claims: int) -> dict[str, float]:
+    """An efficient architecture is what is left when a model is proposed, gains are claimed and no technique explains them."""
+    scores = dict(found)
     general = scores.get("efficient-architecture", 0.0)
     if not general:
-        return
+        return scores
     others = max((s for f, s in scores.items() if f != "efficient-architecture"), default=0.0)
     if kind == "architecture":
         scores["efficient-architecture"] = general * 1.15 + (2.0 if claims else 0.0)
@@ -340,22 +324,4 @@ def _general(scores: dict[str, float], kind: str, claims: int) -> None:
         scores["efficient-architecture"] = general * 0.35
     elif not claims:
         scores["efficient-architecture"] = general * 0.75
-
-
-def _count(
-    text: list[Word],
-    scores: dict[str, float],
-    words: dict[str, dict[str, float]],
-    factor: object,
-) -> None:
-    """Adds each phrase's weight; a phrase that comes again adds less each time."""
-    assert callable(factor)  # noqa: S101 - narrows for the type checker
-    folded = [w.text for w in text]
-    for hit in FAMILY_PHRASES.find(folded):
-        phrase = " ".join(folded[hit.first : hit.stop])
-        weight_here = factor(text[hit.first].start)
-        for family, weight in hit.payload:
-            seen = words[family].get(phrase, 0.0)
-            gain = weight * weight_here / (1.0 + seen / max(weight, 0.1))
-            words[family][phrase] = seen + gain
-            scores[family] += gain
+    return scores

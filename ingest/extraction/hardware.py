@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .text import Document
+from .vocabulary import word_set
+
 
 class Device(NamedTuple):
     """`label` found at `start` to `end` of the text."""
@@ -33,7 +36,7 @@ _NAMED = r"""
   | \b(?P<mcu>micro-?controllers?(?:\sunits?)?|MCUs?)\b
   | \b(?P<npu>NPUs?|neural\sprocessing\sunits?)\b
   | \b(?P<dsp>DSPs?)\b(?!\s*\))
-  | \b(?P<gpu>GPUs?|GPGPUs?|graphics\sprocessing\sunits?|tensor\scores?)\b
+  | \b(?P<gpu>GPUs?(?![- ]?(?:days?|hours?)\b)|GPGPUs?|graphics\sprocessing\sunits?|tensor\scores?)\b
   | \b(?P<cpu>CPUs?)\b
   | \b(?P<mobile>smart-?phones?|mobile\s(?:devices?|phones?|platforms?|hardware|gpus?|cpus?|accelerators?|processors?|applications?)|iOS|Android|cell\sphones?)\b
 """
@@ -49,27 +52,42 @@ _CLASS_LABELS = {
     "cpu": "CPU",
     "mobile": "mobile",
 }
-_TRIGGER = re.compile(
-    r"[AHBVPLTK]\d|[gcnt]pu|rtx|gtx|titan|jetson|iphone|ipad|raspberry|pixel|galaxy|snapdragon|hexagon|kirin|cortex"
-    r"|stm32|esp32|coral|mi\d|\bM\d|xeon|ryzen|epyc|core i|gaudi|traini|inferentia|ascend|loihi|cerebras|movidius|fpga"
-    r"|asic|controller|mcu|processing unit|dsp|tensor core|phone|mobile|ios|android|[234]0[6789]0",
-    re.I,
+_TRIGGER_WORDS = word_set(
+    """
+    a100 h100 h200 h800 h20 b200 v100 p100 a6000 a5000 a4000 a800 a40 a30 a10 a10g l40 l4 t4 k80 gh200 mi100 mi210 mi250
+    mi250x mi300 mi300x rtx gtx titan tpu gpu cpu npu dsp gpgpu coral m1 m2 m3 m4 core trainium inferentia ascend loihi
+    cerebras movidius fpga asic microcontroller controller mcu processing phone smartphone mobile ios android gpus cpus tpus npus mcus gpgpus
+    """
+)
+_TRIGGER_STARTS = word_set(
+    "ipho ipad jets rasp pixe gala snap hexa kiri cort stm3 esp3 edge xeon ryze epyc gaud tpuv 2080 3080 3090 4090"
 )
 
 
-def find_devices(text: str) -> list[Device]:
-    """Every mention, in order."""
-    if _TRIGGER.search(text) is None:
+_NAMED_GPU = re.compile(r"[AHBVPLTK]\d|RTX|GTX|TITAN|Titan|GH200|K80|Jetson")
+
+
+def find_devices(document: Document) -> list[Device]:
+    """Every mention in the abstract, in order."""
+    triggers = [w for w in document.vocabulary if w in _TRIGGER_WORDS or w[:4] in _TRIGGER_STARTS]
+    if not triggers:
         return []
+    devices: list[Device] = []
+    for sentence in document.sentences:
+        lower = sentence.text.lower()
+        if any(trigger in lower for trigger in triggers):
+            devices += _devices_in(sentence.text, sentence.start)
+    return devices
+
+
+def _devices_in(text: str, offset: int) -> list[Device]:
     devices = []
     for match in _DEVICE.finditer(text):
         kind = match.lastgroup or ""
         raw = match[0]
         if kind in _CASED and not raw[0].isupper():
             continue
-        if kind == "card" and raw.startswith(("a", "h", "v", "t", "l")):
-            continue
-        devices.append(Device(_label(kind, raw), match.start(), match.end()))
+        devices.append(Device(_label(kind, raw), match.start() + offset, match.end() + offset))
     return devices
 
 
@@ -82,23 +100,23 @@ def _label(kind: str, raw: str) -> str:
     if kind == "rtx":
         return re.sub(r"(?i)^(RTX|GTX)[\s-]?(?=\d)", r"\1 ", raw) if not raw[0].isdigit() else "RTX " + raw
     if kind == "tpu":
-        return re.sub(r"(?i)^cloud ", "", raw).removesuffix("s") if re.search(r"\d", raw) else "TPU"
+        return "TPU"
     if kind == "edgetpu":
         return "EdgeTPU" if raw.lower().startswith("edge") else raw
     return raw
 
 
-def find_hardware(devices: list[Device], own_start: int) -> tuple[tuple[str, ...], list[str]]:
-    """Labels of the record, and the words behind them.
+def find_hardware(devices: list[Device], own_start: int) -> tuple[str, ...]:
+    """Labels of the record: named devices wherever they stand; "GPU" and "CPU" only from the part about the paper's own work.
 
-    Named devices are kept wherever they stand; a class counts as the paper's own target where it stands in the part about the
-    paper's own work, or where nothing else is named. "GPU" is left out beside a named GPU.
+    A class is left out beside a device of that class ("GPU" beside "A100", "DSP" beside "Hexagon DSP").
     """
-    labels = dict.fromkeys(d.label for d in devices)
-    named_gpu = any(re.match(r"(?:[AHBVPLTK]\d|RTX|GTX|TITAN|Titan|GH200|K80)", label) for label in labels)
-    if named_gpu:
+    labels = dict.fromkeys(d.label for d in devices if d.start >= own_start or d.label not in {"GPU", "CPU"})
+    if any(_NAMED_GPU.match(label) for label in labels):
         labels.pop("GPU", None)
-    return tuple(labels), list(labels)
+    if any(label.endswith(" DSP") for label in labels):
+        labels.pop("DSP", None)
+    return tuple(labels)
 
 
 def device_near(devices: list[Device], start: int, end: int, sentence_start: int, sentence_end: int) -> str | None:

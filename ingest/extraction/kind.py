@@ -11,12 +11,18 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from .text import Document
+from .vocabulary import Evidence, weighted_table, word_set
 
 Add = Callable[[str, float, str], None]
 
 
 def _pattern(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.I)
+
+
+def _lower_pattern(*parts: str) -> re.Pattern[str]:
+    """A pattern for text that is in lower case already; much faster than ignoring case."""
+    return re.compile("|".join(parts))
 
 
 _TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
@@ -73,10 +79,11 @@ _TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
         3.0,
     ),
 )
-_ABSTRACT: tuple[tuple[str, re.Pattern[str], float], ...] = (
+_ABSTRACT: tuple[tuple[str, frozenset[str], re.Pattern[str], float], ...] = (
     (
         "survey",
-        _pattern(
+        word_set("survey review overview tutorial"),
+        _lower_pattern(
             r"\b(?:this|our|the present) (?:survey|review|overview|tutorial)\b|\bwe (?:review|survey)\b",
             r"\bsystematic(?:ally)? (?:literature )?review\b|\bcomprehensive (?:survey|review|overview)\b",
             r"\bthis paper (?:reviews|surveys)\b",
@@ -85,7 +92,8 @@ _ABSTRACT: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ),
     (
         "benchmark",
-        _pattern(
+        word_set("benchmark"),
+        _lower_pattern(
             r"\bwe (?:introduce|present|propose|release|develop|build)\b[^.]{0,60}\bbenchmark\b",
             r"\bwe benchmark\b|\baim to benchmark\b",
         ),
@@ -93,26 +101,18 @@ _ABSTRACT: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ),
     (
         "dataset",
-        _pattern(
-            r"\b(?:we|paper|study|work) (?:introduces?|presents?|curates?|collects?|constructs?)\b[^.,]{0,60}\b(?:dataset|corpus)\b",
+        word_set("dataset corpus"),
+        _lower_pattern(
+            r"\b(?:we|paper|study|work) (?:introduces?|presents?|curates?|collects?|constructs?)\b[^.,]{0,60}"
+            r"\b(?:dataset|corpus)\b",
             r"\bthe resulting [\w\s-]{0,30}dataset\b|\bour dataset\b",
         ),
         2.5,
     ),
     (
-        "analysis",
-        _pattern(
-            r"\bwe (?:\w+ly )?(?:study|investigate|analy[sz]e|examine|compare|explore|observe|rethink|revisit)\b",
-            r"\b(?:this|our) (?:paper|work|study|analysis|article) (?:\w+ )?(?:studies|investigates|analy[sz]es|examines|evaluates)\b",
-            r"\b(?:this|our) (?:paper|work|study|analysis|article) (?:\w+ )?(?:compares|explores|assesses)\b",
-            r"\b(?:our|these|the) (?:findings|analysis|study|results) (?:reveal|suggest|indicate|highlight)s?\b|\bempirical study\b",
-            r"\bsystematic study\b|\bwe find\b|\bthis study\b",
-        ),
-        1.0,
-    ),
-    (
         "theory",
-        _pattern(
+        word_set("prove theorem rigorou rigorous rigorously bound minimax rate theoretical theoretically principled"),
+        _lower_pattern(
             r"\bwe (?:\w+ )?prove\b|\btheoretically (?:show|prove|analy[sz]e|characterize|comprehend)\b|\btheorems?\b",
             r"\brigorous(?:ly)? (?:theor|prove|answer|analy)\w*|\bgeneralization bounds?\b|\bminimax\b|\bconvergence rates?\b",
             r"\btheoretical (?:understanding|answer|results)\b|\bprincipled investigation\b|\bestimation rates?\b",
@@ -121,16 +121,18 @@ _ABSTRACT: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ),
     (
         "system",
-        _pattern(
+        word_set("system library toolkit platform engine middleware package software production writing"),
+        _lower_pattern(
             r"\b(?:open-source|end-to-end|production|serving|training|distributed|scalable) (?:\w+ )?(?:system|library|toolkit)\b",
             r"\b(?:platform|engine|middleware)\b|\bpython (?:library|package)\b|\bwe (?:build|implement)\b[^.]{0,60}\bsystem\b",
-            r"\bsoftware framework\b|\bdeployed in production\b|\bframework for writing\b|\bSOTA systems\b",
+            r"\bsoftware framework\b|\bdeployed in production\b|\bframework for writing\b|\bsota systems\b",
         ),
         1.8,
     ),
     (
         "hardware",
-        _pattern(
+        word_set("hardware asic rtl tapeout nm crossbar memristor photonic"),
+        _lower_pattern(
             r"\bhardware (?:accelerator|architecture|design|prototype)\b",
             r"\b(?:asic|rtl|tape-?out|28 ?nm|65 ?nm|22 ?nm|crossbar|memristor|photonic)\b",
         ),
@@ -138,22 +140,44 @@ _ABSTRACT: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ),
     (
         "architecture",
-        _pattern(
-            r"\b(?:our|proposed) (?:\w+ )?(?:models?|networks?|architectures?|backbone|largest model|best model)\b",
+        word_set("family series sery pretrained trained achieve attain obtain"),
+        _lower_pattern(
             r"\b(?:family|series) of (?:[\w-]+ ){0,4}(?:models|networks|backbones|transformers|architectures|detectors)\b",
             r"\b(?:pre-?trained|trained) models? (?:is|are|will be)\b",
             r"\b(?:achieves|attains|obtains) \d+(?:\.\d+)?\s?\\?% (?:top-1|accuracy)",
         ),
         0.9,
     ),
-    (
-        "technique",
-        _pattern(
-            r"\b(?:our|proposed|this) (?:\w+ )?(?:method|approach|algorithm|technique|framework|strategy|scheme|solution|optimizer)\b",
-            r"\bplug-and-play\b|\bcan be (?:easily |seamlessly )?(?:applied|integrated|combined|plugged)\b|\bdrop-in\b",
-        ),
-        0.7,
-    ),
+)
+"""Kind, the words of which one must occur before the pattern is tried, the pattern, and its weight."""
+
+
+def _phrases(subjects: str, words: str) -> str:
+    return ",".join(f"{subject} {word}" for subject in subjects.split(",") for word in words.split())
+
+
+_SPOKEN = weighted_table(
+    {
+        "analysis": {
+            1.0: _phrases(
+                "we,we empirically,we systematically,we thoroughly,we extensively,we further,this paper,this work,this study",
+                "study investigate analyze analyse examine compare explore observe rethink revisit find assess evaluate",
+            )
+            + ",this study,empirical study,systematic study,our finding,our analysi,result suggest,result reveal,finding suggest",
+        },
+        "architecture": {
+            0.9: _phrases(
+                "our,proposed,our proposed,our largest,our best", "model network architecture backbone detector"
+            ),
+        },
+        "technique": {
+            0.7: _phrases(
+                "our,proposed,our proposed,this",
+                "method approach algorithm technique framework strategy scheme solution optimizer",
+            )
+            + ",plug and play,drop in,can be applied,can be integrated,can be combined,can be easily",
+        },
+    }
 )
 
 
@@ -193,9 +217,8 @@ _HEADS: dict[str, str] = {
     **_nouns("analysis", "study analysis investigation evaluation comparison"),
 }
 _PROPOSAL = re.compile(
-    r"\b(?:we|(?:this|our|the) (?:paper|work|study|article|report|letter))\b(?:\s\w+){0,3}?\s"
-    r"(?:propos|introduc|present|develop|describ|design|devis|releas|build|create|offer|unveil)\w*\s(?P<rest>[^.;]{3,220})",
-    re.I,
+    r"\b(?:[Ww]e|(?:[Tt]his|[Oo]ur|[Tt]he) (?:paper|work|study|article|report|letter))\b(?:\s\w+){0,3}?\s"
+    r"(?:propos|introduc|present|develop|describ|design|devis|releas|build|create|offer|unveil)\w*\s(?P<rest>[^.;]{3,220})"
 )
 _PHRASE_END = re.compile(
     r"\b(?:that|which|to|for|with|where|based|using|by|via|from|on|in|of|tailored|designed|whose|capable|and|under|optimized)\b"
@@ -214,6 +237,7 @@ _TECHNIQUE_FAMILIES = frozenset(
     {"quantization", "sparsity-pruning", "distillation", "low-rank", "peft", "kv-cache", "token-reduction", "decoding-acceleration", "nas",
      "distributed-training", "training-efficiency", "data-efficiency", "memory-efficient-training", "conditional-computation"}
 )  # fmt: skip
+_SPOKEN_LIMIT = {"analysis": 1.0, "architecture": 0.9, "technique": 0.7}
 _ORDER = ("technique", "architecture", "system", "analysis", "survey", "benchmark", "dataset", "theory", "hardware")
 
 
@@ -232,10 +256,16 @@ def find_kind(document: Document, family: str = "") -> tuple[str, list[str]]:
         if found:
             add(kind, weight, f"title: {found[0]}")
     _title_head(document.title, add)
-    for kind, pattern, weight in _ABSTRACT:
-        for count, found in enumerate(pattern.finditer(document.abstract)):
-            if count < 3:
-                add(kind, weight if count == 0 else weight * 0.5, found[0])
+    lower = document.abstract.lower()
+    for kind, keys, pattern, weight in _ABSTRACT:
+        if keys & document.vocabulary:
+            for count, found in enumerate(pattern.finditer(lower)):
+                if count < 3:
+                    add(kind, weight if count == 0 else weight * 0.5, found[0])
+    spoken = Evidence()
+    spoken.weigh(_SPOKEN, document.words, 0, 1.0, 1.0)
+    for kind, score in spoken.scores.items():
+        add(kind, min(score, 2.0 * _SPOKEN_LIMIT[kind]), ", ".join(spoken.strongest([kind])))
     _proposals(document, add)
     if family in _TECHNIQUE_FAMILIES:
         add("technique", 1.2, f"family: {family}")

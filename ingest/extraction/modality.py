@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from .text import Document
-from .vocabulary import PhraseTable
+from .vocabulary import Evidence, weighted_table
 
 _VOCABULARY: dict[str, str] = {
     "language": """
@@ -105,48 +103,38 @@ _GENERIC = frozenset(
         "\n    quantum\n    ",
     ]
 )
-_TABLE: PhraseTable[tuple[tuple[str, float], ...]]
 
 
-def _merged() -> PhraseTable[tuple[tuple[str, float], ...]]:
-    by_phrase: dict[str, dict[str, float]] = defaultdict(dict)
-    for modality, phrases in _VOCABULARY.items():
-        for phrase in phrases.split(","):
-            key = " ".join(phrase.split())
-            by_phrase[key][modality] = 0.6 if key in _GENERIC else 1.0 + 0.3 * key.count(" ")
-    return PhraseTable((phrase, tuple(weights.items())) for phrase, weights in by_phrase.items())
+def _weights(phrases: str) -> dict[float, str]:
+    """Phrases by weight: one that many papers use in passing weighs less, a long one more."""
+    rows: dict[float, list[str]] = {}
+    for phrase in phrases.split(","):
+        key = " ".join(phrase.split())
+        rows.setdefault(0.6 if key in _GENERIC else 1.0 + 0.3 * key.count(" "), []).append(key)
+    return {weight: ",".join(keys) for weight, keys in rows.items()}
 
 
-_TABLE = _merged()
+_TABLE = weighted_table({modality: _weights(phrases) for modality, phrases in _VOCABULARY.items()})
 _ENOUGH, _SHARE_OF_FIRST = 1.2, 0.5
+_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 2.5, 1.0, 0.5
 
 
 def find_modality(document: Document) -> tuple[tuple[str, ...], list[str]]:
     """One or two modalities, "general" where no data is named, and the phrases behind them."""
-    scores: dict[str, float] = defaultdict(float)
-    words: dict[str, dict[str, float]] = defaultdict(dict)
-    own = document.own_start
-    for text, in_title in ((document.title_words, True), (document.words, False)):
-        folded = [w.text for w in text]
-        for hit in _TABLE.find(folded):
-            phrase = " ".join(folded[hit.first : hit.stop])
-            factor = 2.5 if in_title else (1.0 if text[hit.first].start >= own else 0.5)
-            for modality, weight in hit.payload:
-                seen = words[modality].get(phrase, 0.0)
-                gain = weight * factor / (1.0 + seen)
-                words[modality][phrase] = seen + gain
-                scores[modality] += gain
-    if scores.get("multimodal", 0.0) >= 3.0:
-        for part in ("language", "vision"):
-            if scores.get(part, 0.0) < 1.6 * scores["multimodal"]:
-                scores[part] = scores.get(part, 0.0) * 0.4
+    evidence = Evidence()
+    evidence.weigh(_TABLE, document.title_words, 0, _TITLE_FACTOR, _TITLE_FACTOR)
+    evidence.weigh(_TABLE, document.words, document.own_word, _BACKGROUND_FACTOR, _OWN_FACTOR)
+    scores = evidence.scores
+    multimodal = scores.get("multimodal", 0.0)
+    for part in ("language", "vision"):
+        if multimodal >= 3.0 and scores.get(part, 0.0) < 1.6 * multimodal:
+            scores[part] *= 0.4
     for special in ("video", "3d"):
         if scores.get(special, 0.0) >= 3.0:
-            scores["vision"] = scores.get("vision", 0.0) * 0.5
+            scores["vision"] *= 0.5
     ranked = sorted((m for m in scores if scores[m] >= _ENOUGH), key=lambda m: -scores[m])
     if not ranked:
         return ("general",), []
     first = scores[ranked[0]]
-    chosen = [m for n, m in enumerate(ranked[:2]) if n == 0 or scores[m] >= _SHARE_OF_FIRST * first]
-    evidence = [w for m in chosen for w, _ in sorted(words[m].items(), key=lambda item: -item[1])[:3]]
-    return tuple(chosen), list(dict.fromkeys(evidence))
+    chosen = tuple(m for rank, m in enumerate(ranked[:2]) if rank == 0 or scores[m] >= _SHARE_OF_FIRST * first)
+    return chosen, evidence.strongest(chosen)

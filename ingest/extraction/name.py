@@ -124,7 +124,7 @@ def _looks_like_name(head: str, abstract: str) -> bool:
     """One word, or a few words of which one is written as names are ("Zero-Fit(4+2)", "Swift-LLM")."""
     words = head.split()
     if len(words) == 1:
-        return _fold(head) in _fold(abstract) or any(c.isupper() for c in head[1:]) or "-" in head or len(head) > 3
+        return len(head) > 3 or "-" in head or any(c.isupper() for c in head[1:]) or _fold(head) in _fold(abstract)
     if len(words) > 4 or _STOP & {w.lower() for w in words}:
         return False
     return head.lower() in abstract.lower() and any(

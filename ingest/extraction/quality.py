@@ -1,5 +1,4 @@
-"""What a gain costs in quality: "with negligible accuracy loss", "0.2% accuracy drop", "without sacrificing
-quality"."""
+"""What a gain costs in quality: "with negligible accuracy loss", "0.2% accuracy drop", "without sacrificing quality"."""
 
 from __future__ import annotations
 
@@ -10,84 +9,110 @@ from .record import QualityCost
 from .text import Sentence
 
 _QUALITY = (
-    r"(?:[\w-]+ ){0,3}?(?:accuracy|accuracies|performance|quality|fidelity|mAP|AP|perplexity|results?|scores?|capabilit(?:y|ies)|precision|effectiveness|mIoU|FID|PSNR|BLEU|WER|"
-    r"competitiveness|robustness|generalization|expressivity|degradation)"
+    r"(?:[\w-]+ ){0,3}?(?:accuracy|accuracies|performance|quality|fidelity|mAP|AP|perplexity|results?|scores?|precision"
+    r"|capabilit(?:y|ies)|effectiveness|mIoU|FID|PSNR|BLEU|WER|competitiveness|robustness|generalization|expressivity)"
 )
-_NUMBER = r"(?:\\?sim|~|≈|about |only |less than |under |within |merely |a |around |nearly |over |just )*(?P<value>\d+(?:\.\d+)?)\s?(?P<unit>\\?%|percentage points?|points?|pp|dB)"
+_NUMBER = (
+    r"(?:\\?sim|~|≈|(?:about|only|less than|under|within|merely|a|around|nearly|over|just|up to) )*"
+    r"(?P<value>\d+(?:\.\d+)?)\s?(?P<unit>\\?%|percentage points?|points?|pp|dB)"
+)
+_DROP = r"(?:drop|loss|degradation|decrease|reduction|decline)"
+_SMALL = r"(?:negligible|minimal|marginal|little|slight|minor|small|almost no|nearly no|limited|tiny)"
+_LOWERED = r"(?:sacrific|compromis|degrad|hurt|los|harm|affect|reduc|impair|deteriorat)\w+"
+_DROPS = ("drop", "loss", "degradation", "decrease", "reduction", "decline")
+_KEEPS = ("retain", "maintain", "preserv", "recover", "keep")
 
 
 class _Pattern(NamedTuple):
+    """`keys`: lower-case pieces of which a sentence must hold one before the pattern is tried."""
+
     regex: re.Pattern[str]
     lossless: bool | None
+    keys: tuple[str, ...]
 
 
-_PATTERNS: tuple[_Pattern, ...] = tuple(
-    _Pattern(re.compile(pattern, re.I), lossless)
-    for pattern, lossless in (
-        (
-            rf"{_NUMBER} (?:absolute |average |relative )?(?:{_QUALITY} )?(?:drop|loss|degradation|decrease|reduction)(?: (?:in|of) {_QUALITY})?",
-            False,
-        ),
-        (rf"\b(?:drop|loss|degradation|decrease|reduction) (?:in|of) {_QUALITY} (?:of|by) {_NUMBER}", False),
-        (
-            rf"\b(?:accuracy|performance|quality) (?:drop|loss|degradation|reduction|decrease) (?:of|by) (?:less than |only |merely |just |up to )*{_NUMBER}",
-            False,
-        ),
-        (
-            rf"\b(?:retain|maintain|preserv|recover|keep|achiev)\w* (?:up to |over |about |more than |at least |nearly |approximately )*(?P<value>\d+(?:\.\d+)?)\s?(?P<unit>\\?%) of (?:the |its )?{_QUALITY}",
-            False,
-        ),
-        (
-            rf"\b(?:with |at |incur\w* |only |a )*(?:negligible|minimal|marginal|little|slight|minor|small|almost no|nearly no|limited|tiny)(?: \w+)? (?:{_QUALITY} )?"
-            r"(?:drop|loss|degradation|decrease|sacrifice|cost|impact|reduction)(?: (?:in|of|on) [\w\s-]{3,30}?(?=[.,;]|$))?",
-            False,
-        ),
-        (rf"\bnearly (?:maintain|lossless|preserv)\w*(?: the)?(?: {_QUALITY})?", False),
-        (
-            rf"\bwithout (?:\w+ ){{0,2}}?(?:sacrific|compromis|degrad|hurt|los|harm|affect|reduc|impair|deteriorat)\w+ (?:\w+ ){{0,3}}?{_QUALITY}",
-            True,
-        ),
-        (
-            rf"\bwithout (?:any |significant |noticeable |additional |fine-tuning or )*(?:{_QUALITY} )?(?:loss|degradation|drop|sacrifice)(?: (?:in|of) {_QUALITY})?",
-            True,
-        ),
-        (r"\b(?:no|zero) (?:accuracy|performance|quality)? ?(?:loss|degradation|drop)\b|\blossless(?:ly)?\b", True),
-        (
-            rf"\b(?:maintain|preserv|retain|recover|keep)\w* (?:the |its |a |their |strong |full |high |comparable |competitive |similar |original |or even improving |model )*{_QUALITY}",
-            True,
-        ),
-        (
-            rf"\b(?:comparable|similar|same|equivalent|on-?par|on par|equal|matching|identical)\s(?:\w+ ){{0,2}}?{_QUALITY}",
-            True,
-        ),
-        (
-            rf"{_NUMBER} (?:higher|better|improvement|gain|increase)[\w\s-]{{0,25}}(?:accuracy|mAP|AP|performance|quality|score)?",
-            True,
-        ),
-        (r"\b(?:outperform|surpass)(?:s|es|ed|ing)?\b[^.;,]{5,80}", True),
-        (r"\b(?:match|on par with|comparable to|comparably|comparable or (?:superior|better))\w*[^.;,]{0,60}", True),
-        (
-            rf"\b(?:achiev|obtain|attain|deliver|yield)\w* (?:\w+ ){{0,2}}?(?:better|superior|higher|improved|state-of-the-art|SOTA) (?:\w+ ){{0,2}}?{_QUALITY}",
-            True,
-        ),
-        (rf"\bcompetitive (?:\w+ ){{0,1}}?{_QUALITY}", None),
-    )
+def _pattern(lossless: bool | None, keys: tuple[str, ...], *parts: str) -> _Pattern:
+    return _Pattern(re.compile("|".join(parts), re.I), lossless, keys)
+
+
+_PATTERNS: tuple[_Pattern, ...] = (
+    _pattern(
+        False,
+        _DROPS,
+        rf"{_NUMBER} (?:absolute |average |relative )?(?:{_QUALITY} {_DROP}|{_DROP} (?:in|of) {_QUALITY})",
+    ),
+    _pattern(False, ("drop", "degradation"), rf"{_NUMBER} (?:drop|degradation)\b"),
+    _pattern(False, _DROPS, rf"\b{_DROP} (?:in|of) {_QUALITY} (?:of|by) {_NUMBER}"),
+    _pattern(False, _DROPS, rf"\b{_QUALITY} {_DROP} (?:of|by) {_NUMBER}"),
+    _pattern(
+        False,
+        (*_KEEPS, "achiev"),
+        r"\b(?:retain|maintain|preserv|recover|keep|achiev)\w* (?:(?:up to|over|about|more than|at least|nearly|approximately) )*"
+        rf"(?P<value>\d+(?:\.\d+)?)\s?(?P<unit>\\?%) of (?:the |its )?{_QUALITY}",
+    ),
+    _pattern(
+        False,
+        (*_DROPS, "sacrifice", "cost", "impact"),
+        rf"\b(?:(?:with|at|only|a) )*{_SMALL}(?: \w+)? (?:{_QUALITY} )?(?:{_DROP}|sacrifice|cost|impact)"
+        r"(?: (?:in|of|on) [\w\s-]{3,30}?(?=[.,;]|$))?",
+    ),
+    _pattern(False, ("nearly",), rf"\bnearly (?:maintain|lossless|preserv)\w*(?: the)?(?: {_QUALITY})?"),
+    _pattern(True, ("without",), rf"\bwithout (?:\w+ ){{0,2}}?{_LOWERED} (?:\w+ ){{0,3}}?{_QUALITY}"),
+    _pattern(
+        True,
+        ("without",),
+        rf"\bwithout (?:[\w-]+ ){{0,3}}?(?:{_QUALITY} )?(?:loss|degradation|drop|sacrifice)\b(?: (?:in|of) {_QUALITY})?",
+    ),
+    _pattern(
+        True,
+        ("lossless", "no ", "zero"),
+        r"\b(?:no|zero) (?:(?:accuracy|performance|quality) )?(?:loss|degradation|drop)\b|\blossless(?:ly)?\b",
+    ),
+    _pattern(
+        True,
+        _KEEPS,
+        rf"\b(?:maintain|preserv|retain|recover|keep)\w* (?:(?:the|its|a|their|or even improving) )*{_QUALITY}",
+    ),
+    _pattern(
+        True,
+        ("comparable", "similar", "same", "equivalent", "par", "equal", "matching", "identical"),
+        rf"\b(?:comparable|similar|same|equivalent|on-?par|on par|equal|matching|identical)\s(?:\w+ ){{0,2}}?{_QUALITY}",
+    ),
+    _pattern(
+        True,
+        ("higher", "better", "improvement", "gain", "increase"),
+        rf"{_NUMBER} (?:(?:top-1 )?(?:accuracy|mAP|AP) (?:improvement|gain|increase)"
+        r"|(?:higher|better|improvement|gain|increase)\b[\w\s-]{0,25}?\b(?:accuracy|mAP|AP|performance|quality|score)\b)",
+    ),
+    _pattern(True, ("outperform", "surpass"), r"\b(?:outperform|surpass)(?:s|es|ed|ing)?\b[^.;,]{5,80}"),
+    _pattern(
+        True,
+        ("match", "par with", "comparab"),
+        r"\b(?:match|on par with|comparable to|comparably|comparable or (?:superior|better))\w*[^.;,]{0,60}",
+    ),
+    _pattern(
+        True,
+        ("better", "superior", "higher", "improved", "state-of-the-art", "sota"),
+        r"\b(?:achiev|obtain|attain|deliver|yield)\w* (?:\w+ ){0,2}?(?:better|superior|higher|improved|state-of-the-art|SOTA)"
+        rf" (?:\w+ ){{0,2}}?{_QUALITY}",
+    ),
+    _pattern(None, ("competitive",), rf"\bcompetitive (?:\w+ ){{0,1}}?{_QUALITY}"),
 )
-_TRIGGER = re.compile(
-    r"accurac|performance|quality|loss|degrad|drop|comparab|compet|outperform|surpass|match|maintain|preserv|retain|sacrific|compromis|fidelity|recover|on par|on-par|similar",
-    re.I,
-)
+"""In order of preference: a number before words, words of loss before comparisons."""
 
 
 def find_quality_cost(sentences: list[Sentence]) -> QualityCost | None:
-    """The strongest statement about quality in the paper's own part: a number before words, words before
-    comparisons."""
-    own = [s for s in sentences if s.own and _TRIGGER.search(s.text)]
+    """The strongest statement about quality in the paper's own part, or None."""
+    own = [(sentence.text, sentence.text.lower()) for sentence in sentences if sentence.own]
+    together = "\n".join(lower for _, lower in own)
     for pattern in _PATTERNS:
-        for sentence in own:
-            found = pattern.regex.search(sentence.text)
-            if found:
-                return _cost(found, pattern.lossless)
+        if not any(key in together for key in pattern.keys):
+            continue
+        for text, lower in own:
+            if any(key in lower for key in pattern.keys):
+                found = pattern.regex.search(text)
+                if found:
+                    return _cost(found, pattern.lossless)
     return None
 
 
@@ -95,7 +120,6 @@ def _cost(found: re.Match[str], lossless: bool | None) -> QualityCost:
     groups = found.groupdict()
     value = groups.get("value")
     unit = (groups.get("unit") or "").lstrip("\\") or None
-    quote = found[0].strip()
     if value is not None and float(value) == 0.0:
         lossless = True
-    return QualityCost(float(value) if value is not None else None, unit, lossless, quote)
+    return QualityCost(float(value) if value is not None else None, unit, lossless, found[0].strip())

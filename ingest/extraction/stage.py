@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from .text import Document
-from .vocabulary import PhraseTable
+from .vocabulary import Evidence, weighted_table
 
 _VOCABULARY: dict[str, str] = {
     "inference": """
@@ -29,11 +27,17 @@ _VOCABULARY: dict[str, str] = {
         efficiency, semi supervised, labeling cost, annotation cost, data distillation, dataset pruning, active
         learning, data synthesis""",
 }  # fmt: skip
-_TABLE: PhraseTable[tuple[str, float]] = PhraseTable(
-    (" ".join(phrase.split()), (stage, 0.5 if " " not in phrase.strip() else 1.0))
-    for stage, phrases in _VOCABULARY.items()
-    for phrase in phrases.split(",")
-)
+
+
+def _weights(phrases: str) -> dict[float, str]:
+    """Phrases by weight: single words weigh half."""
+    rows: dict[float, list[str]] = {}
+    for phrase in phrases.split(","):
+        rows.setdefault(1.0 if " " in phrase.strip() else 0.5, []).append(" ".join(phrase.split()))
+    return {weight: ",".join(keys) for weight, keys in rows.items()}
+
+
+_TABLE = weighted_table({stage: _weights(phrases) for stage, phrases in _VOCABULARY.items()})
 _OF_FAMILY: dict[str, tuple[str, ...]] = {
     "quantization": ("inference",), "sparsity-pruning": ("inference",), "distillation": ("inference",), "low-rank": ("inference",),
     "peft": ("fine-tuning",), "efficient-attention": ("inference", "training"), "kv-cache": ("inference",),
@@ -46,32 +50,29 @@ _OF_FAMILY: dict[str, tuple[str, ...]] = {
     "hardware-accelerators": ("inference",),
 }  # fmt: skip
 _SHARE_OF_FIRST = 0.55
+_BY_RANK = (4.0, 1.5, 1.0)
+_CLAIMED = 3.0
+_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 2.5, 0.8, 0.3
 
 
 def find_stage(
     document: Document, families: tuple[str, ...], claim_phases: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Stages by families, claims and words, strongest first; none for a paper without a family."""
+    """Up to two stages by families, claims and words, strongest first; none for a paper without a family."""
     if not families:
         return (), []
-    scores: dict[str, float] = defaultdict(float)
-    words: dict[str, list[str]] = defaultdict(list)
+    evidence = Evidence()
     for rank, family in enumerate(families):
         for order, stage in enumerate(_OF_FAMILY[family]):
-            scores[stage] += (4.0, 1.5, 1.0)[rank] * (1.0 if order == 0 else 0.5)
-            words[stage].append(f"family: {family}")
-    for phase in set(claim_phases):
-        if phase in _VOCABULARY:
-            scores[phase] += 3.0
-            words[phase].append(f"claims: {phase}")
-    own = document.own_start
-    for text, in_title in ((document.title_words, True), (document.words, False)):
-        folded = [w.text for w in text]
-        for hit in _TABLE.find(folded):
-            stage, weight = hit.payload
-            scores[stage] += weight * (2.5 if in_title else 0.8 if text[hit.first].start >= own else 0.3)
-            words[stage].append(" ".join(folded[hit.first : hit.stop]))
+            gain = _BY_RANK[rank] * (1.0 if order == 0 else 0.5)
+            evidence.scores[stage] += gain
+            evidence.phrases[stage][f"family: {family}"] = gain
+    for phase in sorted(set(claim_phases) & _VOCABULARY.keys()):
+        evidence.scores[phase] += _CLAIMED
+        evidence.phrases[phase][f"claims: {phase}"] = _CLAIMED
+    evidence.weigh(_TABLE, document.title_words, 0, _TITLE_FACTOR, _TITLE_FACTOR)
+    evidence.weigh(_TABLE, document.words, document.own_word, _BACKGROUND_FACTOR, _OWN_FACTOR)
+    scores = evidence.scores
     ranked = sorted(scores, key=lambda s: -scores[s])
-    first = scores[ranked[0]]
-    chosen = tuple(s for s in ranked if scores[s] >= _SHARE_OF_FIRST * first)[:2]
-    return chosen, list(dict.fromkeys(w for s in chosen for w in words[s][:3]))
+    chosen = tuple(s for s in ranked[:2] if scores[s] >= _SHARE_OF_FIRST * scores[ranked[0]])
+    return chosen, evidence.strongest(chosen)

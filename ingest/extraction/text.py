@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from .vocabulary import Word, words_of
+from .vocabulary import folded
 
 _BREAK = re.compile(r"[.!?][\"')\]]?\s+(?=[^\sa-z])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|al|cf|fig|eq|sec|tab|resp|approx|no|etc|dr|st)|(?:^|\s)[A-Z])$", re.I)
@@ -67,14 +67,30 @@ class Document:
         return split_sentences(self.abstract)
 
     @cached_property
-    def title_words(self) -> list[Word]:
-        return words_of(self.title)
+    def title_words(self) -> list[str]:
+        """Folded words of the title."""
+        return folded(self.title)
 
     @cached_property
-    def words(self) -> list[Word]:
-        return words_of(self.abstract)
+    def words(self) -> list[str]:
+        """Folded words of the abstract."""
+        return self._background_words + folded(self.abstract[self.own_start :])
+
+    @cached_property
+    def _background_words(self) -> list[str]:
+        return folded(self.abstract[: self.own_start])
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The abstract's words as a set, for a quick look whether a field's trigger occurs at all."""
+        return frozenset(self.words)
 
     @cached_property
     def own_start(self) -> int:
         """Offset of the first sentence about the paper's own work; the text's end if there is none."""
         return next((s.start for s in self.sentences if s.own), len(self.abstract))
+
+    @cached_property
+    def own_word(self) -> int:
+        """Index among `words` of the first word about the paper's own work."""
+        return len(self._background_words)

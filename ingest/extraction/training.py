@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-import re
+from .text import Document
+from .vocabulary import PhraseTable, word_set
 
-_FREE = re.compile(
-    r"\btraining[- ]free\b|\btuning[- ]free\b|\bwithout (?:any |additional |further |extra |the need for |requiring |requiring any )*(?:model )?(?:re-?training|training|fine-?tuning|finetuning)\b"
-    r"|\bno (?:additional |further |extra )?(?:re-?training|training|fine-?tuning)\b|\bpost[- ]training (?:quantization|pruning|compression|sparsi\w+)\b|\bPTQ\b|\bplug-and-play\b"
-    r"|\bwithout re-?training\b|\bone-shot pruning\b|\bzero-shot (?:quantization|pruning|compression)\b|\bfine-?tuning-free\b|\bdata-free quantization\b|\boff-the-shelf\b[^.]{0,30}\bwithout\b",
-    re.I,
-)
-_TRAINS = re.compile(
-    r"\b(?:we|is|are|model|models|method|framework) (?:\w+ )?(?:train(?:ed|s)?|pre-?train(?:ed|s)?|fine-?tun(?:e|ed|es))\b|\btraining (?:strategy|scheme|objective|recipe|framework|method|procedure|loss|approach|data)\b"
-    r"|\bdistill\w*\b|\bfine-?tuning\b|\bpre-?train\w*\b|\bend-to-end\b|\blearn(?:s|ed|able|ing)\b|\btrain(?:ed|ing)?\b|\boptimizer\b|\barchitecture search\b",
-    re.I,
+_TRAINING = ("training", "retraining", "re training", "fine tuning", "finetuning", "model training", "model retraining")
+_SPARED = ("", "any ", "additional ", "further ", "extra ", "any additional ", "any further ", "requiring ", "requiring any ",
+           "the need for ", "needing ", "the need for any ", "any re", "costly ", "expensive ")  # fmt: skip
+_FREE: PhraseTable[None] = PhraseTable(
+    (phrase, None)
+    for phrase in (
+        *(f"without {spared}{training}" for spared in _SPARED for training in _TRAINING),
+        *(f"no {spared}{training}" for spared in _SPARED[:5] for training in _TRAINING),
+        *(f"{training} free" for training in ("training", "tuning", "fine tuning", "finetuning", "retraining", "train")),
+        *(f"{how} {what}" for how in ("post training", "posttraining", "zero shot", "data free")
+          for what in ("quantization", "pruning", "compression", "sparsification", "weight quantization")),
+        "ptq", "plug and play", "one shot pruning",
+    )
+)  # fmt: skip
+_TRAINS = word_set(
+    """
+    train trained training pretrain pretrained pretraining finetune finetuned finetuning tuning distill distillation distilled
+    distilling learn learned learnable learning optimizer
+    """
 )
 _FREE_FAMILIES = frozenset({"kv-cache", "serving-systems"})
 _UNCLEAR_KINDS = frozenset({"survey", "benchmark", "dataset", "theory", "hardware", "other"})
 
 
-def find_training_free(abstract: str, kind: str, families: tuple[str, ...]) -> tuple[bool | None, list[str]]:
+def find_training_free(document: Document, kind: str, families: tuple[str, ...]) -> tuple[bool | None, list[str]]:
     """True, False or None (unclear), and the words that decided."""
     if kind in _UNCLEAR_KINDS:
         return None, []
-    free = _FREE.search(abstract)
-    if free:
-        return True, [free[0]]
-    trains = _TRAINS.search(abstract)
+    free = next(_FREE.find(document.words), None)
+    if free is not None:
+        return True, [" ".join(document.words[free.first : free.stop])]
+    trains = sorted(_TRAINS & document.vocabulary)[:3]
     first = families[0] if families else ""
     if kind == "analysis":
-        return (False, [trains[0]]) if trains and first in {"distillation", "peft"} else (None, [])
+        return (False, trains) if trains and first in {"distillation", "peft"} else (None, [])
     if first in _FREE_FAMILIES or (first == "kernels-compilers" and kind == "system"):
         return (None, []) if trains else (True, [f"family: {first}"])
     if kind == "architecture" or trains or first:
-        return False, [trains[0]] if trains else [f"kind: {kind}"]
+        return False, trains or [f"kind: {kind}"]
     return None, []

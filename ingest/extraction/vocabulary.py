@@ -8,8 +8,8 @@ Words are folded (lower case, plural "s" dropped, hyphens and slashes part words
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 Payload = TypeVar("Payload")
@@ -32,31 +32,34 @@ _KEEP_S = word_set(
 )
 
 
-@lru_cache(maxsize=1 << 16)
 def fold_word(word: str) -> str:
-    """`word` in lower case without a plural "s"."""
-    word = word.lower()
+    """`word`, which is in lower case, without a plural "s"."""
     if len(word) < 4 or word[-1] != "s" or word[-2] in "su" or word in _KEEP_S:
-        return "fps" if word == "fps" else word
+        return word
     if word.endswith("ies") and len(word) > 5:
         return word[:-3] + "y"
     return word[:-1]
 
 
-class Word(NamedTuple):
-    """A folded word and where it stands in its text."""
+class _Folds(dict[str, str]):
+    """Folded words by word; emptied when hostile text has filled it."""
 
-    text: str
-    start: int
-    end: int
+    _LIMIT = 1 << 17
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= self._LIMIT:
+            self.clear()
+        self[word] = folded_word = fold_word(word)
+        return folded_word
 
 
-def words_of(text: str) -> list[Word]:
-    return [Word(fold_word(m[0]), m.start(), m.end()) for m in WORD.finditer(text)]
+_FOLDS = _Folds()
 
 
 def folded(text: str) -> list[str]:
-    return [fold_word(w) for w in WORD.findall(text)]
+    """The folded words of `text`."""
+    folds = _FOLDS
+    return [folds[word] for word in WORD.findall(text.lower())]
 
 
 class Hit(NamedTuple, Generic[Payload]):
@@ -71,26 +74,76 @@ class PhraseTable(Generic[Payload]):
     """Phrases with payloads; of two phrases that begin at one word the longer wins."""
 
     def __init__(self, phrases: Iterable[tuple[str, Payload]]) -> None:
-        by_first: dict[str, list[tuple[tuple[str, ...], Payload]]] = {}
+        by_first: dict[str, dict[int, dict[tuple[str, ...], Payload]]] = {}
         for phrase, payload in phrases:
             parts = tuple(folded(phrase))
             if not parts:
                 raise ValueError(f"phrase {phrase!r} has no word; a phrase needs at least one letter or digit")
-            by_first.setdefault(parts[0], []).append((parts, payload))
-        self._by_first = {
-            first: sorted(entries, key=lambda entry: -len(entry[0])) for first, entries in by_first.items()
-        }
+            by_first.setdefault(parts[0], {}).setdefault(len(parts), {}).setdefault(parts, payload)
+        self._by_first = {first: tuple(sorted(sizes.items(), reverse=True)) for first, sizes in by_first.items()}
 
-    def find(self, words: Sequence[str], overlapping: bool = False) -> Iterator[Hit[Payload]]:
-        """Hits from left to right. With `overlapping`, a phrase may begin inside the one before it."""
+    def find(self, words: Sequence[str]) -> Iterator[Hit[Payload]]:
+        """Hits from left to right; none begins inside the one before it."""
         table, covered = self._by_first, 0
         for index, word in enumerate(words):
-            entries = table.get(word)
-            if entries is None or (index < covered and not overlapping):
+            if word not in table or index < covered:
                 continue
-            for parts, payload in entries:
-                size = len(parts)
-                if size == 1 or tuple(words[index : index + size]) == parts:
-                    yield Hit(payload, index, index + size)
+            for size, phrases in table[word]:
+                parts = tuple(words[index : index + size])
+                if parts in phrases:
+                    yield Hit(phrases[parts], index, index + size)
                     covered = index + size
                     break
+
+
+def weighted_table(
+    vocabulary: dict[str, dict[float, str]], ignored: str = ""
+) -> PhraseTable[tuple[tuple[str, float], ...]]:
+    """One entry a phrase, with every label that it speaks for; `ignored` phrases hide the phrases inside them.
+
+    `vocabulary` maps a label to comma-separated phrases by weight.
+    """
+    by_phrase: dict[str, dict[str, float]] = defaultdict(dict)
+    for label, rows in vocabulary.items():
+        for weight, phrases in rows.items():
+            for phrase in phrases.split(","):
+                weights = by_phrase[" ".join(phrase.split())]
+                weights[label] = max(weight, weights.get(label, 0.0))
+    for phrase in ignored.split(","):
+        by_phrase[" ".join(phrase.split())] = {}
+    return PhraseTable((phrase, tuple(weights.items())) for phrase, weights in by_phrase.items() if phrase)
+
+
+class Evidence:
+    """How much each label is spoken for, and by which phrases."""
+
+    def __init__(self) -> None:
+        self.scores: dict[str, float] = defaultdict(float)
+        self.phrases: dict[str, dict[str, float]] = defaultdict(dict)
+
+    def weigh(
+        self,
+        table: PhraseTable[tuple[tuple[str, float], ...]],
+        words: Sequence[str],
+        own: int,
+        before: float,
+        after: float,
+    ) -> None:
+        """Adds the phrases of `words`: times `before` up to word `own`, times `after` from there; repeats add less."""
+        for payload, first, stop in table.find(words):
+            factor = before if first < own else after
+            phrase = " ".join(words[first:stop])
+            for label, weight in payload:
+                seen = self.phrases[label].get(phrase, 0.0)
+                gain = weight * factor / (1.0 + seen / weight)
+                self.phrases[label][phrase] = seen + gain
+                self.scores[label] += gain
+
+    def strongest(self, labels: Iterable[str], count: int = 3) -> list[str]:
+        """The phrases that speak loudest for each label."""
+        found = (
+            phrase
+            for label in labels
+            for phrase, _ in sorted(self.phrases.get(label, {}).items(), key=lambda item: -item[1])[:count]
+        )
+        return list(dict.fromkeys(found))

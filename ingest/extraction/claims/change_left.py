@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .comparison import compound, coordinated, direction_of, head, noun_phrase
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
@@ -53,9 +55,9 @@ def by_verb(site: Site) -> Reading | None:
     preposition = site.word(site.begin - 1)
     if site.quantity.form == "absolute" and site.quantity.origin is None and preposition != "to":
         return None
-    if preposition not in {"by", "to", "of"} and site.word(site.begin) not in {"by", "an"}:
-        if preposition != "up" and site.quantity.origin is None:
-            return None
+    placed = preposition in {"by", "to", "of", "up"} or site.word(site.begin) in {"by", "an"}
+    if not placed and site.quantity.origin is None:
+        return None
     found = _verb(site, site.begin)
     if found is None:
         return None
@@ -125,7 +127,7 @@ def _object(site: Site, at: int, anchors: list[Anchor]) -> Anchor | None:
 
 def _one_list(site: Site, anchors: list[Anchor]) -> bool:
     """Whether "A and B by 40%" is one object of two nouns, as no number stands between them."""
-    return all(b.first - a.stop <= 4 for a, b in zip(anchors, anchors[1:], strict=False))
+    return all(b.first - a.stop <= 4 for a, b in pairwise(anchors))
 
 
 def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:

@@ -50,7 +50,7 @@ def change_noun(site: Site) -> Reading | None:
     after = at + (2 if word == "speed" else 1)
     behind = _behind(site, after)
     if own:
-        return _self_noun(site, at, after, own, inner, behind)
+        return _self_noun(site, at, after, own=own, inner=inner, behind=behind)
     effect = CHANGE_NOUNS[word]
     noun = (head(inner, prefer_last=True) if inner else None) or behind
     if noun is None:
@@ -79,7 +79,7 @@ def _behind(site: Site, after: int) -> Anchor | None:
     return head(anchors, prefer_last=True)
 
 
-def _self_noun(site: Site, at: int, after: int, own: str, inner: list[Anchor], behind: Anchor | None) -> Reading:
+def _self_noun(site: Site, at: int, after: int, *, own: str, inner: list[Anchor], behind: Anchor | None) -> Reading:
     direction = "worse" if site.word(at) == "slowdown" else "better"
     noun = FASTER if own == "speedup" else Noun(own, "gain")
     stop = after
@@ -141,7 +141,7 @@ def noun_right(site: Site) -> Reading | None:
     if effect is not None and not share:
         return Reading("noun-right", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
     if share or how == "part" or (before | {site.word(site.begin)}) & ONLY:
-        return _share(site, at, noun, extra, before, effect)
+        return _share(site, at, noun, extra=extra, before=before, effect=effect)
     if form == "factor" and noun.noun.polarity in {"gain", "change"}:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     if form == "factor" and before & {"saving", "saves", "save", "less"}:
@@ -150,7 +150,7 @@ def noun_right(site: Site) -> Reading | None:
 
 
 def _share(
-    site: Site, at: int, noun: Anchor, extra: tuple[Noun, ...], before: set[str], effect: str | None
+    site: Site, at: int, noun: Anchor, *, extra: tuple[Noun, ...], before: set[str], effect: str | None
 ) -> Reading | None:
     """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"."""
     inside = {site.word(k) for k in range(site.begin, site.quantity.first)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..record import ExtractedClaim
 from ..text import Sentence
@@ -26,10 +27,9 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 """Asked in this order; the first that answers decides, a refusal included."""
 
-_TRIGGER = re.compile(r"\d|\b(?:" + "|".join(sorted(TRIGGER_WORDS)) + r")\b", re.I)
-_SYSTEMS = re.compile(
-    r"\b(?:kernels?|librar(?:y|ies)|GEMM|SpMM|throughput|latency|compilers?|runtime|CUDA|Tensor Cores?)\b", re.I
-)
+_DIGIT = re.compile(r"(?<![\w.-])\d|(?:sim|times|[~$<>≤≥]|textless|textgreater|leq|geq|approx) ?\d|\d(?:x|times|%)")
+_SYSTEMS = ("kernel", "librar", "gemm", "spmm", "throughput", "latency", "compiler", "runtime", "cuda", "tensor core")
+"""Pieces of words by which a paper is about running code faster."""
 
 
 def find_claims(
@@ -43,10 +43,11 @@ def find_claims(
     `default_phase` is taken where no word near the number names one; `hardware_near(start, end)` names the device
     that the abstract gives for the number at these offsets.
     """
-    systems = _SYSTEMS.search(abstract) is not None
+    lower = abstract.lower()
+    systems = any(piece in lower for piece in _SYSTEMS)
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
-        if not sentence.own or _TRIGGER.search(sentence.text) is None or speaks_of_others(sentence.text):
+        if not sentence.own or not _may_hold_number(sentence.text) or speaks_of_others(sentence.text):
             continue
         tokens = tokenize(sentence.text, sentence.start)
         quantities = find_quantities(tokens)
@@ -55,10 +56,24 @@ def find_claims(
         clause = Clause(tokens, quantities, systems_paper=systems)
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
+                claim = _claim(abstract, clause, quantity, reading, noun)
                 claims.append(
-                    _claim(abstract, clause, quantity, reading, noun, order, len(chain), default_phase, hardware_near)
+                    replace(
+                        claim,
+                        phase=phase_of(clause, quantity, reading, noun, default_phase),
+                        baseline=baseline_of(clause, quantity, abstract, order, len(chain)),
+                        hardware=hardware_near(claim.start, claim.end),
+                    )
                 )
-    return tuple(sorted(claims, key=lambda c: (c.start, c.end)))
+    distinct = {(c.start, c.end, c.metric, c.form, c.value, c.baseline): c for c in claims}
+    return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
+
+
+def _may_hold_number(text: str) -> bool:
+    if _DIGIT.search(text) is not None:
+        return True
+    lower = text.lower()
+    return any(word in lower for word in TRIGGER_WORDS)
 
 
 def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
@@ -109,20 +124,20 @@ def _nouns_of_chain(
     nouns = [reading.noun, *reading.extra]
     if len(nouns) != len(chain):
         nouns = [reading.noun] * len(chain)
-    return [(q, reading, n) for q, n in zip(chain, nouns, strict=True) if not is_refused(clause, q, reading, n)]
+    return [
+        (_with_qualifier(q, chain[0].qualifier), reading, n)
+        for q, n in zip(chain, nouns, strict=True)
+        if not is_refused(clause, q, reading, n)
+    ]
 
 
-def _claim(
-    abstract: str,
-    clause: Clause,
-    quantity: Quantity,
-    reading: Reading,
-    noun: Noun,
-    order: int,
-    count: int,
-    default_phase: str,
-    hardware_near: Callable[[int, int], str | None],
-) -> ExtractedClaim:
+def _with_qualifier(quantity: Quantity, shared: str | None) -> Quantity:
+    """ "up to 3x and 2x": the qualifier of a list's first number holds for the others that have none."""
+    return quantity if quantity.qualifier else replace(quantity, qualifier=shared)
+
+
+def _claim(abstract: str, clause: Clause, quantity: Quantity, reading: Reading, noun: Noun) -> ExtractedClaim:
+    """The claim without its context."""
     first = min(reading.first, quantity.lead)
     stop = min(max(reading.stop, quantity.stop), len(clause.tokens))
     start, end = clause.tokens[first].start, clause.tokens[stop - 1].end
@@ -133,15 +148,15 @@ def _claim(
         value, high, unit = _amount(quantity)
     return ExtractedClaim(
         metric=noun.metric,
-        phase=phase_of(clause, quantity, reading, noun, default_phase),
+        phase="other",
         form=quantity.form,
         direction="none" if quantity.form == "absolute" else reading.direction,
         value=value,
         value_max=high,
         unit=unit,
         qualifier=quantity.qualifier,
-        baseline=baseline_of(clause, quantity, abstract, order, count),
-        hardware=hardware_near(start, end),
+        baseline=None,
+        hardware=None,
         quote=abstract[start:end],
         start=start,
         end=end,

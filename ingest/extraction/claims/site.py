@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..vocabulary import WORD, fold_word
+from ..vocabulary import folded
 from .nouns import NOUNS, Noun
 from .tokens import Token
 from .values import Quantity
@@ -59,9 +59,9 @@ class Clause:
                 words.append("")
                 owners.append(index)
                 continue
-            for part in WORD.findall(token.low):
-                words.append(fold_word(part))
-                owners.append(index)
+            parts = folded(token.low)
+            words += parts
+            owners += [index] * len(parts)
         self.anchors = [Anchor(h.payload, owners[h.first], owners[h.stop - 1] + 1) for h in NOUNS.find(words)
                         if h.payload.polarity != "ignore"]  # fmt: skip
 

@@ -33,6 +33,9 @@ _SCALE_LETTERS = {
 }  # fmt: skip
 TRIGGER_WORDS = frozenset({*_PARTS, *_ALONE, *_VERB_FACTORS, *_FUSED_FOLD, "magnitude", "times", "fold"})
 
+_STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_FOLD, *_ALONE, *_VERB_FACTORS, "one", "a", "an", "several", "few", "order", "orders",
+                        "half"})  # fmt: skip
+
 _QUALIFIERS: dict[tuple[str, ...], str] = {
     ("up", "to"): "up to", ("upto",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
     ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("max",): "up to", ("upwards", "of"): "up to",
@@ -82,6 +85,10 @@ def find_quantities(tokens: list[Token]) -> list[Quantity]:
     found: list[Quantity] = []
     index = 0
     while index < len(tokens):
+        token = tokens[index]
+        if token.kind != "num" and token.low not in _STARTERS:
+            index += 1
+            continue
         quantity = _read(tokens, index)
         if quantity is None:
             index += 1

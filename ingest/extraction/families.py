@@ -10,16 +10,18 @@ _STRONG, _PLAIN, _WEAK = 3.0, 2.0, 1.0
 _VOCABULARY: dict[str, dict[float, str]] = {
     "quantization": {
         _STRONG: """
+            gptq, awq, smoothquant, hadamard rotation, mixed precision, quantization error, w4a4, w8a8, fp4 training, fp8 training, quantization noise, bit allocation, microscaling,
             quantization, quantize, quantizing, post training quantization, quantization aware training, ptq,
             qat, low bit, mixed precision quantization, weight quantization, binarization, binary neural
             network, ternary, 1 bit, 2 bit, 3 bit, 4 bit, int4, int8, fp8, fp4, fp6, nf4, binarized,
             bitnet, low precision, weight only""",
         _PLAIN: """
             quantized,
-            8 bit, bit width, bitwidth, integer only, precision format, full precision, dequantization, """,
+            8 bit, bit width, bitwidth, integer only, precision format, full precision, dequantization""",
     },
     "sparsity-pruning": {
         _STRONG: """
+            sparsegpt, wanda, semi structured sparsity, 2 4 sparsity, filter pruning, neuron pruning, pruned model, unstructured pruning, sparse weight, block sparsity, expert pruning, width pruning,
             pruning, prune, pruned, sparsification, lottery ticket, unstructured sparsity, structured sparsity,
             n m sparsity, sparse training, structured pruning, channel pruning, magnitude pruning, weight
             sparsity, activation sparsity, dynamic sparse training, head pruning, layer pruning, slimming""",
@@ -35,6 +37,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "low-rank": {
         _STRONG: """
+            low rank decomposition, low rank structure, tensor factorization, rank one, monarch, butterfly matrix, structured matrix,
             low rank, svd, singular value decomposition, tensor decomposition, matrix factorization, tucker,
             tensor train, low rank approximation, low rank adaptation, matrix decomposition, matrix product
             operator, kronecker, low rank factorization""",
@@ -43,6 +46,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "peft": {
         _STRONG: """
+            vera, dora, ia3, hypernetwork adapter, visual prompt, parameter efficient finetuning, lora fine tuning, lora adapter, adapters,
             parameter efficient fine tuning, parameter efficient transfer learning, parameter efficient tuning,
             peft, lora, qlora, prompt tuning, prefix tuning, adapter, adapter tuning, low rank adaptation, low
             rank adapter, soft prompt, parameter efficient adaptation, bitfit""",
@@ -52,6 +56,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "efficient-attention": {
         _STRONG: """
+            ring attention, longformer, bigbird, linformer, nystrom, cosine attention, attention free, random feature attention, grouped attention, kernel attention, dilated attention, native sparse attention, sparse attention mask,
             linear attention, sparse attention, efficient attention, sub quadratic, subquadratic attention,
             local attention, window attention, flash attention, flashattention, attention approximation, low
             rank attention, kernelized attention, linear transformer, performer, block sparse attention, sliding
@@ -64,6 +69,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "kv-cache": {
         _STRONG: """
+            kv cache quantization, key value cache compression, cache quantization, cross layer kv sharing, multi head latent attention, cache reuse, prefix cache,
             kv cache, key value cache, kv cache compression, kv cache eviction, cache eviction, cross layer
             attention, multi query attention, grouped query attention, kv caching, kv compression, kv""",
         _PLAIN: """
@@ -71,6 +77,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "ssm-recurrent": {
         _STRONG: """
+            deltanet, delta rule, mamba 2, linear state space, hybrid mamba, gated linear recurrence, griffin, s5, minimal rnn, legendre memory unit, recurrent memory, liquid,
             state space model, ssm, mamba, rwkv, linear recurrent, recurrent neural network, retnet, s4,
             selective state space, xlstm, gated linear attention, linear rnn, mamba based, vision mamba, hyena,
             structured state space, state space""",
@@ -79,6 +86,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "mixture-of-experts": {
         _STRONG: """
+            expert offloading, expert pruning, sparse moe, load balancing loss, mixtral, moe layer, expert merging, fine grained expert,
             mixture of expert, moe, expert parallelism, sparse expert, sparsely activated, switch transformer,
             expert routing, mixture of denoising expert, sparse mixture, moes, expert choice, upcycling""",
         _PLAIN: """
@@ -86,6 +94,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "conditional-computation": {
         _STRONG: """
+            mixture of depths, layerskip, depth adaptive, adaptive compute, token level routing, skip connection routing, stochastic depth inference, subnetwork selection,
             early exit, early exiting, layer skipping, skip layer, dynamic depth, adaptive computation,
             conditional computation, dynamic inference, adaptive depth, mixture of depth, dynamic network,
             slimmable, matryoshka, dynamic routing, input adaptive, dynamic neural network, anytime,
@@ -97,6 +106,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "token-reduction": {
         _STRONG: """
+            tome, patch merging, token pooling, visual token pruning, token compressor, gist token, kv token pruning, sparse token, early token,
             token pruning, token merging, token reduction, token compression, visual token reduction, token
             dropping, token sparsification, token selection, prompt compression, context compression, visual
             token, token eviction, token skipping, patch pruning, redundant token, token clustering, image
@@ -107,6 +117,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "decoding-acceleration": {
         _STRONG: """
+            speculative verification, eagle, tree attention, draft and verify, block diffusion decoding, parallel generation, fast decoding, draft tree, lossless acceleration,
             speculative decoding, speculative sampling, multi token prediction, non autoregressive, parallel
             decoding, draft model, lookahead decoding, medusa, blockwise parallel, draft token, self
             speculative, jacobi decoding, speculative, drafter, semi autoregressive, speculation""",
@@ -115,6 +126,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "kernels-compilers": {
         _STRONG: """
+            flash attention kernel, flashattention 2, kernel generation, operator scheduling, graph compiler, sparse kernel, cutlass, warp, gpu programming, deep learning compiler, kernel optimization, fft convolution,
             matmul free, attention kernel, custom kernel, optimized kernel, efficient kernel,
             cuda gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm, kernel,
             tensor core, io aware, fused kernel, code generation for, cuda, tiling, auto tuning, tvm, mlir,
@@ -126,6 +138,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "distributed-training": {
         _STRONG: """
+            megatron, 3d parallelism, gradient synchronization, diloco, local update, communication compression, federated optimization, gradient quantization, elastic training, volunteer computing, fault tolerant training,
             distributed training, data parallel, data parallelism, pipeline parallelism, tensor parallelism,
             model parallelism, gradient compression, federated learning, decentralized training, all reduce,
             zero redundancy, sequence parallelism, local sgd, communication efficient, expert parallelism, fully
@@ -138,6 +151,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "memory-efficient-training": {
         _STRONG: """
+            galore, lomo, mezo, adafactor, 8 bit optimizer, low memory optimizer, memory efficient finetuning, memory efficient adaptation, activation offloading, gradient accumulation, momentum compression, invertible,
             activation checkpointing, gradient checkpointing, optimizer state, memory efficient training, memory
             efficient fine tuning, reversible, offloading, rematerialization, gradient low rank projection,
             memory efficient optimizer, activation compression, zeroth order, optimizer memory, cpu offloading,
@@ -149,6 +163,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "training-efficiency": {
         _STRONG: """
+            stacking, layer freezing, progressive stacking, data echoing, efficient optimizer, shampoo, sophia, lion optimizer, schedule free, sample weighting, loss weighting, faster pretraining, hyperparameter transfer, token dropping training, early stopping, low cost training,
             training efficiency, faster convergence, accelerate training, curriculum learning, large batch,
             progressive growing, model growth, efficient training, training acceleration, faster training,
             efficient pretraining, efficient pre training, convergence speed, converging speed, learning rate
@@ -162,6 +177,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "efficient-architecture": {
         _STRONG: """
+            squeezenet, mobilevit, shufflenet, ghostnet, efficient block, pointwise convolution, group convolution, large kernel convolution, attention convolution hybrid, lightweight transformer, compact network, resource efficient, lightweight design, metaformer, parameter free, fewer computation,
             lightweight network, lightweight model, efficient architecture, mobilenet, depthwise efficient lightweight architecture, efficientnet, lightweight backbone, compact model,
             separable convolution, efficient network, inverted residual, light weight, efficient cnn,
             lightweight convolutional, efficient convolution, lightweight, efficient model, small language
@@ -180,6 +196,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "nas": {
         _STRONG: """
+            supernetwork, zero shot architecture search, training free nas, architecture parameter, predictor based nas, evolutionary nas, automl, cell based search, hardware aware nas,
             neural architecture search, nas, architecture search, supernet, one shot nas, differentiable
             architecture search, darts, zero cost proxy, zero shot nas, search space, architecture optimization,
             once for all, evolutionary search, latency predictor, hardware aware search, performance predictor,
@@ -197,6 +214,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "retrieval-efficiency": {
         _STRONG: """
+            hnsw, ivf, matryoshka embedding, embedding retrieval, cross encoder, bi encoder, passage index, token pruning retrieval, binary embedding, hash code, graph based ann, multi vector retrieval,
             approximate nearest neighbor, dense retrieval, vector search, nearest neighbor search, product
             quantization, embedding compression, late interaction, embedding table, hashing, retrieval
             efficiency, colbert, efficient retrieval, vector database, inverted index, semantic hashing, index
@@ -207,6 +225,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "diffusion-acceleration": {
         _STRONG: """
+            deepcache, latent consistency, distribution matching distillation, adversarial distillation, score distillation sampling step, fewer denoising step, timestep distillation, caching diffusion, one step diffusion model, shortcut model, mean flow, fast sampler, dpm solver, denoiser acceleration,
             efficient diffusion, efficient flow matching, flow matching efficiency, fewer sampling step,
             few step, one step generation, consistency model, step distillation, sampling step, denoising step,
             diffusion distillation, guidance distillation, fast sampling, diffusion acceleration, feature
@@ -220,6 +239,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "serving-systems": {
         _STRONG: """
+            request batching, multi lora serving, prefill decoding, cold start, serverless, kv cache management, llm inference system, inference system, throughput oriented, chunked prefill, query scheduling,
             serving system, llm serving, inference serving, continuous batching, request scheduling, paged
             attention, pagedattention, serving throughput, model serving, prefill decode disaggregation,
             inference engine, goodput, scheduling request, disaggregated, inference server, cloud serving, vllm,
@@ -231,6 +251,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "data-efficiency": {
         _STRONG: """
+            dataset pruning, data valuation, data attribution, curated data, instruction data selection, weak supervision, self training, transfer from few, zero labeled, pseudo labeling, label efficiency,
             data efficient, data efficiency, data selection, dataset distillation, dataset condensation, data
             pruning, coreset, few shot learning, active learning, sample efficient, sample efficiency, semi
             supervised, label efficient, data distillation, few labeled, limited data, low resource, less data, data subset, synthetic data, limited labeled data, limited training data, small
@@ -242,6 +263,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "edge-deployment": {
         _STRONG: """
+            tflite, core ml, coreml, tensorrt mobile, on device inference, on device training, arm cpu, edge gpu, edge tpu, embedded platform, drone, iot, offline device, mobile deployment, smart glass,
             on the edge, mobile vision, edge devices, edge assisted,
             edge device, mobile device, on device, edge deployment, tinyml, microcontroller, resource
             constrained device, embedded device, edge computing, mobile phone, smartphone, edge ai, iot device,
@@ -255,6 +277,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "hardware-accelerators": {
         _STRONG: """
+            compute in memory, risc v, hls, high level synthesis, dataflow, tensor processing unit, reconfigurable, energy efficient hardware, neural accelerator, dnn accelerator, approximate multiplier, near memory,
             hardware accelerator, fpga, asic, in memory computing, systolic array, hardware design,
             neuromorphic, hardware software co design, processing in memory, accelerator design, accelerator
             architecture, chip, dataflow accelerator, npu design, photonic, memristor, domain specific
@@ -265,11 +288,11 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
 }  # fmt: skip
 _IGNORED = """
-    vector quantization, residual vector quantization, vector quantized, kernel size, convolution kernel, large kernel,
-    kernel method, kernel trick, gaussian kernel, convolutional kernel, small kernel, expert knowledge, human expert,
-    domain expert, expert demonstration, expert annotation, policy distillation, teacher forcing, hardware accelerator for,
-    semantic segmentation, data augmentation, edge detection, bottleneck, orthogonal band kernel, square kernel
-"""
+    vector quantization, residual vector quantization, vector quantized, kernel size, convolution kernel, large
+    kernel, kernel method, kernel trick, gaussian kernel, convolutional kernel, small kernel, expert knowledge,
+    human expert, domain expert, expert demonstration, expert annotation, policy distillation, teacher forcing,
+    hardware accelerator for, semantic segmentation, data augmentation, edge detection, bottleneck, orthogonal
+    band kernel, square kernel"""
 """Phrases that hold a family's word in another sense."""
 FAMILY_PHRASES = weighted_table(_VOCABULARY, _IGNORED)
 _STRONG_PHRASES: dict[str, frozenset[str]] = {
@@ -298,7 +321,7 @@ def find_families(evidence: Evidence, kind: str, claims: int) -> tuple[tuple[str
     told = [f for f in scores if scores[f] >= _ENOUGH and _is_told(f, evidence.phrases[f])]
     ranked = sorted(told, key=lambda family: -scores[family])
     if not ranked:
-        return (), []
+        return (("efficient-architecture",), ["claims"]) if claims and kind == "architecture" else ((), [])
     enough = max(_SECOND, _SHARE_OF_FIRST * scores[ranked[0]])
     chosen = tuple(f for rank, f in enumerate(ranked) if rank == 0 or scores[f] >= enough)[:3]
     return chosen, evidence.strongest(chosen)
@@ -306,13 +329,14 @@ def find_families(evidence: Evidence, kind: str, claims: int) -> tuple[tuple[str
 
 def _is_told(family: str, evidence: dict[str, float]) -> bool:
     """Whether at least one phrase means this family alone; "teacher" or "diffusion model" only add to such a phrase."""
-    return family == "efficient-architecture" or any(
-        value > 0 and phrase in _STRONG_PHRASES[family] for phrase, value in evidence.items()
-    )
+    if family == "efficient-architecture" and sum(value > 0 for value in evidence.values()) >= 2:
+        return True
+    return any(value > 0 and phrase in _STRONG_PHRASES[family] for phrase, value in evidence.items())
 
 
 def _adjusted(found: dict[str, float], kind: str, claims: int) -> dict[str, float]:
-    """An efficient architecture is what is left when a model is proposed, gains are claimed and no technique explains them."""
+    """An efficient architecture is what is left when a model is proposed, gains are claimed and no technique
+    explains them."""
     scores = dict(found)
     general = scores.get("efficient-architecture", 0.0)
     if not general:

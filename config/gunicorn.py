@@ -17,7 +17,7 @@ limit_request_line = 8190
 control_socket_disable = True
 
 
-def post_fork(server: object, worker: object) -> None:
+def post_worker_init(worker: object) -> None:
     """Warm the encoder in the background: the first search need not wait for it, and the start need not either."""
     from recommender.services import warm_up_in_background
 

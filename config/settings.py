@@ -13,6 +13,8 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
+# A variable that is set to nothing, as compose files do, is not set.
+environ.Env.ENVIRON = {name: value for name, value in os.environ.items() if value}
 
 DEBUG = env.bool("DEBUG", default=False)
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
@@ -112,7 +114,7 @@ ENCODER = env.str("ENCODER", default="packaged-minilm")
 RESULTS_DIR = BASE_DIR / "runners" / "results"
 
 # ── jobs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-BROKER_URL = env.str("BROKER_URL", default="filesystem://")
+BROKER_URL = env.str("BROKER_URL", default="filesystem://localhost")
 BROKER_DIR = DATA_DIR / "broker"
 DEVICE = env.str("DEVICE", default="cpu")  # what the worker started with these settings measures on: cpu or cuda
 GPU_QUEUES = env.list("GPU_QUEUES", default=["runs-cuda"])

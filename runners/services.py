@@ -167,7 +167,10 @@ class Lease:
         """Take in one event of the child; write to the database at most once a second."""
         if event.kind == "log":
             self._log = (self._log + event.text.rstrip("\n") + "\n")[-LOG_TAIL_CHARS:]
-        elif event.kind != "tick":
+        elif event.kind == "tick":
+            if event.phase == "waiting":
+                self._phase = f"waiting: {event.text}"[:120]
+        else:
             self._phase, self._progress = event.phase[:120], min(max(event.fraction, 0.0), 1.0)
             if event.kind == "phase" and event.text:
                 self._log = (self._log + event.text + "\n")[-LOG_TAIL_CHARS:]

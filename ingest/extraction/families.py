@@ -30,9 +30,10 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "distillation": {
         _STRONG: """
-            knowledge distillation, distillation, distill, distilled, distilling, teacher student, student
+            knowledge distillation, distillation, distill, distilling, teacher student, student
             model, kd, self distillation""",
         _PLAIN: """
+            distilled,
             teacher, student, teacher model, student network, dark knowledge""",
     },
     "low-rank": {
@@ -60,9 +61,10 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             linear attention, sparse attention, efficient attention, sub quadratic, subquadratic attention,
             local attention, window attention, flash attention, flashattention, attention approximation, low
             rank attention, kernelized attention, linear transformer, performer, block sparse attention, sliding
-            window attention, efficient transformer, attention sparsity, linear self attention, sparse
+            window attention, attention sparsity, linear self attention, sparse
             transformer""",
         _PLAIN: """
+            efficient transformer,
             quadratic complexity, linear complexity, self attention complexity, attention mechanism complexity,
             efficient self attention, axial attention, attention kernel, quadratic cost, quadratic, long
             sequence, windowed, softmax attention, attention computation, linear time""",
@@ -130,7 +132,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             matmul free, attention kernel, custom kernel, optimized kernel, efficient kernel,
             cuda gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm, kernel,
             tensor core, io aware, fused kernel, code generation for, cuda, tiling, auto tuning, tvm, mlir,
-            matrix multiplication kernel, block fusion, cublas, tensor program, loop optimization""",
+            matrix multiplication kernel, block fusion, cublas, loop optimization""",
         _PLAIN: """
             kernel, kernels,
             hardware efficient, hardware aware implementation, gpu efficient implementation, fused, on chip
@@ -169,9 +171,10 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             efficient pretraining, efficient pre training, convergence speed, converging speed, learning rate
             schedule, fast pretraining, training cost, speed up training, progressive training, compute optimal,
             pretraining efficiency, accelerating training, slow convergence, reduce training time, training
-            speedup, muon, sharpness, warm start, second order optimizer, mup, training recipe, weight
+            speedup, sharpness, warm start, second order optimizer, mup, training recipe, weight
             averaging, network expansion""",
         _PLAIN: """
+            muon,
             convergence, optimizer, training time, wall clock, training compute, adam, batch size, training
             speed, sgd, learning rate""",
     },
@@ -304,6 +307,10 @@ _ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.36, 4.0
 _NO_FAMILY_KINDS = frozenset({"dataset"})
 
 
+_EXPLAINS_ARCHITECTURE = frozenset({"ssm-recurrent", "mixture-of-experts", "efficient-attention", "weight-sharing"})
+"""Families that say what makes an architecture efficient, and so stand before "efficient architecture"."""
+
+
 def weigh_families(document: Document) -> Evidence:
     """How loudly title and abstract speak for each family."""
     evidence = Evidence()
@@ -319,7 +326,8 @@ def find_families(evidence: Evidence, kind: str, claims: int) -> tuple[tuple[str
         return (), []
     scores = _adjusted(evidence.scores, kind, claims)
     told = [f for f in scores if scores[f] >= _ENOUGH and _is_told(f, evidence.phrases[f])]
-    ranked = sorted(told, key=lambda family: -scores[family])
+    specific = any(f in _EXPLAINS_ARCHITECTURE and scores[f] >= _SECOND for f in told)
+    ranked = sorted(told, key=lambda f: -scores[f] * (0.5 if specific and f == "efficient-architecture" else 1.0))
     if not ranked:
         return (("efficient-architecture",), ["claims"]) if claims and kind == "architecture" else ((), [])
     enough = max(_SECOND, _SHARE_OF_FIRST * scores[ranked[0]])

@@ -45,8 +45,8 @@ _TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
     (
         "analysis",
         _pattern(
-            r"^(?:understanding|investigating|dissecting|evaluating|analyzing|comparing|assessing|exploring|revisiting)\b",
-            r"^(?:on the|rethinking|characterizing|demystifying|probing|a closer look|an analysis|lessons|quantifying)\b",
+            r"^(?:understanding|investigating|dissecting|evaluating|analyzing|comparing|assessing|exploring)\b",
+            r"^(?:on the|characterizing|demystifying|probing|a closer look|an analysis|lessons|quantifying)\b",
             r"\b(?:systematic|empirical|comparative|comprehensive|large-scale|quantitative|experimental)\b[\w\s-]{0,30}"
             r"\b(?:study|analysis|evaluation|investigation|comparison|framework for evaluating)\b",
             r"^(?:do|does|is|are|how|why|what|when|can|should)\b.*\?",

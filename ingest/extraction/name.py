@@ -17,8 +17,18 @@ _SHORTENED = re.compile(rf"\b(?:or|short as|shortened to|abbreviated as) (?P<nam
 _TERMED = re.compile(r"\b[Ww]e term [\w\s]{3,40}? (?P<name>[A-Z]\w+(?: [A-Z]\w+){1,3})\b")
 _PROPOSE = re.compile(
     r"\b(?:we|paper|work|study|article|report)\b[^.;:]{0,60}?\b(?:propos|introduc|present|develop|describ|design|build"
-    r"|releas|creat|devis|offer|unveil|contribut|explor|study|advocat)\w*\b",
+    r"|releas|creat|devis|offer|unveil|contribut|explor|study|advocat|craft)\w*\b|\bcontribution is(?: the development of)?\b|\bdevelopment of\b",
     re.I,
+)
+_LONG_AND_SHORT = re.compile(
+    r"^[\s,]*(?:the |a |an |our )?(?:novel |new |simple )?[A-Z0-9][\w\-]*(?:[ -](?:[A-Z0-9][\w\-]*|of|and|for|with|to|in|the)){1,7}"
+    r"\s?\((?P<short>[A-Za-z0-9][\w.+\-^]{1,20})\)"
+)
+_QUOTED = re.compile(
+    r"\b(?:dub|call|name|term|called|named|dubbed|termed)\s[\"'`“]+[^\"'”`]{3,60}[\"'”]+\s*\((?P<name>[^()\s]{2,20})\)"
+)
+_PROPOSED = re.compile(
+    r"\b[Pp]roposed (?:(?:models?|methods?|networks?|framework|approach),? )?(?P<name>[A-Z][\w\-]*[A-Z0-9][\w\-]*)\b"
 )
 _SHORT = re.compile(
     r"\(\s*(?:(?:i\.e\.|or|called|dubbed|short|named|abbreviated as|denoted as),?\s*)?"
@@ -178,13 +188,19 @@ def _announced(text: str, abstract: str, names: _Candidates) -> None:
             names.add(match["short"], 3.5, match[0])
         else:
             names.add(match["phrase"], 3.0 + 0.5 * (abstract.count(match["phrase"]) > 1), match[0])
-    for pattern in (_SHORTENED, _TERMED):
+    for match in _PROPOSED.finditer(text):
+        names.add(match["name"], 2.5, match[0])
+    for pattern in (_SHORTENED, _TERMED, _QUOTED):
         for match in pattern.finditer(text):
             names.add(match["name"], 3.5, match[0])
     proposal = _PROPOSE.search(text)
     if proposal is None:
         return
     rest = text[proposal.end() :]
+    both = _LONG_AND_SHORT.match(rest)
+    if both and re.search(r"[A-Z]", both["short"]):
+        names.add(both["short"], 4.5, both[0].strip())
+        return
     direct = _WORD_NAME.match(rest)
     if direct:
         names.add(direct["name"], 3.5, text[proposal.start() : proposal.end()] + " " + direct["name"])

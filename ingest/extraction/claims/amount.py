@@ -10,7 +10,8 @@ from .words import ONLY
 
 _LATENCY_CUES = word_set(
     """
-    latency inference runtime run runs running takes taking take time times speed per within infer inferring
+    generation device phone mobile on-device
+        latency inference runtime run runs running takes taking take time times speed per within infer inferring
     generate generates generating generated rendering process processes processing real-time rendered decoding
     execution delay achieve achieves achieving synthesize produces reconstruct second fps rendering faster
     """
@@ -129,6 +130,11 @@ def _device_time(site: Site) -> Reading | None:
 
 def _bytes(site: Site) -> Reading | None:
     around = _near(site, 8, 5)
+    lone = {"single", "merely", "only", "one", "consumer"} & {
+        site.word(k) for k in range(site.begin - 3, site.begin + 1)
+    }
+    if site.word(site.end) in {"gpu", "gpus", "cards"} and lone:
+        return _reading(site, "amount-memory", "memory")
     if site.word(site.end) in {"gpu", "gpus", "cards"} or site.word(site.begin - 1) in _CARDS:
         return None
     if site.word(site.end) == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & {
@@ -154,6 +160,8 @@ def _params(site: Site) -> Reading | None:
 
 def _flops(site: Site) -> Reading | None:
     before = site.word(site.begin - 1)
+    if site.word(site.end) == "/":
+        return None
     if site.quantity.bound or (not _cheap(site) and before in {"at", "under", "around", "the", "within"}):
         return None
     if (

@@ -138,6 +138,8 @@ def noun_right(site: Site) -> Reading | None:
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
     if how == "verb":
         return _verb_factor(site, noun)
+    if site.quantity.form == "absolute" and effect == MORE:
+        return None
     if effect is not None and not share:
         return Reading("noun-right", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
     if share or how == "part" or (before | {site.word(site.begin)}) & ONLY:

@@ -25,7 +25,7 @@ def _row(noun: Noun, phrases: str) -> list[tuple[str, Noun]]:
 
 
 _LATENCY = """
-    latency, inference time, runtime, run time, running time, execution time, response time, delay, time to
+    latency, inference times, execution times, run times, response times, decoding times, processing times, running times, inference time, runtime, run time, running time, execution time, response time, delay, time to
     first token, ttft, tpot, decoding time, generation time, processing time, computation time, computing time,
     compute time, rendering time, sampling time, prediction time, test time cost, wall clock time, wall time,
     wallclock time, elapsed time, completion time, time, times per step, end to end time, evaluation time,

@@ -139,7 +139,13 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         return _rate(tokens, Quantity(index, after, index, "absolute", value, unit=unit))
     if following == "/" and after + 1 < len(tokens) and tokens[after + 1].kind == "num" and value:
         below = float(tokens[after + 1].low)
-        if below > value and tokens[after + 1].suffix in {"", "x"} and tokens[after + 1].start == tokens[after].end:
+        whole = "." not in token.low + tokens[after + 1].low and _word(tokens, after + 2) != "/"
+        if (
+            whole
+            and below > value
+            and tokens[after + 1].suffix in {"", "x"}
+            and tokens[after + 1].start == tokens[after].end
+        ):
             return Quantity(index, after + 2, index, "part", value / below, how="part")
     if following == "times" or following in {"fold", "folds"}:
         return Quantity(index, after + 1, index, "factor", value)
@@ -157,6 +163,8 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
 
 def _counted(tokens: list[Token], bare: Quantity) -> Quantity:
     """Gives a bare number the unit word behind it ("7.0 ms", "88 GPU-days", "300 training images", "4.5 FLOP(G)")."""
+    if bare.scaled == "G" and _word(tokens, bare.stop) in {"gpu", "memory", "vram", "ram"}:
+        return replace(bare, form="absolute", unit=BY_SPELLING["GB"], value=bare.value / SCALES["G"], scaled="")
     for gap in range(4):
         at = bare.stop + gap
         if at >= len(tokens) or tokens[at].kind not in {"word", "dash"}:

@@ -22,7 +22,7 @@ ShouldStop = Callable[[], bool]
 
 TICK_S = 1.0
 POLL_S = 0.2
-TIMING_BUDGET_S = {"cpu": 24.0, "cuda": 480.0}
+TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
 STATUS_OF_REASON = {
     "crashed": "RUNTIME_ERROR", "timed-out": "TIMEOUT", "out-of-memory": "OUT_OF_MEMORY", "unsupported": "UNSUPPORTED",

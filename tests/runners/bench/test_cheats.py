@@ -119,7 +119,13 @@ def outcomes(tmp_path_factory):
     )
     loose.with_suffix(".py").write_text(MODULE)
     specs.append(spec(loose, "check"))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", "TRITON_INTERPRET": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "2",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TRITON_INTERPRET": "1",
+    }
     done = subprocess.run(
         [sys.executable, FIXTURES / "bench/run_forked.py"],
         input=json.dumps(specs), capture_output=True, text=True, env=environment, timeout=170, check=False,

@@ -120,15 +120,10 @@ def approximate_log2(x: tl.tensor) -> tl.tensor:
 @triton.jit
 def decode(codes: tl.tensor, SIGNED: tl.constexpr) -> tl.tensor:
     """uint8 codes to entries of the code book, float32, right to a few units in the last place."""
-    if SIGNED:
-        code = codes.to(tl.int32) - 127
-        place = tl.abs(code).to(tl.float32)
-        top: tl.constexpr = 128.0
-        log2_unit: tl.constexpr = -19.931568569324174  # 10 ** -6
-    else:
-        place = codes.to(tl.float32) + 1.0
-        top: tl.constexpr = 256.0
-        log2_unit: tl.constexpr = -23.253496664211536  # 10 ** -7
+    top: tl.constexpr = 128.0 if SIGNED else 256.0
+    log2_unit: tl.constexpr = -19.931568569324174 if SIGNED else -23.253496664211536  # 10 ** -6, 10 ** -7
+    code = codes.to(tl.int32) - (127 if SIGNED else -1)
+    place = tl.abs(code).to(tl.float32)
     bits = place.to(tl.int32, bitcast=True)
     parts = (bits & 0x7F800000).to(tl.float32, bitcast=True)
     # 10 ** level / parts is 5 ** exponent; place - parts + 0.5 is the centre of the part, counted in parts.
@@ -146,14 +141,9 @@ def encode(unit: tl.tensor, SIGNED: tl.constexpr) -> tl.tensor:
     A value within rounding of the half-way point between two entries may go to either, and so may one between 0.16e-6
     and 0.28e-6, near the half-way point between 0 and the first entry.
     """
-    if SIGNED:
-        first_exponent: tl.constexpr = 0
-        log2_slope: tl.constexpr = 20.083571662769107  # 10 ** 6 / 0.9
-        half_way_to_one: tl.constexpr = 1.0 - 0.225 / 64
-    else:
-        first_exponent: tl.constexpr = 1
-        log2_slope: tl.constexpr = 21.083571662769107  # 2 * 10 ** 6 / 0.9
-        half_way_to_one: tl.constexpr = 1.0 - 0.225 / 128
+    first_exponent: tl.constexpr = 0 if SIGNED else 1
+    log2_slope: tl.constexpr = 20.083571662769107 + first_exponent  # 10 ** 6 / 0.9, and twice that
+    half_way_to_one: tl.constexpr = 1.0 - (0.225 / 64 if SIGNED else 0.225 / 128)
     magnitude = tl.abs(unit)
     level = tl.minimum((approximate_log2(magnitude) * 0.30102999566398120 + 7.0).to(tl.int32), 6)
     parts = power_of_two(level + first_exponent)

@@ -127,8 +127,8 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
             made[f"{name}.skip_norm"] = _norm(layer, rand)
     blocks = mobilenet_blocks(axes)
     for index, layer in enumerate(each for block in blocks for each in block.layers):
-        shape = (layer.outputs, layer.inputs // layer.groups, layer.kernel, layer.kernel)
-        made[f"mobilenet.{index}.kernel"] = rand.gaussian(*shape, scale=(2 / layer.fan_in) ** 0.5)
+        shape, kernel = (layer.outputs, layer.inputs // layer.groups), (layer.kernel, layer.kernel)
+        made[f"mobilenet.{index}.kernel"] = rand.gaussian(*shape, *kernel, scale=(2 / layer.fan_in) ** 0.5)
         made[f"mobilenet.{index}.bias"] = rand.gaussian(layer.outputs, scale=0.1)
     for name, width in (("mobileone", layers[-1].outputs), ("mobilenet", blocks[-1].layers[-1].outputs)):
         made[f"{name}.classifier.kernel"] = rand.gaussian(axes["classes"], width, scale=width**-0.5)

@@ -27,6 +27,8 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 """Asked in this order; the first that answers decides, a refusal included."""
 
+_MOST_NUMBERS = 64
+"""Numbers read in one sentence; no honest sentence has more, and the work grows with their square."""
 _DIGIT = re.compile(r"(?<![\w.-])\d|(?:sim|times|[~$<>≤≥]|textless|textgreater|leq|geq|approx) ?\d|\d(?:x|times|%)")
 _SYSTEMS = ("kernel", "librar", "gemm", "spmm", "throughput", "latency", "compiler", "runtime", "cuda", "tensor core")
 """Pieces of words by which a paper is about running code faster."""
@@ -50,7 +52,7 @@ def find_claims(
         if not sentence.own or not _may_hold_number(sentence.text) or speaks_of_others(sentence.text):
             continue
         tokens = tokenize(sentence.text, sentence.start)
-        quantities = find_quantities(tokens)
+        quantities = find_quantities(tokens)[:_MOST_NUMBERS]
         if not quantities:
             continue
         clause = Clause(tokens, quantities, systems_paper=systems)
@@ -72,8 +74,7 @@ def find_claims(
 def _may_hold_number(text: str) -> bool:
     if _DIGIT.search(text) is not None:
         return True
-    lower = text.lower()
-    return any(word in lower for word in TRIGGER_WORDS)
+    return not TRIGGER_WORDS.isdisjoint(text.lower().replace(",", " ").replace("(", " ").split())
 
 
 def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..vocabulary import folded
+from ..vocabulary import fold_word, folded
 from .nouns import NOUNS, Noun
 from .tokens import Token
 from .values import Quantity
@@ -57,6 +57,10 @@ class Clause:
         for index, token in enumerate(self.tokens):
             if token.kind not in {"word", "ident"} or (index in inside and token.low not in {"nfes", "nfe"}):
                 words.append("")
+                owners.append(index)
+                continue
+            if token.low.isalpha():
+                words.append(fold_word(token.low))
                 owners.append(index)
                 continue
             parts = folded(token.low)

@@ -390,4 +390,6 @@ def _qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
         behind = [t.low for t in tokens[quantity.stop : quantity.stop + 2]]
         if behind == ["on", "average"] or behind[:1] == ["+"]:
             qualifier = "average" if behind[0] == "on" else "at least"
+    if qualifier is None and lead == quantity.lead and not bound:
+        return quantity
     return replace(quantity, qualifier=qualifier, lead=lead, bound=bound)

@@ -11,16 +11,16 @@ from ingest.extraction import extract
 from ingest.sources import parse_page
 
 FLOORS = {
-    "claim_f1": 0.90,
-    "claim_strict_f1": 0.68,
+    "claim_f1": 0.94,
+    "claim_strict_f1": 0.76,
     "code_f1": 0.97,
-    "kind": 0.72,
-    "name": 0.86,
-    "family1": 0.70,
-    "families_f1": 0.66,
+    "kind": 0.75,
+    "name": 0.89,
+    "family1": 0.72,
+    "families_f1": 0.68,
     "modality_f1": 0.80,
-    "stage_f1": 0.74,
-    "hardware_f1": 0.81,
+    "stage_f1": 0.73,
+    "hardware_f1": 0.86,
 }
 
 

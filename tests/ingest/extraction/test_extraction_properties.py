@@ -40,6 +40,8 @@ def test_every_text_gives_a_record_whose_quotes_are_in_it(title: str, abstract: 
     assert extract(title, abstract) == record
 
 
-@pytest.mark.parametrize("abstract", ["", " ", ".", "\x00", "9" * 5000, "2x " * 2000, "(" * 3000, "1," * 3000, "a" * 20000])
+@pytest.mark.parametrize(
+    "abstract", ["", " ", ".", "\x00", "9" * 5000, "2x " * 2000, "(" * 3000, "1," * 3000, "a" * 20000]
+)
 def test_hostile_text_is_read_in_peace(abstract: str) -> None:
     assert extract(abstract[:200], abstract).title == abstract[:200]

@@ -91,7 +91,7 @@ class FacetForm(forms.Form):
         asked = {(str(facet), word) for name, facet in LABEL_FACETS.items() for word in cleaned.get(name) or ()}
         if not asked:
             return cleaned
-        words = [word for _, word in asked]
+        words = [word for _, word in asked if "\x00" not in word]  # PostgreSQL refuses it in any text
         known = set(TechniqueLabel.objects.filter(value__in=words).values_list("facet", "value").distinct())
         for name, facet in LABEL_FACETS.items():
             if unknown := [word for word in cleaned.get(name) or () if (str(facet), word) not in known]:

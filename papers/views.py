@@ -57,7 +57,7 @@ def canonical_query(request: HttpRequest) -> str:
     """The address's parameters without blank ones, so that a link to a filtered list stays short."""
     given = request.GET.copy()
     for name in list(given):
-        values = [value for value in given.getlist(name) if value]
+        values = [value for value in given.getlist(name) if value.strip()]
         if values:
             given.setlist(name, values)
         else:

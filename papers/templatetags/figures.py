@@ -94,7 +94,7 @@ def interval_bar(
     """
     claimed = claimed_ratio(claim) if claim else None
     known = [v for v in (median, low, high, claimed) if v is not None and v > 0]
-    if median is None or not known:
+    if median is None or median <= 0:
         return {"drawn": False}
     least, most = min(1.0, *known) / 1.15, max(1.0, *known) * 1.15
     span = math.log(most / least)

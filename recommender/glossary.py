@@ -45,8 +45,10 @@ class Glossary:
         for concept in concepts.values():
             for words in concept.words:
                 phrase = tuple(self._analyzer.analyze(words))
-                if concept.key not in self._phrases[phrase]:
-                    self._phrases[phrase].append(concept.key)
+                # "share weights" is "weight sharing": two words mean the same either way round.
+                for order in {phrase, phrase[::-1]} if len(phrase) == 2 else {phrase}:
+                    if concept.key not in self._phrases[order]:
+                        self._phrases[order].append(concept.key)
         self._longest = max((len(phrase) for phrase in self._phrases), default=0)
 
     def occurrences(self, text: str) -> dict[str, int]:

@@ -154,11 +154,10 @@ class Index:
         rarities = {
             key: relevance.rarity(len(self._ids), self.facets.count("concepts", key)) for key in wanted.concepts
         }
-        records = {
-            i: relevance.record_score(wanted, *self._documents.with_concepts(i), rarities)
-            for i in {*semantic, *lexical}
-        }
-        return relevance.combine(semantic, lexical, records)
+        found = {i: self._documents.with_concepts(i) for i in {*semantic, *lexical}}
+        records = {i: relevance.record_score(wanted, *pair, rarities) for i, pair in found.items()}
+        families = {i: document.families for i, (document, _) in found.items()}
+        return relevance.combine(semantic, lexical, records, families)
 
     def similar(self, document_id: int, limit: int) -> list[Hit]:
         """The nearest other documents. Raises KeyError for an id that is not in the index."""

@@ -49,7 +49,9 @@ def plans(ranked: Sequence[Document], situation: Situation) -> list[Plan]:
         if lead.families[0] in led:
             continue
         led.add(lead.families[0])
-        found.append(_plan(lead, usable, situation))
+        plan = _plan(lead, usable, situation)
+        if {one.id for one in plan.documents} not in ({one.id for one in other.documents} for other in found):
+            found.append(plan)
         if len(found) == PLANS:
             break
     # sorted() is stable: False (meets it) before True, and plans without a figure as ranked in between.

@@ -7,27 +7,32 @@ data, another stage of a model's life, or a machine that the asker does not have
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from recommender.documents import Document
 from recommender.fusion import relative, weighted
 from recommender.glossary import glossary
 
-WEIGHTS: Mapping[str, float] = {"semantic": 0.40, "lexical": 0.25, "record": 0.35}
+WEIGHTS: Mapping[str, float] = {"semantic": 0.35, "lexical": 0.28, "record": 0.42, "family": 0.15}
+# The first papers by text vote on the families that the need is about.
+VOTERS = 10
 # Unrelated texts have a cosine of about 0.1 under the packaged encoder; below that, differences mean nothing.
 SEMANTIC_FLOOR = 0.1
 EXPANSION = 0.25
 EXPANSION_WORDS = 4
 
-KIND_WEIGHTS: Mapping[str, float] = {"task": 1.2, "method": 1.0, "model": 0.7, "hardware": 0.5, "training": 0.2}
+KIND_WEIGHTS: Mapping[str, float] = {"task": 1.2, "method": 1.0, "model": 0.5, "hardware": 0.7}
+# A need whose concepts weigh less than this says too little for their agreement to decide.
+SURE = 0.8
 IN_TITLE = 1.0
 BY_COUNT = (0.0, 0.4, 0.55, 0.7)
-PRIMARY_FAMILY, OTHER_FAMILY = 0.45, 0.3
+PRIMARY_FAMILY, OTHER_FAMILY = 0.6, 0.3
 
 OTHER_MODALITY, OTHER_TASK, OTHER_STAGE, NEEDS_TRAINING, OTHER_HARDWARE = 0.35, 0.2, 0.15, 0.1, 0.15
 KIND_PENALTY: Mapping[str, float] = {
-    "survey": 0.15, "theory": 0.12, "dataset": 0.15, "analysis": 0.05, "benchmark": 0.05, "other": 0.15,
+    "survey": 0.25, "theory": 0.15, "dataset": 0.25, "analysis": 0.1, "benchmark": 0.05, "other": 0.15,
 }  # fmt: skip
 SMALL_MACHINES = frozenset({"hardware.mobile", "hardware.mcu", "hardware.embedded", "hardware.fpga", "hardware.npu"})
 LARGE_MACHINES = frozenset({"hardware.datacentre-gpu", "hardware.multi-gpu", "hardware.consumer-gpu"})
@@ -43,6 +48,15 @@ class Wanted:
     training: str | None = None
     hardware: frozenset[str] = frozenset()
     expansions: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def names_a_method(self) -> bool:
+        """Whether the need says how the gain is to be made; that it is about long inputs says only where."""
+        return any(key.startswith("method.") and glossary().concepts[key].family for key in self.concepts)
+
+    def also(self, concepts: Mapping[str, float]) -> Wanted:
+        """With further concepts, each at the weight given."""
+        return replace(self, concepts={**concepts, **self.concepts})
 
     def narrowed(self, stage: str | None, training: str, hardware: str | None) -> Wanted:
         """With what was given apart from the words; it wins over what the words say."""
@@ -75,6 +89,12 @@ def read_query(text: str) -> Wanted:
             for phrase in terms.concepts[key].words[:EXPANSION_WORDS]
         },
     )
+
+
+def spelled_out(text: str, concepts: Iterable[str]) -> str:
+    """The text with the names of concepts after it, for searches by words and by meaning."""
+    phrases = [glossary().concepts[key].words[0] for key in concepts]
+    return f"{text}. {', '.join(phrases)}" if phrases else text
 
 
 def read_document(document: Document) -> dict[str, float]:
@@ -112,17 +132,13 @@ def record_score(
             strength = max(strength, PRIMARY_FAMILY if document.families[0] == family else OTHER_FAMILY)
         total += weight
         agreed += weight * strength
-    return (agreed / total if total else 0.0) - sum(
-        penalty for penalty, _ in _contradictions(wanted, document, concepts)
-    )
+    return agreed / max(total, SURE) - sum(penalty for penalty, _ in _contradictions(wanted, document, concepts))
 
 
-def shared_concepts(wanted: Wanted, concepts: Mapping[str, float]) -> list[str]:
+def shared_concepts(wanted: Mapping[str, float], concepts: Mapping[str, float]) -> list[str]:
     """What the need and the paper both speak of, most telling first, in words."""
     terms = glossary()
-    shared = {
-        key: wanted.concepts[key] * concepts[key] for key in wanted.concepts if concepts.get(key, 0) > BY_COUNT[1]
-    }
+    shared = {key: weight * concepts[key] for key, weight in wanted.items() if concepts.get(key, 0) > BY_COUNT[1]}
     kept = [key for key in sorted(shared, key=lambda key: -shared[key]) if terms.concepts[key].kind != "training"]
     return [key.split(".", 1)[1].replace("-", " ") for key in kept]
 
@@ -175,10 +191,37 @@ def _only(said: Mapping[str, float], prefix: str) -> str | None:
 
 
 def combine(
-    semantic: Mapping[int, float], lexical: Mapping[int, float], records: Mapping[int, float]
+    semantic: Mapping[int, float],
+    lexical: Mapping[int, float],
+    records: Mapping[int, float],
+    families: Mapping[int, Sequence[str]],
 ) -> list[tuple[int, float, dict[str, float]]]:
-    """Items with score and parts, best first; equal scores by id, so that pages do not overlap."""
+    """Items with score and parts, best first; equal scores by id, so that pages do not overlap.
+
+    `families` are those of each item, primary first. Items of a family that is common among the first ones gain by it,
+    which helps where the need describes a technique in words that the glossary does not know.
+    """
     parts = {"semantic": relative(semantic, SEMANTIC_FLOOR), "lexical": relative(lexical), "record": dict(records)}
+    scores = weighted(parts, WEIGHTS)
+    parts["family"] = _family_votes(scores, families)
     scores = weighted(parts, WEIGHTS)
     ranked = sorted(scores, key=lambda item: (-scores[item], item))
     return [(i, scores[i], {name: part[i] for name, part in parts.items() if i in part}) for i in ranked]
+
+
+def _family_votes(scores: Mapping[int, float], families: Mapping[int, Sequence[str]]) -> dict[int, float]:
+    """The share of the voters' scores that the item's best family has; a second family votes and counts half."""
+    votes: dict[str, float] = defaultdict(float)
+    total = 0.0
+    for item in sorted(scores, key=lambda item: (-scores[item], item))[:VOTERS]:
+        total += max(scores[item], 0.0)
+        for place, family in enumerate(families.get(item, ())):
+            votes[family] += max(scores[item], 0.0) * (1.0 if place == 0 else 0.5)
+    if not total:
+        return {}
+    return {
+        item: max(
+            (votes[family] / total * (1.0 if place == 0 else 0.5) for place, family in enumerate(own)), default=0.0
+        )
+        for item, own in families.items()
+    }

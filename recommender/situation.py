@@ -12,6 +12,9 @@ from recommender.hardware.models import Model
 from recommender.hardware.roofline import Roofline, roofline, time_shares
 from recommender.need import Need
 
+LEAST_PRESSURE = 0.3
+LONG_PROMPT = 16_384
+FEW_SEQUENCES = 4
 MEMORY_TERMS = ("weights", "kv_cache", "activations", "gradients", "optimizer")
 
 
@@ -111,6 +114,58 @@ def situation_of(need: Need) -> Situation:
         return Situation(need, None, model, workload, memory, None, {})
     times = roofline(model, workload, device, need.gpus)
     return Situation(need, device, model, workload, memory, times, time_shares(model, workload, device, need.gpus))
+
+
+def pressing_concepts(situation: Situation) -> dict[str, float]:
+    """What to look for when a need says where it runs but not how to improve it: glossary concepts with weights.
+
+    Follows from the largest parts of the memory and of the time; empty where no model is known.
+    """
+    if situation.model is None or situation.memory is None:
+        return {}
+    rules = _training_pressures if situation.workload.trains else _inference_pressures
+    return {
+        concept: weight for concept, weight in rules(situation, situation.memory).items() if weight >= LEAST_PRESSURE
+    }
+
+
+def _inference_pressures(situation: Situation, memory: Memory) -> dict[str, float]:
+    shares, work = situation.shares, situation.workload
+    cache = max(memory.kv_cache / memory.total, shares.get("kv_cache", 0.0))
+    weights = max(memory.weights / memory.total if situation.short_by_gib else 0.0, shares.get("weights", 0.0))
+    few = 1.0 if work.batch <= FEW_SEQUENCES else 0.0
+    long = 1.0 if work.prompt >= LONG_PROMPT else 0.0
+    found = {
+        "method.quantization": weights,
+        "method.weight-only": weights,
+        "method.speculative-decoding": few * shares.get("weights", 0.0),
+        "method.kv-cache": min(1.0, 2 * cache + 0.5 * long),
+        "method.kv-eviction": min(1.0, 2 * cache + 0.5 * long),
+        "method.sparse-attention": min(1.0, 2 * shares.get("attention", 0.0)),
+        "method.exact-attention-kernel": min(1.0, 2 * shares.get("attention", 0.0)),
+        "method.long-context": 0.7 * long,
+        "method.serving": 0.8 * (1 - few),
+        "method.batching": 0.8 * (1 - few),
+    }
+    return (
+        found if situation.model and situation.model.is_decoder else {"method.quantization": 0.5, "method.pruning": 0.5}
+    )
+
+
+def _training_pressures(situation: Situation, memory: Memory) -> dict[str, float]:
+    states = (memory.optimizer + memory.gradients) / memory.total
+    tight = 1.0 if situation.short_by_gib else 0.5
+    tuning = 1.0 if situation.workload.stage == "fine-tuning" else 0.0
+    return {
+        "method.optimizer-memory": tight * states,
+        "method.gradient-projection": tight * states,
+        "method.activation-memory": tight * memory.activations / memory.total,
+        "method.offloading": tight if situation.short_by_gib else 0.0,
+        "method.peft": tuning,
+        "method.lora": tuning,
+        "method.cheap-pretraining": 0.5 * (1 - tuning),
+        "method.distributed-training": 0.7 if situation.need.gpus > 1 else 0.0,
+    }
 
 
 def _rounded(value: float | None) -> float | None:

@@ -16,9 +16,9 @@ SOURCE = Path(__file__).with_name("devices.toml")
 GPU_CLASSES = frozenset({"datacentre", "workstation", "consumer"})
 CLASSES = GPU_CLASSES | {"cpu", "embedded", "phone", "mcu", "tpu"}
 DTYPES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8")
-_COUNT = re.compile(
-    r"\b(\d{1,5})\s*(?:x|×|\*)\s*(?=[a-z])|\b(\d{1,5})\s+(?=(?:nvidia |amd )?[a-z]{1,5}\s?\d)|\b(\d{1,5})\s*gpus?\b"
-)
+_PRODUCT = r"(?=(?:nvidia |amd )?(?:rtx|gtx|jetson|gpus?\b|[a-z]{1,4}[\s-]?\d))"
+# "2x H100", "8 A100", "4 GPUs"; neither the 2 of "GPT-2 XL" nor that of "Llama 2".
+_COUNT = re.compile(rf"(?<![\w.-])(\d{{1,5}})\s*(?:x|×|\*)\s*{_PRODUCT}|(?<![\w.-])(\d{{1,5}})\s+{_PRODUCT}")
 _WORDS = {"one": 1, "single": 1, "two": 2, "dual": 2, "three": 3, "four": 4, "eight": 8, "sixteen": 16}
 
 

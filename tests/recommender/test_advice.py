@@ -34,7 +34,7 @@ def test_the_fitting_technique_is_first_with_its_reasons(build, encoder):
     first = advice.to_json()["answers"][0]
     assert first["name"] == "DraftMate"
     assert "speculative decoding" in " ".join(first["reasons"])
-    assert set(first["score_parts"]) == {"semantic", "lexical", "record"}
+    assert set(first["score_parts"]) == {"semantic", "lexical", "record", "family"}
 
 
 def test_the_answer_is_plain_json_with_every_field(build, encoder):
@@ -213,3 +213,25 @@ def test_a_model_that_cannot_fit_names_memory_as_the_constraint(build, encoder):
     advice = advise(read_need("run Llama-3-70B on one RTX 4090"), build(), encoder).to_json()
     assert advice["situation"]["fits"] is False
     assert advice["nearest_constraint"].startswith("memory: needs ")
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        pytest.param(
+            "Llama-3-8B on an RTX 4090, 128 token prompts, 2,000 new tokens", 2, id="decoding-waits-for-weights"
+        ),
+        pytest.param("Llama-3-8B on an H100 with 120k prompts", 1, id="long-prompts-are-attention"),
+    ],
+)
+def test_a_need_that_names_no_method_is_answered_from_what_binds(build, encoder, papers, text, first):
+    advice = advise(read_need(text), build(papers[:3]), encoder).to_json()
+    assert advice["answers"][0]["id"] == first
+    assert "where this workload spends most" in " ".join(advice["answers"][0]["reasons"])
+
+
+def test_plans_differ_from_each_other():
+    documents = [
+        technique(id=n, name=str(n), families=(family,)) for n, family in enumerate(("nas", "peft", "low-rank"))
+    ]
+    assert [plan.to_json()["names"] for plan in plans(documents, situation_of(Need("x")))] == [["0", "1", "2"]]

@@ -9,10 +9,50 @@ from hypothesis import strategies as st
 from recommender.glossary import GlossaryError, glossary, read_concepts
 
 FAMILIES = frozenset(
-    ["quantization", "sparsity-pruning", "distillation", "low-rank", "peft", "efficient-attention", "kv-cache", "ssm-recurrent", "mixture-of-experts", "conditional-computation", "token-reduction", "decoding-acceleration", "kernels-compilers", "distributed-training", "memory-efficient-training", "training-efficiency", "efficient-architecture", "nas", "weight-sharing", "retrieval-efficiency", "diffusion-acceleration", "serving-systems", "data-efficiency", "edge-deployment", "hardware-accelerators"]
+    [
+        "quantization",
+        "sparsity-pruning",
+        "distillation",
+        "low-rank",
+        "peft",
+        "efficient-attention",
+        "kv-cache",
+        "ssm-recurrent",
+        "mixture-of-experts",
+        "conditional-computation",
+        "token-reduction",
+        "decoding-acceleration",
+        "kernels-compilers",
+        "distributed-training",
+        "memory-efficient-training",
+        "training-efficiency",
+        "efficient-architecture",
+        "nas",
+        "weight-sharing",
+        "retrieval-efficiency",
+        "diffusion-acceleration",
+        "serving-systems",
+        "data-efficiency",
+        "edge-deployment",
+        "hardware-accelerators",
+    ]
 )
 MODALITIES = frozenset(
-    ["language", "vision", "video", "speech-audio", "multimodal", "3d", "graph", "tabular", "recsys", "robotics-rl", "science", "code", "general"]
+    [
+        "language",
+        "vision",
+        "video",
+        "speech-audio",
+        "multimodal",
+        "3d",
+        "graph",
+        "tabular",
+        "recsys",
+        "robotics-rl",
+        "science",
+        "code",
+        "general",
+    ]
 )
 
 

@@ -34,9 +34,16 @@ def test_the_fitting_paper_comes_first(build, encoder, text, first):
     assert found(build(), encoder, text)[0] == first
 
 
-def test_a_technique_comes_before_the_survey_about_it(build, encoder):
-    ids = found(build(), encoder, "quantization of language models")
-    assert ids.index(2) < ids.index(4)
+def test_a_technique_comes_before_a_survey_with_the_same_words(build, encoder):
+    words = {"title": "Quantization of language models", "text": "Weights are rounded to four bits."}
+    index = build([Document(1, kind="survey", **words), Document(2, kind="technique", **words)])
+    assert found(index, encoder, "quantization of language models") == [2, 1]
+
+
+def test_a_paper_about_other_data_comes_last(build, encoder):
+    same = {"title": "Token pruning", "text": "Fewer tokens are kept.", "families": ("token-reduction",)}
+    index = build([Document(1, modality=("speech-audio",), **same), Document(2, modality=("vision",), **same)])
+    assert found(index, encoder, "token pruning for vision transformers") == [2, 1]
 
 
 def test_search_by_words_works_without_an_encoder(build):

@@ -19,7 +19,7 @@ def test_no_index_yet(tmp_path):
 
 def test_an_index_of_another_encoder_is_refused_with_both_names(build, tmp_path):
     build()
-    with pytest.raises(StaleIndex, match="'hashing'.*'other'"):
+    with pytest.raises(StaleIndex, match=r"'hashing'.*'other'"):
         open_index(tmp_path / "index", "other")
 
 
@@ -84,9 +84,12 @@ def test_a_failed_build_leaves_the_old_version(build, tmp_path, encoder, papers)
 
 
 def test_a_failure_while_writing_leaves_no_folder_behind(tmp_path):
-    with pytest.raises(RuntimeError), new_version(tmp_path) as version:
+    def fill_half(version):
         (version / "half").write_text("x")
-        raise RuntimeError
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"), new_version(tmp_path) as version:
+        fill_half(version)
     assert list(tmp_path.iterdir()) == []
 
 

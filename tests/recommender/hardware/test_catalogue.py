@@ -23,6 +23,7 @@ from recommender.hardware.models import find_model, models, read_models
         pytest.param("jetson orin nano", "Jetson Orin Nano 8GB", None, id="longest-name-wins"),
         pytest.param("iPhone 13", "Phone, 2024 flagship", None, id="phone"),
         pytest.param("microcontrollers", "Microcontroller, Cortex-M7", None, id="kind-of-machine"),
+        pytest.param("GPT-2 XL on 8 V100 16GB", "NVIDIA V100 16GB", 8, id="number-of-a-model-is-no-count"),
         pytest.param("four GPUs", None, 4, id="no-product"),
         pytest.param("my 14090 points", None, None, id="number-inside-another"),
         pytest.param("", None, None, id="empty"),

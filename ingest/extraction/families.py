@@ -90,7 +90,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
         _STRONG: """
             expert offloading, expert pruning, sparse moe, load balancing loss, mixtral, moe layer, expert merging, fine grained expert,
             mixture of expert, moe, expert parallelism, sparse expert, sparsely activated, switch transformer,
-            expert routing, mixture of denoising expert, sparse mixture, moes, expert choice, upcycling""",
+            expert routing, sparse mixture, moes, expert choice, upcycling""",
         _PLAIN: """
             expert, gating network, router, routing strategy, top k routing""",
     },
@@ -112,7 +112,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             token pruning, token merging, token reduction, token compression, visual token reduction, token
             dropping, token sparsification, token selection, prompt compression, context compression, visual
             token, token eviction, token skipping, patch pruning, redundant token, token clustering, image
-            token, word vector elimination, visual token compression""",
+            token, visual token compression""",
         _PLAIN: """
             fewer token, unimportant token, important token, token importance, compress token, sequence length
             reduction, low bitrate token, fewer codebook, token downsampling""",
@@ -129,7 +129,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     "kernels-compilers": {
         _STRONG: """
             flash attention kernel, flashattention 2, kernel generation, operator scheduling, graph compiler, sparse kernel, cutlass, warp, gpu programming, deep learning compiler, kernel optimization, fft convolution,
-            matmul free, attention kernel, custom kernel, optimized kernel, efficient kernel,
+            attention kernel, custom kernel, optimized kernel, efficient kernel,
             cuda gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm, kernel,
             tensor core, io aware, fused kernel, code generation for, cuda, tiling, auto tuning, tvm, mlir,
             matrix multiplication kernel, block fusion, cublas, loop optimization""",
@@ -221,7 +221,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
             approximate nearest neighbor, dense retrieval, vector search, nearest neighbor search, product
             quantization, embedding compression, late interaction, embedding table, hashing, retrieval
             efficiency, colbert, efficient retrieval, vector database, inverted index, semantic hashing, index
-            size, learned sparse retrieval, collisionless embedding, embedding dimension, similarity search, ann
+            size, learned sparse retrieval, embedding dimension, similarity search, ann
             search""",
         _PLAIN: """
             retriever, retrieval, index, reranking, embedding size, passage retrieval""",
@@ -229,7 +229,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     "diffusion-acceleration": {
         _STRONG: """
             deepcache, latent consistency, distribution matching distillation, adversarial distillation, score distillation sampling step, fewer denoising step, timestep distillation, caching diffusion, one step diffusion model, shortcut model, mean flow, fast sampler, dpm solver, denoiser acceleration,
-            efficient diffusion, efficient flow matching, flow matching efficiency, fewer sampling step,
+            efficient diffusion, fewer sampling step,
             few step, one step generation, consistency model, step distillation, sampling step, denoising step,
             diffusion distillation, guidance distillation, fast sampling, diffusion acceleration, feature
             caching, accelerating single step, one step diffusion, ode solver, progressive distillation, fast diffusion, consistency distillation, number of function evaluation,
@@ -294,8 +294,7 @@ _IGNORED = """
     vector quantization, residual vector quantization, vector quantized, kernel size, convolution kernel, large
     kernel, kernel method, kernel trick, gaussian kernel, convolutional kernel, small kernel, expert knowledge,
     human expert, domain expert, expert demonstration, expert annotation, policy distillation, teacher forcing,
-    hardware accelerator for, semantic segmentation, data augmentation, edge detection, bottleneck, orthogonal
-    band kernel, square kernel"""
+    hardware accelerator for, semantic segmentation, data augmentation, edge detection, bottleneck """
 """Phrases that hold a family's word in another sense."""
 FAMILY_PHRASES = weighted_table(_VOCABULARY, _IGNORED)
 _STRONG_PHRASES: dict[str, frozenset[str]] = {

@@ -1,14 +1,27 @@
 """The words of a technique record that everything shares, with the labels a page shows. No Django here."""
 
+KIND_LABELS = {
+    "technique": "Technique",
+    "architecture": "Architecture or model",
+    "system": "System",
+    "hardware": "Hardware",
+    "survey": "Survey",
+    "benchmark": "Benchmark",
+    "dataset": "Dataset",
+    "analysis": "Empirical study",
+    "theory": "Theory",
+    "application": "Application",
+    "other": "Other",
+}
 FAMILY_LABELS = {
     "quantization": "Quantization",
     "sparsity-pruning": "Sparsity and pruning",
     "distillation": "Distillation",
-    "low-rank": "Low rank",
+    "low-rank": "Low-rank and factorised weights",
     "peft": "Parameter-efficient fine-tuning",
     "efficient-attention": "Efficient attention",
     "kv-cache": "KV cache",
-    "ssm-recurrent": "State-space and recurrent",
+    "ssm-recurrent": "State-space and recurrent models",
     "mixture-of-experts": "Mixture of experts",
     "conditional-computation": "Conditional computation",
     "token-reduction": "Token reduction",
@@ -18,7 +31,7 @@ FAMILY_LABELS = {
     "memory-efficient-training": "Memory-efficient training",
     "training-efficiency": "Training efficiency",
     "efficient-architecture": "Efficient architecture",
-    "nas": "Architecture search",
+    "nas": "Neural architecture search",
     "weight-sharing": "Weight sharing",
     "retrieval-efficiency": "Retrieval efficiency",
     "diffusion-acceleration": "Diffusion acceleration",
@@ -26,6 +39,28 @@ FAMILY_LABELS = {
     "data-efficiency": "Data efficiency",
     "edge-deployment": "Edge deployment",
     "hardware-accelerators": "Hardware accelerators",
+}
+MODALITY_LABELS = {
+    "language": "Language",
+    "vision": "Vision",
+    "video": "Video",
+    "speech-audio": "Speech and audio",
+    "multimodal": "Multimodal",
+    "3d": "3D",
+    "graph": "Graphs",
+    "tabular": "Tabular",
+    "recsys": "Recommendation",
+    "robotics-rl": "Robotics and reinforcement learning",
+    "science": "Science",
+    "code": "Code",
+    "general": "General",
+}
+STAGE_LABELS = {
+    "training": "Training",
+    "fine-tuning": "Fine-tuning",
+    "inference": "Inference",
+    "search": "Architecture search",
+    "data": "Data",
 }
 METRIC_LABELS = {
     "latency": "Latency",
@@ -44,6 +79,22 @@ METRIC_LABELS = {
     "compression": "Compression",
     "bandwidth": "Bandwidth",
     "other_efficiency": "Other efficiency",
+}
+PHASE_LABELS = {
+    "inference": "Inference",
+    "training": "Training",
+    "fine-tuning": "Fine-tuning",
+    "search": "Search",
+    "other": "Other",
+}
+VERIFY_LABELS = {
+    "kernel": "A kernel on one device",
+    "random-model": "A model with random weights",
+    "small-training": "A small training run",
+    "needs-weights": "Published weights",
+    "multi-device": "Several devices",
+    "other-hardware": "Hardware other than CPU or GPU",
+    "none": "Nothing to reproduce",
 }
 # Metrics that can say the same thing in other words: "2x faster" and "half the latency".
 METRIC_GROUPS = {
@@ -67,9 +118,8 @@ METRIC_GROUPS = {
 
 
 def label_of(value: str) -> str:
-    """What a page calls a family or metric; other words are shown with a capital."""
-    if value in FAMILY_LABELS:
-        return FAMILY_LABELS[value]
-    if value in METRIC_LABELS:
-        return METRIC_LABELS[value]
+    """What a page calls a value of any field; other words are shown with a capital."""
+    for labels in (FAMILY_LABELS, METRIC_LABELS, KIND_LABELS, MODALITY_LABELS, STAGE_LABELS):
+        if value in labels:
+            return labels[value]
     return value[:1].upper() + value[1:].replace("_", " ") if value.islower() else value

@@ -5,102 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-KIND_LABELS = {
-    "technique": "Technique",
-    "architecture": "Architecture or model",
-    "system": "System",
-    "hardware": "Hardware",
-    "survey": "Survey",
-    "benchmark": "Benchmark",
-    "dataset": "Dataset",
-    "analysis": "Empirical study",
-    "theory": "Theory",
-    "application": "Application",
-    "other": "Other",
-}
-FAMILY_LABELS = {
-    "quantization": "Quantization",
-    "sparsity-pruning": "Sparsity and pruning",
-    "distillation": "Distillation",
-    "low-rank": "Low-rank and factorised weights",
-    "peft": "Parameter-efficient fine-tuning",
-    "efficient-attention": "Efficient attention",
-    "kv-cache": "KV cache",
-    "ssm-recurrent": "State-space and recurrent models",
-    "mixture-of-experts": "Mixture of experts",
-    "conditional-computation": "Conditional computation",
-    "token-reduction": "Token reduction",
-    "decoding-acceleration": "Decoding acceleration",
-    "kernels-compilers": "Kernels and compilers",
-    "distributed-training": "Distributed training",
-    "memory-efficient-training": "Memory-efficient training",
-    "training-efficiency": "Training efficiency",
-    "efficient-architecture": "Efficient architecture",
-    "nas": "Neural architecture search",
-    "weight-sharing": "Weight sharing",
-    "retrieval-efficiency": "Retrieval efficiency",
-    "diffusion-acceleration": "Diffusion acceleration",
-    "serving-systems": "Serving systems",
-    "data-efficiency": "Data efficiency",
-    "edge-deployment": "Edge deployment",
-    "hardware-accelerators": "Hardware accelerators",
-}
-MODALITY_LABELS = {
-    "language": "Language",
-    "vision": "Vision",
-    "video": "Video",
-    "speech-audio": "Speech and audio",
-    "multimodal": "Multimodal",
-    "3d": "3D",
-    "graph": "Graphs",
-    "tabular": "Tabular",
-    "recsys": "Recommendation",
-    "robotics-rl": "Robotics and reinforcement learning",
-    "science": "Science",
-    "code": "Code",
-    "general": "General",
-}
-STAGE_LABELS = {
-    "training": "Training",
-    "fine-tuning": "Fine-tuning",
-    "inference": "Inference",
-    "search": "Architecture search",
-    "data": "Data",
-}
-METRIC_LABELS = {
-    "latency": "Latency",
-    "throughput": "Throughput",
-    "speedup": "Speedup",
-    "memory": "Memory",
-    "params": "Parameters",
-    "model_size": "Model size",
-    "flops": "Computation",
-    "energy": "Energy",
-    "communication": "Communication",
-    "training_time": "Training time",
-    "training_cost": "Training cost",
-    "data_samples": "Training data",
-    "storage": "Storage",
-    "compression": "Compression",
-    "bandwidth": "Bandwidth",
-    "other_efficiency": "Other efficiency",
-}
-PHASE_LABELS = {
-    "inference": "Inference",
-    "training": "Training",
-    "fine-tuning": "Fine-tuning",
-    "search": "Search",
-    "other": "Other",
-}
-VERIFY_LABELS = {
-    "kernel": "A kernel on one device",
-    "random-model": "A model with random weights",
-    "small-training": "A small training run",
-    "needs-weights": "Published weights",
-    "multi-device": "Several devices",
-    "other-hardware": "Hardware other than CPU or GPU",
-    "none": "Nothing to reproduce",
-}
+from papers.vocabulary import (
+    FAMILY_LABELS,
+    KIND_LABELS,
+    METRIC_LABELS,
+    MODALITY_LABELS,
+    PHASE_LABELS,
+    STAGE_LABELS,
+    VERIFY_LABELS,
+)
+
 KINDS = tuple(KIND_LABELS)
 FAMILIES = tuple(FAMILY_LABELS)
 MODALITIES = tuple(MODALITY_LABELS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .record import FAMILY_LABELS, METRIC_LABELS, ExtractedClaim
+from papers.vocabulary import FAMILY_LABELS, METRIC_LABELS
+
+from .record import ExtractedClaim
 
 _BY_FAMILY = {
     "quantization": "kernel", "sparsity-pruning": "small-training", "distillation": "small-training", "low-rank": "random-model",

@@ -80,23 +80,16 @@ def advise(need: Need, index: Index, encoder: Encoder | None) -> Advice:
     answers: list[Answer] = []
     excluded: list[Excluded] = []
     for document_id, score, parts in index.rank(text, encoder, None, wanted=wanted):
-        document, concepts = index.with_concepts(document_id)
-        if out := exclusion(document, need, situation.device, concepts):
+        profile = index.profile(document_id)
+        if out := exclusion(profile.document, need, situation.device, profile.concepts):
             if len(excluded) < EXCLUDED:
                 excluded.append(out)
             continue
         if len(answers) < 2 * ANSWERS:
-            gain = best_gain(document, situation)
+            gain = best_gain(profile.document, situation)
             total = score + (EVIDENCE_BONUS[gain.source] if gain else 0.0)
-            answers.append(
-                Answer(
-                    document,
-                    total,
-                    parts,
-                    gain,
-                    _reasons(document, asked, pressing, concepts, gain=gain, situation=situation),
-                )
-            )
+            reasons = _reasons(profile, asked, pressing, gain, situation)
+            answers.append(Answer(profile.document, total, parts, gain, reasons))
     answers.sort(key=lambda answer: (-answer.score, answer.document.id))
     answers = answers[:ANSWERS]
     together = plans([answer.document for answer in answers[:PLANNED_FROM]], situation)
@@ -106,24 +99,22 @@ def advise(need: Need, index: Index, encoder: Encoder | None) -> Advice:
 
 
 def _reasons(
-    document: Document,
+    profile: relevance.Profile,
     asked: relevance.Wanted,
     pressing: Mapping[str, float],
-    concepts: Mapping[str, float],
-    *,
     gain: Gain | None,
     situation: Situation,
 ) -> tuple[str, ...]:
     found = []
-    if shared := relevance.shared_concepts(asked.concepts, concepts):
+    if shared := relevance.shared_concepts(asked.concepts, profile.concepts):
         found.append(f"Is about {_listed(shared[:3])}, as asked")
-    if helps := relevance.shared_concepts(pressing, concepts):
+    if helps := relevance.shared_concepts(pressing, profile.concepts):
         found.append(f"Is about {_listed(helps[:3])}, where this workload spends most")
     if gain:
         found.append(_gain_sentence(gain, situation))
-    if document.training_free and situation.need.training in ("none", "calibration"):
+    if profile.document.training_free and situation.need.training in ("none", "calibration"):
         found.append("Works without training")
-    found += relevance.objections(asked, document, concepts)
+    found += relevance.objections(asked, profile)
     return tuple(found) or ("Its text is close to the need",)
 
 

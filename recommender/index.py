@@ -20,7 +20,7 @@ from recommender.documents import Document
 from recommender.encoders import Encoder
 from recommender.facets import FacetIndex, Filters
 from recommender.index_files import Manifest, MissingIndex, StaleIndex, read_manifest, write_index
-from recommender.lexical import LexicalIndex
+from recommender.lexical import LexicalIndex, beginning
 from recommender.vectors import VectorIndex
 from recommender.versions import IndexBusy, current_version
 
@@ -29,7 +29,7 @@ __all__ = [
     "write_index",
 ]  # fmt: skip
 
-CANDIDATES = 200
+CANDIDATES = 120
 DECODED_DOCUMENTS = 20_000
 
 
@@ -66,20 +66,20 @@ class _Documents(Mapping[int, Document]):
         self._decode = functools.lru_cache(DECODED_DOCUMENTS)(self._read)
 
     def position(self, document_id: int) -> int:
-        at = int(np.searchsorted(self._ids, document_id))
+        at = int(self._ids.searchsorted(document_id))
         if at == len(self._ids) or self._ids[at] != document_id:
             raise KeyError(document_id)
         return at
 
-    def _read(self, position: int) -> tuple[Document, dict[str, float]]:
+    def _read(self, position: int) -> relevance.Profile:
         start, end = self._offsets[position], self._offsets[position + 1]
         row = json.loads(self._bytes[start:end].tobytes())
-        return Document.from_json(row["document"]), row["concepts"]
+        return relevance.profile_of(Document.from_json(row["document"]), row["concepts"])
 
     def __getitem__(self, document_id: int) -> Document:
-        return self._decode(self.position(document_id))[0]
+        return self._decode(self.position(document_id)).document
 
-    def with_concepts(self, document_id: int) -> tuple[Document, dict[str, float]]:
+    def profile(self, document_id: int) -> relevance.Profile:
         return self._decode(self.position(document_id))
 
     def __iter__(self) -> Iterator[int]:
@@ -122,15 +122,16 @@ class Index:
         text = query.text.strip()
         if not text:
             ids = self._ids if allowed is None else allowed
-            return [self._hit(int(i), 0.0, {}, []) for i in ids[query.offset : query.offset + query.limit]]
+            shown = (int(i) for i in ids[query.offset : query.offset + query.limit])
+            return [Hit(i, 0.0, {}, beginning(self._documents[i].text)) for i in shown]
         wanted = query.offset + query.limit
         ranked = self.rank(text, encoder, allowed, max(CANDIDATES, 2 * wanted))
-        words = self._lexical.words(text)
-        return [self._hit(i, score, parts, words) for i, score, parts in ranked[query.offset : wanted]]
+        cut = self._lexical.snippets(self._lexical.words(text))
+        return [Hit(i, score, parts, cut(self._documents[i].text)) for i, score, parts in ranked[query.offset : wanted]]
 
-    def with_concepts(self, document_id: int) -> tuple[Document, Mapping[str, float]]:
-        """A document and how much it is about each concept of the glossary. Raises KeyError for an unknown id."""
-        return self._documents.with_concepts(document_id)
+    def profile(self, document_id: int) -> relevance.Profile:
+        """A document with what it is about. Raises KeyError for an unknown id."""
+        return self._documents.profile(document_id)
 
     def rank(
         self,
@@ -154,9 +155,9 @@ class Index:
         rarities = {
             key: relevance.rarity(len(self._ids), self.facets.count("concepts", key)) for key in wanted.concepts
         }
-        found = {i: self._documents.with_concepts(i) for i in {*semantic, *lexical}}
-        records = {i: relevance.record_score(wanted, *pair, rarities) for i, pair in found.items()}
-        families = {i: document.families for i, (document, _) in found.items()}
+        found = {i: self._documents.profile(i) for i in {*semantic, *lexical}}
+        records = {i: relevance.record_score(wanted, profile, rarities) for i, profile in found.items()}
+        families = {i: profile.document.families for i, profile in found.items()}
         return relevance.combine(semantic, lexical, records, families)
 
     def similar(self, document_id: int, limit: int) -> list[Hit]:
@@ -164,16 +165,14 @@ class Index:
         vector = np.asarray(self._rows[self._documents.position(document_id)])
         found = self._vectors.search(vector, limit + 1)
         found.pop(document_id, None)
-        return [self._hit(i, score, {"semantic": score}, []) for i, score in list(found.items())[:limit]]
+        nearest = list(found.items())[:limit]
+        return [Hit(i, score, {"semantic": score}, beginning(self._documents[i].text)) for i, score in nearest]
 
     def _similarities(self, vector: NDArray[np.float32], ids: list[int]) -> dict[int, float]:
         if not ids:
             return {}
         rows = self._rows[np.searchsorted(self._ids, np.asarray(ids, np.int64))]
         return dict(zip(ids, (rows @ vector).tolist(), strict=True))
-
-    def _hit(self, document_id: int, score: float, parts: dict[str, float], words: list[str]) -> Hit:
-        return Hit(document_id, score, parts, self._lexical.snippet(self._documents[document_id].text, words))
 
 
 def open_index(folder: Path, encoder_name: str) -> Index:

@@ -6,7 +6,7 @@ Queries are built from analysed words and never pass the query parser, so no cha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ FIELD_WEIGHTS: Mapping[str, float] = {"title": 1.3, "name": 1.3, "body": 1.0, "r
 # Above this many allowed ids, asking for more hits and dropping the others is faster than naming each id.
 NAMED_IDS = 2_000
 MAX_QUERY_WORDS = 64
+SNIPPET_CHARS = 240
+Snippet = list[tuple[str, bool]]
 _BRITISH_S = re.compile(
     r"is(?=ations?\b)|(?<=quant)is(?=e|ing)|(?<=optim)is(?=e|ing)|(?<=token)is(?=e|ing)|(?<=minim)is(?=e|ing)"
     r"|(?<=maxim)is(?=e|ing)|(?<=summar)is(?=e|ing)|(?<=parallel)is(?=e|ing)|(?<=binar)is(?=e|ing)"
@@ -130,18 +132,20 @@ class LexicalIndex:
             return self._top(query, limit)
         return self._top_allowed(query, limit, allowed)
 
-    def snippet(self, text: str, words: Sequence[str], max_chars: int = 240) -> list[tuple[str, bool]]:
-        """A piece of the text around the words, as (piece, matches); its beginning when none of them occurs."""
-        shown = tantivy.Document(body=text)
-        query = self._any_of(dict.fromkeys(words, 1.0), {"body": 1.0}) if words else None
-        if query is not None:
-            generator = tantivy.SnippetGenerator.create(self._searcher, query, self._schema, "body")
-            generator.set_max_num_chars(max_chars)
-            found = generator.snippet_from_doc(shown)
-            if marks := [(mark.start, mark.end) for mark in found.highlighted()]:
-                return _pieces(found.fragment(), marks)
-        cut = text if len(text) <= max_chars else text[:max_chars].rsplit(" ", 1)[0] + " …"
-        return [(cut, False)] if cut else []
+    def snippets(self, words: Sequence[str], max_chars: int = SNIPPET_CHARS) -> Callable[[str], Snippet]:
+        """A function that cuts, from a text, the piece around the words as (piece, matches); else its beginning."""
+        if not words:
+            return lambda text: beginning(text, max_chars)
+        query = self._any_of(dict.fromkeys(words, 1.0), {"body": 1.0})
+        generator = tantivy.SnippetGenerator.create(self._searcher, query, self._schema, "body")
+        generator.set_max_num_chars(max_chars)
+
+        def cut(text: str) -> Snippet:
+            found = generator.snippet_from_doc(tantivy.Document(body=text))
+            marks = [(mark.start, mark.end) for mark in found.highlighted()]
+            return _pieces(found.fragment(), marks) if marks else beginning(text, max_chars)
+
+        return cut
 
     def _any_of(self, weighted: Mapping[str, float], fields: Mapping[str, float]) -> Any:
         terms = [
@@ -173,9 +177,16 @@ class LexicalIndex:
             fetched *= 4
 
 
-def _pieces(fragment: str, marks: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:
+def beginning(text: str, max_chars: int = SNIPPET_CHARS) -> Snippet:
+    """The start of a text, cut between words."""
+    cut = text if len(text) <= max_chars else text[:max_chars].rsplit(" ", 1)[0] + " …"
+    return [(cut, False)] if cut else []
+
+
+def _pieces(fragment: str, marks: Sequence[tuple[int, int]]) -> Snippet:
     raw = fragment.encode()  # tantivy counts bytes
-    pieces, at = [], 0
+    pieces: Snippet = []
+    at = 0
     for start, end in sorted(marks):
         if start > at:
             pieces.append((raw[at:start].decode(errors="ignore"), False))

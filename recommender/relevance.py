@@ -6,6 +6,7 @@ data, another stage of a model's life, or a machine that the asker does not have
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,6 +49,14 @@ class Wanted:
     training: str | None = None
     hardware: frozenset[str] = frozenset()
     expansions: Mapping[str, float] = field(default_factory=dict)
+
+    @functools.cached_property
+    def tasks(self) -> frozenset[str]:
+        return frozenset(key for key in self.concepts if key.startswith("task."))
+
+    @functools.cached_property
+    def near_modality(self) -> frozenset[str]:
+        return _related(self.modality)
 
     @property
     def names_a_method(self) -> bool:
@@ -106,6 +115,31 @@ def read_document(document: Document) -> dict[str, float]:
     return {key: round(strength, 2) for key, strength in terms.with_implied(strengths).items()}
 
 
+@dataclass(frozen=True)
+class Profile:
+    """A paper as the judgement sees it; worked out once, because each search looks at hundreds."""
+
+    document: Document
+    concepts: Mapping[str, float]
+    modality: frozenset[str]
+    machines: frozenset[str]
+    titled_with_task: bool
+
+
+def profile_of(document: Document, concepts: Mapping[str, float]) -> Profile:
+    """The profile of a document and its concepts; what the record does not say is read from the title."""
+    terms = glossary().concepts
+    # An index may be older than the glossary and hold concepts that are gone.
+    titled = [terms[key] for key, strength in concepts.items() if strength >= IN_TITLE and key in terms]
+    return Profile(
+        document,
+        concepts,
+        frozenset(document.modality) or frozenset(m for concept in titled for m in concept.modality),
+        frozenset(key for key in concepts if key.startswith("hardware.")),
+        any(concept.kind == "task" for concept in titled),
+    )
+
+
 def record_words(document: Document) -> str:
     """The words of the record for the word index: families, hardware and the like, as a user would type them."""
     values = (*document.families, *document.modality, *document.stage, *document.hardware, document.kind)
@@ -119,20 +153,20 @@ def rarity(document_count: int, occurrences: int) -> float:
     return max(0.3, math.log((document_count + 1) / (occurrences + 1)) / math.log(document_count + 1))
 
 
-def record_score(
-    wanted: Wanted, document: Document, concepts: Mapping[str, float], rarities: Mapping[str, float]
-) -> float:
+def record_score(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) -> float:
     """Agreement of a record with what is wanted: at most 1, below 0 when it contradicts it."""
-    terms = glossary()
+    terms = glossary().concepts
+    families = profile.document.families
     total = agreed = 0.0
-    for key, weight in wanted.concepts.items():
-        weight *= rarities.get(key, 1.0)  # noqa: PLW2901
-        strength = concepts.get(key, 0.0)
-        if (family := terms.concepts[key].family) and family in document.families:
-            strength = max(strength, PRIMARY_FAMILY if document.families[0] == family else OTHER_FAMILY)
+    for key, asked in wanted.concepts.items():
+        weight = asked * rarities.get(key, 1.0)
+        strength = profile.concepts.get(key, 0.0)
+        family = terms[key].family
+        if family and family in families:
+            strength = max(strength, PRIMARY_FAMILY if families[0] == family else OTHER_FAMILY)
         total += weight
         agreed += weight * strength
-    return agreed / max(total, SURE) - sum(penalty for penalty, _ in _contradictions(wanted, document, concepts))
+    return agreed / max(total, SURE) - sum(penalty for penalty, _ in _contradictions(wanted, profile))
 
 
 def shared_concepts(wanted: Mapping[str, float], concepts: Mapping[str, float]) -> list[str]:
@@ -143,31 +177,25 @@ def shared_concepts(wanted: Mapping[str, float], concepts: Mapping[str, float]) 
     return [key.split(".", 1)[1].replace("-", " ") for key in kept]
 
 
-def objections(wanted: Wanted, document: Document, concepts: Mapping[str, float]) -> list[str]:
+def objections(wanted: Wanted, profile: Profile) -> list[str]:
     """What speaks against a paper without ruling it out, as sentences."""
-    return [sentence for _, sentence in _contradictions(wanted, document, concepts) if sentence]
+    return [sentence for _, sentence in _contradictions(wanted, profile) if sentence]
 
 
-def _contradictions(
-    wanted: Wanted, document: Document, concepts: Mapping[str, float]
-) -> Iterator[tuple[float, str | None]]:
-    """Each penalty with the sentence for the reader."""
-    terms = glossary()
-    titled = [key for key, strength in concepts.items() if strength >= IN_TITLE]
+def _contradictions(wanted: Wanted, profile: Profile) -> Iterator[tuple[float, str]]:
+    """Each penalty with the sentence for the reader, empty where there is nothing to tell."""
+    document, modality = profile.document, profile.modality
     if document.kind in KIND_PENALTY:
-        yield KIND_PENALTY[document.kind], None
-    modality = frozenset(document.modality) or frozenset(m for key in titled for m in terms.concepts[key].modality)
-    if wanted.modality and modality and "general" not in modality and not modality & _related(wanted.modality):
+        yield KIND_PENALTY[document.kind], ""
+    if wanted.modality and modality and "general" not in modality and not modality & wanted.near_modality:
         yield OTHER_MODALITY, f"But it is about {', '.join(sorted(modality))}"
-    tasks = {key for key in wanted.concepts if key.startswith("task.")}
-    if any(key.startswith("task.") for key in titled) and tasks and not any(key in concepts for key in tasks):
-        yield OTHER_TASK, None
+    if profile.titled_with_task and wanted.tasks and wanted.tasks.isdisjoint(profile.concepts):
+        yield OTHER_TASK, ""
     if wanted.stage and document.stage and wanted.stage not in document.stage:
         yield OTHER_STAGE, f"But its gain falls in {', '.join(document.stage)}"
     if wanted.training == "none" and document.training_free is False:
         yield NEEDS_TRAINING, "But it needs some training"
-    machines = frozenset(key for key in concepts if key.startswith("hardware."))
-    if wanted.hardware and machines and _disagree(wanted.hardware, machines):
+    if wanted.hardware and profile.machines and _disagree(wanted.hardware, profile.machines):
         yield OTHER_HARDWARE, "But it was made for other hardware"
 
 

@@ -31,6 +31,7 @@ from runners.blocks.ladder import Subject, compiled
 from runners.blocks.rand import Rand
 
 ROPE_BASE = 10_000.0
+NORM_EPSILON = 1e-6
 
 
 def rotate(x: Tensor, position: int) -> Tensor:
@@ -41,6 +42,11 @@ def rotate(x: Tensor, position: int) -> Tensor:
     cosine, sine = (position * frequency).cos().to(x.dtype), (position * frequency).sin().to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+
+
+def norm(x: Tensor) -> Tensor:
+    """Root-mean-square norm over the last axis, with a gain of one."""
+    return rms_norm(x, x.shape[-1:], eps=NORM_EPSILON)
 
 
 def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
@@ -106,15 +112,14 @@ class LatentLayer(Layer):
 
     def queries(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Plain (batch, heads, nope) and rotated (batch, heads, rope) queries of the new token."""
-        down = x @ self.weights["query_down"]
-        up = rms_norm(down, down.shape[-1:]) @ self.weights["query_up"]
+        up = norm(x @ self.weights["query_down"]) @ self.weights["query_up"]
         plain, rotated = up.view(x.shape[0], self.heads, -1).split([self.nope, self.rope], dim=-1)
         return plain, rotate(rotated, self.position)
 
     def latent(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised latent (batch, rank) and rotated key (batch, rope) of the new token."""
         down, rotary = (x @ self.weights["latent_down"]).split([self.rank, self.rope], dim=-1)
-        return rms_norm(down, down.shape[-1:]), rotate(rotary, self.position)
+        return norm(down), rotate(rotary, self.position)
 
     def expand(self, latents: Tensor, name: str) -> Tensor:
         """Every head's keys or values of (batch, tokens, rank), as (batch, heads, columns, tokens)."""

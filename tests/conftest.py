@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+# Set before any test imports Triton: without a GPU its kernels run in the interpreter, all of them or none.
+if not Path("/dev/nvidia0").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 

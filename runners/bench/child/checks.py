@@ -19,8 +19,10 @@ from runners.bench.child.integrity import Watch
 from runners.bench.child.subjects import (
     DTYPES,
     HarnessError,
+    ReferenceTooLargeError,
     Setting,
     as_outputs,
+    classify,
     cloned,
     cotangents_for,
     differentiable,
@@ -151,19 +153,27 @@ class Checker:
         for name in names:
             try:
                 called[name] = self._call(name, trial, weights, steps)
-            except HarnessError as error:
+            except Exception as error:
                 if name == TECHNIQUE:
                     raise
-                findings[name] = Finding(status=error.status, detail=error.detail)
+                findings[name] = Finding(status=classify(error)[0], detail=f"{type(error).__name__}: {error}"[:500])
         for name, outputs in called.items():
             if not compare.shape_problem(outputs.tensors, called[TECHNIQUE].tensors, outputs.names):
                 pairs = zip(called[TECHNIQUE].tensors, outputs.tensors, strict=True)
                 distances = [compare.figures(*pair).relative_l2 for pair in pairs]
                 self._distances.setdefault((workload.name, name), []).append(distances)
-        reference = self._call_reference(trial, weights, steps)
+        try:
+            reference = self._call_reference(trial, weights, steps)
+        except Exception as error:
+            if classify(error)[1] == "out-of-memory":
+                raise ReferenceTooLargeError("the float64 reference does not fit into memory") from None
+            raise
         same = called.get(setting.card.check.same_precision)
         if same is None:
-            detail = findings[setting.card.check.same_precision].detail
+            failed = findings[setting.card.check.same_precision]
+            if failed.status == "OUT_OF_MEMORY":
+                raise ReferenceTooLargeError("the same-precision rung does not fit into memory")
+            detail = failed.detail
             raise HarnessError("INVALID_REFERENCE", "incorrect", f"the same-precision rung failed: {detail}")
         for name, outputs in called.items():
             findings[name] = self._finding(outputs, reference, same)

@@ -9,6 +9,7 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -89,17 +90,26 @@ def _functions() -> dict[str, Any]:
 
 
 def _settings() -> dict[str, Any]:
-    return {
-        "torch.get_default_dtype": torch.get_default_dtype(),
-        "torch.get_float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "torch.backends.cuda.matmul.allow_tf32": torch.backends.cuda.matmul.allow_tf32,
-        "torch.backends.cudnn.allow_tf32": torch.backends.cudnn.allow_tf32,
+    readers: dict[str, Callable[[], Any]] = {
+        "torch.get_default_dtype": torch.get_default_dtype,
+        "torch.get_float32_matmul_precision": torch.get_float32_matmul_precision,
+        "torch.backends.cuda.matmul.allow_tf32": lambda: torch.backends.cuda.matmul.allow_tf32,
+        "torch.backends.cudnn.allow_tf32": lambda: torch.backends.cudnn.allow_tf32,
         "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction": (
-            torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
+            lambda: torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
         ),
-        "torch.backends.cudnn.benchmark": torch.backends.cudnn.benchmark,
-        "torch.get_num_threads": torch.get_num_threads(),
-        "torch.is_grad_enabled": torch.is_grad_enabled(),
-        "torch.is_autocast_enabled": torch.is_autocast_enabled(),
-        "torch.are_deterministic_algorithms_enabled": torch.are_deterministic_algorithms_enabled(),
+        "torch.backends.cudnn.benchmark": lambda: torch.backends.cudnn.benchmark,
+        "torch.get_num_threads": torch.get_num_threads,
+        "torch.is_grad_enabled": torch.is_grad_enabled,
+        "torch.is_autocast_enabled": torch.is_autocast_enabled,
+        "torch.are_deterministic_algorithms_enabled": torch.are_deterministic_algorithms_enabled,
     }
+    return {name: _read(reader) for name, reader in readers.items()}
+
+
+def _read(reader: Callable[[], Any]) -> Any:
+    """A setting's value. Reading an old switch raises once its newer form was used; that is a change as well."""
+    try:
+        return reader()
+    except RuntimeError as error:
+        return f"unreadable ({error})"

@@ -19,10 +19,17 @@ from runners.bench.child.checks import TECHNIQUE, Checker, Trial
 from runners.bench.child.devices import Device, open_device
 from runners.bench.child.environment import describe
 from runners.bench.child.integrity import Watch
-from runners.bench.child.subjects import DTYPES, HarnessError, Setting, load_module
+from runners.bench.child.subjects import (
+    DTYPES,
+    HarnessError,
+    ReferenceTooLargeError,
+    Setting,
+    classify,
+    load_module,
+)
 from runners.bench.child.timing import Pairs, Prepared, Timer
 from runners.bench.verdicts import sweep_point
-from runners.blocks.kernels import TritonMissingError, has_triton
+from runners.blocks.kernels import has_triton
 from runners.blocks.rand import DISTRIBUTIONS
 from runners.card_types import Workload
 from runners.cards import load_card
@@ -43,25 +50,14 @@ def run(spec: dict[str, Any], channel: Channel, network: str) -> None:
         Session(spec, channel, network).run()
     except HarnessError as error:
         channel.send("failure", status=error.status, reason=error.reason, detail=error.detail)
+    except ReferenceTooLargeError as error:
+        channel.send("failure", status="OUT_OF_MEMORY", reason="out-of-memory", detail=str(error))
     except Exception as error:
         traceback.print_exc()
         status, reason = classify(error)
         channel.send("failure", status=status, reason=reason, detail=f"{type(error).__name__}: {error}"[:2000])
     else:
         channel.send("done")
-
-
-def classify(error: BaseException) -> tuple[str, str]:
-    """Result status and failure reason of an exception from code under test."""
-    text = str(error).lower()
-    module = type(error).__module__
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in text:
-        return "OUT_OF_MEMORY", "out-of-memory"
-    if isinstance(error, TritonMissingError):
-        return "UNSUPPORTED", "unsupported"
-    if module.startswith(("torch._dynamo", "torch._inductor", "triton.compiler")):
-        return "COMPILE_ERROR", "compile-error"
-    return "RUNTIME_ERROR", "crashed"
 
 
 class Session:
@@ -109,9 +105,21 @@ class Session:
         cap_s = self._spec["time_cap_s"] or min(self._device.time_cap_s, self._spec["timing_budget_s"] / loops)
         for position, workload in enumerate(workloads):
             self._channel.phase("time", position / len(workloads), workload.name)
-            self._time_workload(workload, cap_s)
+            self._time_or_skip(workload, cap_s)
             if "torch._dynamo" in sys.modules:
                 torch.compiler.reset()  # a shape of the next workload must not find the compiler's memory of this one
+
+    def _time_or_skip(self, workload: Workload, cap_s: float) -> None:
+        """Times a workload; a point of a sweep that does not fit into memory ends that point, not the sweep."""
+        try:
+            self._time_workload(workload, cap_s)
+        except Exception as error:
+            if self._spec["mode"] != "sweep" or classify(error)[1] != "out-of-memory":
+                raise
+            self._skip(workload.name, TECHNIQUE, "out of memory at this size")
+        # Out of the handler, whose traceback would keep the tensors of the failed call alive.
+        if self._device.kind == "cuda":
+            torch.cuda.empty_cache()
 
     def _timed_workloads(self) -> list[Workload]:
         wanted = set(self._spec["workloads"])
@@ -195,33 +203,38 @@ class Session:
         group = [Trial(workload, chooser.randrange(2**40), each) for each in DISTRIBUTIONS]
         self._channel.phase("check", 0.9, f"{workload.name} at its size")
         same = self._card.check.same_precision
+        too_large = ""
         try:
             wrong = self._checker.check_workload(group, list(dict.fromkeys([same, *rungs])))
-        except torch.cuda.OutOfMemoryError:
-            # The float64 reference can be four times as large as the workload; the shape was checked smaller.
-            torch.cuda.empty_cache()
-            self._refuse_far_from_baseline(workload)
-            text = f"too large for a float64 reference; compared with {same!r} at full size instead"
-            self._channel.send("note", workload=workload.name, text=text)
+        except ReferenceTooLargeError as error:
             wrong = {}
+            too_large = str(error)
+        if too_large:
+            if self._device.kind == "cuda":
+                torch.cuda.empty_cache()
+            if not self._agrees_with_a_rung(workload, rungs):
+                self._skip(workload.name, TECHNIQUE, f"nothing to check it against at this size: {too_large}")
+                return []
+            text = f"{too_large}; at this size the technique was compared with a rung instead"
+            self._channel.send("note", workload=workload.name, text=text)
         for name, detail in wrong.items():
             self._skip(workload.name, name, f"this rung is wrong at this size: {detail}")
         return [rung for rung in rungs if rung not in wrong]
 
-    def _refuse_far_from_baseline(self, workload: Workload) -> None:
-        """A coarse check for shapes without a reference: technique and same-precision rung must nearly agree."""
+    def _agrees_with_a_rung(self, workload: Workload, rungs: Sequence[str]) -> bool:
+        """A coarse check for shapes without a reference. False if no rung ran; HarnessError if the answers differ."""
         check = self._card.check
-        distances = self._checker.distances(workload.name, check.same_precision)
+        known = {rung: self._checker.distances(workload.name, rung) for rung in (check.same_precision, *rungs)}
+        nearest = min((max(distances) for distances in known.values() if distances), default=None)
         limit = COARSE_ROUNDINGS * torch.finfo(DTYPES[workload.dtype]).eps
         if self._card.correctness == "approximate":
             limit = (
                 max(limit, COARSE_BUDGETS * check.budget) if check.budget and check.quality == "relative_l2" else 1.0
             )
-        if not distances or max(distances) > limit:
-            found = (
-                f"differs from {check.same_precision!r} by {max(distances):.3g}" if distances else "could not be run"
-            )
-            raise HarnessError("INCORRECT_NUMERICAL", "incorrect", f"{workload.name}: the technique {found}")
+        if nearest is not None and nearest > limit:
+            detail = f"{workload.name}: the technique differs by {nearest:.3g} from the nearest rung"
+            raise HarnessError("INCORRECT_NUMERICAL", "incorrect", detail)
+        return nearest is not None
 
     def _prepare(self, timer: Timer, workload: Workload, name: str, cap_s: float) -> Prepared | None:
         """Sets a subject up and warms it up. A rung that fails is skipped with the reason; the technique may not fail."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from runners.blocks.kernels import TritonMissingError
 from runners.blocks.rand import Rand
 from runners.card_types import Card, Workload
 
@@ -45,6 +46,24 @@ class HarnessError(Exception):
     def __init__(self, status: str, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.status, self.reason, self.detail = status, reason, detail
+
+
+class ReferenceTooLargeError(Exception):
+    """The float64 reference or the same-precision rung does not fit into memory at this size."""
+
+
+def classify(error: BaseException) -> tuple[str, str]:
+    """Result status and failure reason of an exception from code under test."""
+    text = str(error).lower()
+    if isinstance(error, HarnessError):
+        return error.status, error.reason
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in text:
+        return "OUT_OF_MEMORY", "out-of-memory"
+    if isinstance(error, TritonMissingError):
+        return "UNSUPPORTED", "unsupported"
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton.compiler")):
+        return "COMPILE_ERROR", "compile-error"
+    return "RUNTIME_ERROR", "crashed"
 
 
 def load_module(card: Card) -> ModuleType:

@@ -32,6 +32,7 @@ LEAST_PAIRS = 10
 WIDTH_GOAL = 0.01
 POOL_SIZE = 4
 KEPT_PAIRS = 2
+LARGE_INPUT_BYTES = 2**29
 SPOT_SHARE = 0.1
 LEAST_SPOTS = 3
 SPOT_SLACK = 3.0
@@ -74,6 +75,10 @@ class InputPool:
         start = _clock()
         self._renew()
         self._cost_s = _clock() - start
+        held = sum(tensor.nbytes for tensor in self._held[0])
+        # Copies for every slot and call would not fit beside a workload that fills the device.
+        self.size = POOL_SIZE if held < LARGE_INPUT_BYTES else 2
+        self._held = deque(self._held, maxlen=self.size)
 
     def _renew(self) -> None:
         distribution = self._chooser.choice(DISTRIBUTIONS)
@@ -81,7 +86,7 @@ class InputPool:
 
     def draw(self, pair_s: float) -> tuple[Tensor, ...]:
         """Inputs for the next pair; `pair_s` is what a pair takes, against which making inputs is weighed."""
-        if len(self._held) < POOL_SIZE or self._chooser.random() < min(1.0, 2 * pair_s / max(self._cost_s, 1e-9)):
+        if len(self._held) < self.size or self._chooser.random() < min(1.0, 2 * pair_s / max(self._cost_s, 1e-9)):
             self._renew()
             return self._held[-1]
         return self._chooser.choice(list(self._held))
@@ -103,7 +108,7 @@ class Timer:
         self._pool = InputPool(setting, workload, seed + 1)
         self._chooser = random.Random(seed + 2)
         self._cotangents: tuple[Tensor, ...] | None = None
-        self._recent: deque[Any] = deque(maxlen=KEPT_PAIRS)
+        self._recent: deque[Any] = deque(maxlen=KEPT_PAIRS if self._pool.size == POOL_SIZE else 1)
         self._comparable = setting.card.check.steps == 1
 
     def prepare(self, name: str) -> Prepared:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def good_run(tmp_path_factory):
     """One whole run whose module also looks around."""
     events = []
     with pytest.MonkeyPatch.context() as patch:
+        # A lock of its own: another run on this machine must not hold this one up.
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("lock")))
         patch.setenv("SECRET_KEY", "open-sesame")
         patch.setenv("DATABASE_URL", "postgres://user:open-sesame@db/x")
         root = card_with(tmp_path_factory.mktemp("good"), PROBE)

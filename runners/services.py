@@ -25,7 +25,8 @@ from papers.models import (
     Verdict,
 )
 from papers.services import Actor, SeenPaper, record_paper, store_card_claims, store_record, write_audit
-from runners.bench.session import Event, RunRequest, SessionResult, run_session
+from runners.bench.results import Event, RunRequest, SessionResult
+from runners.bench.session import run_session
 from runners.cards import Card, all_cards
 
 logger = logging.getLogger(__name__)

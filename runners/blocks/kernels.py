@@ -20,6 +20,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+__all__ = ["TritonMissingError", "has_triton", "interpreted", "require_triton", "tl", "triton"]
+
 
 class TritonMissingError(RuntimeError):
     """Triton cannot be imported here; the harness reports the subject as unsupported, not as crashed."""

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from papers.models import Claim, Device, DeviceKind, Implementation
 from papers.services import SeenPaper, record_paper
-from runners.bench.session import Event, Failure, RunRequest, SessionResult
+from runners.bench.results import Event, Failure, RunRequest, SessionResult
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from papers.models import AuditEntry, Device, DeviceKind, Implementation, Run, RunState, Verdict
 from runners import services
-from runners.bench.session import Failure
-from runners.bench.verdicts import Judgement
+from runners.bench.results import Failure, Judgement
 
 pytestmark = pytest.mark.django_db
 Ask = Callable[..., Any]

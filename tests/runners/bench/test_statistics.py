@@ -2,6 +2,7 @@
 
 import math
 import random
+import statistics
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from runners.bench.statistics import (
     Interval,
+    _resampled_median,
     bootstrap_median,
     equivalence_band,
     geometric_mean,
@@ -50,6 +52,20 @@ def test_a_known_share_of_the_work_is_found_within_three_percent():
     found = bootstrap_median(paired_ratios(noisy(generator, 60, 3.0), noisy(generator, 60, 1.5)), 1)
     assert found.median == pytest.approx(2.0, rel=0.03)
     assert found.low <= 2.0 <= found.high
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 10, 41, 60])
+def test_bootstrap_agrees_with_drawing_every_resample(count):
+    samples = noisy(random.Random(count), count, spread=0.3)
+    generator = random.Random(8)
+    drawn = sorted(statistics.median(generator.choices(samples, k=count)) for _ in range(4000))
+    quick = sorted(_resampled_median(sorted(samples), generator) for _ in range(4000))
+    for share in (0.05, 0.25, 0.5, 0.75, 0.95):
+        # Compared by rank, as medians of few samples take few values.
+        value = quick[int(share * 4000)]
+        below = sum(each < value - 1e-12 for each in drawn) / 4000
+        up_to = sum(each <= value + 1e-12 for each in drawn) / 4000
+        assert below - 0.04 <= share <= up_to + 0.04
 
 
 def test_one_outlier_does_not_move_the_median():

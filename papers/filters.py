@@ -85,6 +85,10 @@ class LabelsFilter(filters.MultipleChoiceFilter):
     field_class = LabelsField
 
 
+class YearFilter(filters.NumberFilter):
+    field_class = forms.IntegerField
+
+
 class FacetForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -100,7 +104,9 @@ class FacetForm(forms.Form):
 
 
 def one_of(choices: Iterable[tuple[str, str]]) -> dict[str, str]:
-    words = ", ".join(value for value, _ in choices)
+    values = [value for value, _ in choices]
+    shown = values if len(values) <= 12 else [*values[:5], f"or {len(values) - 5} more"]
+    words = ", ".join(shown)
     return {"invalid_choice": f"“%(value)s” is not one of: {words}."}
 
 
@@ -111,20 +117,34 @@ class RecordFilter(filters.FilterSet):
 
     q = filters.CharFilter(method="of_words", label="Words", max_length=400)
     family = filters.MultipleChoiceFilter(
-        choices=list(FAMILY_LABELS.items()), method="of_labels", error_messages=one_of(FAMILY_LABELS.items())
+        label="Family",
+        choices=list(FAMILY_LABELS.items()),
+        method="of_labels",
+        error_messages=one_of(FAMILY_LABELS.items()),
     )
-    modality = LabelsFilter(method="of_labels")
-    stage = LabelsFilter(method="of_labels")
-    hardware = LabelsFilter(method="of_labels")
+    modality = LabelsFilter(method="of_labels", label="Modality")
+    stage = LabelsFilter(method="of_labels", label="Stage")
+    hardware = LabelsFilter(method="of_labels", label="Hardware")
     metric = filters.MultipleChoiceFilter(
-        choices=list(METRIC_LABELS.items()), method="of_metrics", error_messages=one_of(METRIC_LABELS.items())
+        label="Claimed metric",
+        choices=list(METRIC_LABELS.items()),
+        method="of_metrics",
+        error_messages=one_of(METRIC_LABELS.items()),
     )
-    kind = filters.MultipleChoiceFilter(choices=KINDS, method="of_kinds", error_messages=one_of(KINDS))
-    training = filters.MultipleChoiceFilter(choices=TRAINING, method="of_training", error_messages=one_of(TRAINING))
+    kind = filters.MultipleChoiceFilter(
+        label="Kind of paper", choices=KINDS, method="of_kinds", error_messages=one_of(KINDS)
+    )
+    training = filters.MultipleChoiceFilter(
+        label="Training", choices=TRAINING, method="of_training", error_messages=one_of(TRAINING)
+    )
     # Words rather than booleans, so that a value that is neither is refused instead of ignored.
-    runnable = filters.ChoiceFilter(choices=YES_NO, method="of_runnable", error_messages=one_of(YES_NO))
-    verified = filters.ChoiceFilter(choices=YES_NO, method="of_verified", error_messages=one_of(YES_NO))
-    year = filters.NumberFilter(method="of_year", label="Year", min_value=1950, max_value=2100)
+    runnable = filters.ChoiceFilter(
+        label="Can be run here", choices=YES_NO, method="of_runnable", error_messages=one_of(YES_NO)
+    )
+    verified = filters.ChoiceFilter(
+        label="Measured on a GPU", choices=YES_NO, method="of_verified", error_messages=one_of(YES_NO)
+    )
+    year = YearFilter(method="of_year", label="Year", min_value=1950, max_value=2100)
 
     def _papers(self, found: QuerySet[Any], ids: QuerySet[Any], wanted: bool = True) -> QuerySet[Any]:
         among = Q(**{f"{self.paper_ref}__in": ids})

@@ -120,7 +120,7 @@ def test_a_chosen_value_without_papers_can_still_be_taken_back(three_papers: Non
         pytest.param("modality=smell", "modality", "No paper has the modality “smell”.", id="modality"),
         pytest.param("metric=x", "metric", "“x” is not one of: latency,", id="metric"),
         pytest.param("verified=maybe", "verified", "“maybe” is not one of: true, false.", id="verified"),
-        pytest.param("year=soon", "year", "Enter a number.", id="year"),
+        pytest.param("year=soon", "year", "Enter a whole number.", id="year"),
         pytest.param("year=12", "year", "greater than or equal to 1950", id="year-too-early"),
         pytest.param("ordering=best", "ordering", "“best” is not one of: newest, claims, votes, title.", id="ordering"),
     ],

@@ -143,7 +143,7 @@ def test_an_answer_has_an_address_and_shows_situation_and_gain(client: Client, l
     titles = [answer["title"] for answer, _ in page.context["answers"]]
     assert titles[0] == "Foldcache: Folded Pages"
     assert reverse("technique", args=[library["fold"].slug]) in text
-    gain = re.search(r'<span class="badge source-measured">.*?</svg>(\w+)</span>', text)
+    gain = re.search(r'<span class="badge source-measured">.*?</svg>\s*(\w+)</span>', text)
     assert gain is not None
     assert gain[1] == "Measured", "told by a word beside colour and shape"
 

@@ -7,16 +7,19 @@ import re
 _URL = re.compile(
     r"(?:https?://|www\.|(?<![\w/.])(?:github\.com|huggingface\.co|gitlab\.com|bit\.ly)/)[^\s{}<>\"|\\^`]+", re.I
 )
+_STARTS = ("http://", "https://", "www.", "github.com/", "huggingface.co/", "gitlab.com/", "bit.ly/")
 _TRAILING = ".,;:!?'*_"
 _PAIRS = {")": "(", "]": "["}
 
 
 def find_code_urls(abstract: str) -> tuple[str, ...]:
     """Each address once, in order of appearance, with a scheme."""
-    if "/" not in abstract and "www." not in abstract:
+    lower = abstract.lower()
+    starts = [at for start in _STARTS if (at := lower.find(start)) >= 0]
+    if not starts:
         return ()
     found: dict[str, str] = {}
-    for match in _URL.finditer(abstract):
+    for match in _URL.finditer(abstract, min(starts) if len(lower) == len(abstract) else 0):
         url = _clean(match[0])
         if not url.startswith("http"):
             url = "https://" + url

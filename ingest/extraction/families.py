@@ -4,7 +4,8 @@ background."""
 from __future__ import annotations
 
 from .text import Document
-from .vocabulary import Evidence, folded, weighted_table
+from .vocabulary import LEXICON, Evidence, weighted_phrases
+from .words import folded
 
 _STRONG, _PLAIN, _WEAK = 3.0, 2.0, 1.0
 _VOCABULARY: dict[str, dict[float, str]] = {
@@ -296,12 +297,13 @@ _IGNORED = """
     human expert, domain expert, expert demonstration, expert annotation, policy distillation, teacher forcing,
     hardware accelerator for, semantic segmentation, data augmentation, edge detection, bottleneck """
 """Phrases that hold a family's word in another sense."""
-FAMILY_PHRASES = weighted_table(_VOCABULARY, _IGNORED)
+_TABLE = LEXICON.add(weighted_phrases(_VOCABULARY, _IGNORED))
 _STRONG_PHRASES: dict[str, frozenset[str]] = {
     family: frozenset(" ".join(folded(phrase)) for phrase in rows.get(_STRONG, "").split(","))
     for family, rows in _VOCABULARY.items()
 }
-_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 3.2, 1.0, 0.35
+_FACTORS = (3.2, 0.35, 1.0)
+"""Of a phrase in the title, the background and the paper's own part."""
 _ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.36, 4.0
 _NO_FAMILY_KINDS = frozenset({"dataset"})
 
@@ -313,9 +315,7 @@ _EXPLAINS_ARCHITECTURE = frozenset({"ssm-recurrent", "mixture-of-experts", "effi
 def weigh_families(document: Document) -> Evidence:
     """How loudly title and abstract speak for each family."""
     evidence = Evidence()
-    title = document.title_words
-    evidence.weigh(FAMILY_PHRASES, title, 0, _TITLE_FACTOR, _TITLE_FACTOR)
-    evidence.weigh(FAMILY_PHRASES, document.words, document.own_word, _BACKGROUND_FACTOR, _OWN_FACTOR)
+    evidence.weigh(document.found[_TABLE], _FACTORS)
     return evidence
 
 

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from .text import Document
-from .vocabulary import word_set
+from .words import KNOWN, trigger
 
 
 class Device(NamedTuple):
@@ -52,43 +52,45 @@ _CLASS_LABELS = {
     "cpu": "CPU",
     "mobile": "mobile",
 }
-_TRIGGER_WORDS = word_set(
-    """
-    a100 h100 h200 h800 h20 b200 v100 p100 a6000 a5000 a4000 a800 a40 a30 a10 a10g l40 l4 t4 k80 gh200 mi100 mi210 mi250
-    mi250x mi300 mi300x rtx gtx titan tpu gpu cpu npu dsp gpgpu coral m1 m2 m3 m4 core trainium inferentia ascend loihi
-    cerebras movidius fpga asic microcontroller controller mcu processing phone smartphone mobile ios android gpus cpus tpus npus mcus gpgpus
-    """
+_MAY_START = trigger(
+    words="""
+    a100 h100 h200 h800 h20 b200 v100 p100 a6000 a5000 a4000 a800 a40 a30 a10 a10g l40 l40s l4 t4 k80 gh200 a100s h100s h200s
+    h800s h20s b200s v100s p100s a6000s a5000s a4000s a800s a40s a30s a10s a10gs l40ss l4s t4s k80s gh200s m1 m2 m3 m4 edge coral
+    cloud apple core arm ios android cell asic asics micro mcu mcus npu npus neural dsp dsps gpu gpus gpgpu gpgpus graphics
+    tensor cpu cpus smart smartphone smartphones mobile
+    """,
+    starts="""
+    mi rtx gtx 2060 2070 2080 2090 3060 3070 3080 3090 4060 4070 4080 4090 titan jetson iphone ipad raspberry pixel galaxy
+    snapdragon hexagon kirin cortex stm32 esp32 edgetpu tpu xeon ryzen epyc gaudi trainium inferentia ascend loihi cerebras
+    movidius fpga microcontroller
+    """,
 )
-_TRIGGER_STARTS = word_set(
-    "ipho ipad jets rasp pixe gala snap hexa kiri cort stm3 esp3 edge xeon ryze epyc gaud tpuv 2080 3080 3090 4090"
-)
-
-
+"""Words at which the pattern may match."""
+_WORD = re.compile(r"[^\W_]+")
 _NAMED_GPU = re.compile(r"[AHBVPLTK]\d|RTX|GTX|TITAN|Titan|GH200|K80|Jetson")
 
 
 def find_devices(document: Document) -> list[Device]:
     """Every mention in the abstract, in order."""
-    triggers = [w for w in document.vocabulary if w in _TRIGGER_WORDS or w[:4] in _TRIGGER_STARTS]
-    if not triggers:
-        return []
     devices: list[Device] = []
-    for sentence in document.sentences:
-        lower = sentence.text.lower()
-        if any(trigger in lower for trigger in triggers):
-            devices += _devices_in(sentence.text, sentence.start)
+    if document.triggers & _MAY_START:
+        for sentence in document.sentences:
+            if sentence.triggers & _MAY_START:
+                _devices_in(sentence.text, sentence.start, devices)
     return devices
 
 
-def _devices_in(text: str, offset: int) -> list[Device]:
-    devices = []
-    for match in _DEVICE.finditer(text):
-        kind = match.lastgroup or ""
-        raw = match[0]
-        if kind in _CASED and not raw[0].isupper():
+def _devices_in(text: str, offset: int, devices: list[Device]) -> None:
+    known, stop = KNOWN, 0
+    for word in _WORD.finditer(text):
+        if not known[word[0].lower()][1] & _MAY_START or word.start() < stop:
             continue
-        devices.append(Device(_label(kind, raw), match.start() + offset, match.end() + offset))
-    return devices
+        match = _DEVICE.match(text, word.start())
+        if match is None:
+            continue
+        kind, raw, stop = match.lastgroup or "", match[0], match.end()
+        if kind not in _CASED or raw[0].isupper():
+            devices.append(Device(_label(kind, raw), match.start() + offset, stop + offset))
 
 
 def _label(kind: str, raw: str) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
 
 from .text import Document
-from .vocabulary import Evidence, weighted_table, word_set
+from .vocabulary import LEXICON, Evidence, weighted_phrases
+from .words import trigger
 
 Add = Callable[[str, float, str], None]
 
@@ -25,25 +28,47 @@ def _lower_pattern(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts))
 
 
-_TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
-    (
+class _Cue(NamedTuple):
+    """A pattern that speaks for `kind`; it is tried where one of the triggers `needed` is pulled (0: everywhere)."""
+
+    kind: str
+    needed: int
+    pattern: re.Pattern[str]
+    weight: float
+
+
+_TITLE: tuple[_Cue, ...] = (
+    _Cue(
         "survey",
+        trigger("survey review overview roadmap tutorial primer"),
         _pattern(
             r"\b(?:survey|systematic review|literature review|comprehensive review|overview|a review|roadmap|tutorial|primer)\b",
             r"\breview$|^review\b",
         ),
         9.0,
     ),
-    ("benchmark", _pattern(r"\bbenchmark(?:s|ing)?\b", r"\bleaderboard\b", r"bench\b"), 4.0),
-    (
+    _Cue(
+        "benchmark",
+        0,
+        _pattern(r"\bbenchmark(?:s|ing)?\b", r"\bleaderboard\b", r"bench\b"),
+        4.0,
+    ),
+    _Cue(
         "dataset",
+        trigger("dataset datasets corpus corpora data"),
         _pattern(
             r"\b(?:datasets?|corpus|corpora|data set)\b(?! (?:distillation|condensation|pruning|compression|search))"
         ),
         4.5,
     ),
-    (
+    _Cue(
         "analysis",
+        trigger(
+            "on a an the do does is are how why what when can should study analysis evaluation investigation comparison framework scaling "
+            "case tradeoff trade tradeoffs lessons",
+            starts="understanding investigating dissecting evaluating analyzing comparing assessing exploring characterizing "
+            "demystifying probing quantifying",
+        ),
         _pattern(
             r"^(?:understanding|investigating|dissecting|evaluating|analyzing|comparing|assessing|exploring)\b",
             r"^(?:on the|characterizing|demystifying|probing|a closer look|an analysis|lessons|quantifying)\b",
@@ -54,24 +79,32 @@ _TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
         ),
         3.0,
     ),
-    (
+    _Cue(
         "theory",
+        trigger(
+            "theory theoretical provably provable generalization sample expressivity expressive theorem universal convergence optimality lower"
+        ),
         _pattern(
             r"\b(?:theory|theoretical|provabl[ey]|generalization bounds?|sample complexity|expressivity|expressive power)\b",
             r"\b(?:theorem|universal approximation|convergence (?:of|analysis|rates?)|optimality|lower bounds?)\b",
         ),
         3.5,
     ),
-    (
+    _Cue(
         "system",
+        trigger(
+            "library toolkit toolbox platform engine middleware compiler serving simulator gym gymnasium package infrastructure software "
+            "kernels system systems open"
+        ),
         _pattern(
             r"\b(?:library|toolkit|toolbox|platform|engine|middleware|compiler|serving|simulator|gym(?:nasium)?|package)\b",
             r"\b(?:infrastructure|software|kernels|system|systems|open-source (?:framework|gym))\b",
         ),
         2.0,
     ),
-    (
+    _Cue(
         "hardware",
+        trigger("accelerator accelerators fpga asic chip processor memory systolic risc pim"),
         _pattern(
             r"\b(?:accelerator(?: for| design| architecture|$)|fpga|asic|chip|processor|in-memory computing|systolic|risc-v)\b",
             r"\bhardware accelerators?\b|\bprocessing[- ]in[- ]memory\b|\bpim\b",
@@ -79,10 +112,10 @@ _TITLE: tuple[tuple[str, re.Pattern[str], float], ...] = (
         3.0,
     ),
 )
-_ABSTRACT: tuple[tuple[str, frozenset[str], re.Pattern[str], float], ...] = (
-    (
+_ABSTRACT: tuple[_Cue, ...] = (
+    _Cue(
         "survey",
-        word_set("survey review overview tutorial"),
+        trigger(starts="survey review overview tutorial"),
         _lower_pattern(
             r"\b(?:this|our|the present) (?:survey|review|overview|tutorial)\b|\bwe (?:review|survey)\b",
             r"\bsystematic(?:ally)? (?:literature )?review\b|\bcomprehensive (?:survey|review|overview)\b",
@@ -90,18 +123,18 @@ _ABSTRACT: tuple[tuple[str, frozenset[str], re.Pattern[str], float], ...] = (
         ),
         5.0,
     ),
-    (
+    _Cue(
         "benchmark",
-        word_set("benchmark"),
+        trigger(starts="benchmark"),
         _lower_pattern(
             r"\bwe (?:introduce|present|propose|release|develop|build)\b[^.]{0,60}\bbenchmark\b",
             r"\bwe benchmark\b|\baim to benchmark\b",
         ),
         2.5,
     ),
-    (
+    _Cue(
         "dataset",
-        word_set("dataset corpus"),
+        trigger(starts="dataset corpus"),
         _lower_pattern(
             r"\b(?:we|paper|study|work) (?:introduces?|presents?|curates?|collects?|constructs?)\b[^.,]{0,60}"
             r"\b(?:dataset|corpus)\b",
@@ -109,9 +142,9 @@ _ABSTRACT: tuple[tuple[str, frozenset[str], re.Pattern[str], float], ...] = (
         ),
         2.5,
     ),
-    (
+    _Cue(
         "theory",
-        word_set("prove theorem rigorou rigorous rigorously bound minimax rate theoretical theoretically principled"),
+        trigger(starts="prove theorem rigorous bound minimax rate theoretical principled"),
         _lower_pattern(
             r"\bwe (?:\w+ )?prove\b|\btheoretically (?:show|prove|analy[sz]e|characterize|comprehend)\b|\btheorems?\b",
             r"\brigorous(?:ly)? (?:theor|prove|answer|analy)\w*|\bgeneralization bounds?\b|\bminimax\b|\bconvergence rates?\b",
@@ -119,9 +152,9 @@ _ABSTRACT: tuple[tuple[str, frozenset[str], re.Pattern[str], float], ...] = (
         ),
         1.8,
     ),
-    (
+    _Cue(
         "system",
-        word_set("system library toolkit platform engine middleware package software production writing"),
+        trigger(starts="system librar toolkit platform engine middleware package software production writing"),
         _lower_pattern(
             r"\b(?:open-source|end-to-end|production|serving|training|distributed|scalable) (?:\w+ )?(?:system|library|toolkit)\b",
             r"\b(?:platform|engine|middleware)\b|\bpython (?:library|package)\b|\bwe (?:build|implement)\b[^.]{0,60}\bsystem\b",
@@ -129,18 +162,18 @@ _ABSTRACT: tuple[tuple[str, frozenset[str], re.Pattern[str], float], ...] = (
         ),
         1.8,
     ),
-    (
+    _Cue(
         "hardware",
-        word_set("hardware asic rtl tapeout nm crossbar memristor photonic"),
+        trigger("nm", starts="hardware asic rtl tapeout crossbar memristor photonic 22nm 28nm 65nm"),
         _lower_pattern(
             r"\bhardware (?:accelerator|architecture|design|prototype)\b",
             r"\b(?:asic|rtl|tape-?out|28 ?nm|65 ?nm|22 ?nm|crossbar|memristor|photonic)\b",
         ),
         2.0,
     ),
-    (
+    _Cue(
         "architecture",
-        word_set("family series sery pretrained trained achieve attain obtain"),
+        trigger(starts="family series pretrained trained achieve attain obtain"),
         _lower_pattern(
             r"\b(?:family|series) of (?:[\w-]+ ){0,4}(?:models|networks|backbones|transformers|architectures|detectors)\b",
             r"\b(?:pre-?trained|trained) models? (?:is|are|will be)\b",
@@ -149,35 +182,36 @@ _ABSTRACT: tuple[tuple[str, frozenset[str], re.Pattern[str], float], ...] = (
         0.9,
     ),
 )
-"""Kind, the words of which one must occur before the pattern is tried, the pattern, and its weight."""
 
 
 def _phrases(subjects: str, words: str) -> str:
     return ",".join(f"{subject} {word}" for subject in subjects.split(",") for word in words.split())
 
 
-_SPOKEN = weighted_table(
-    {
-        "analysis": {
-            1.0: _phrases(
-                "we,we empirically,we systematically,we thoroughly,we extensively,we further,this paper,this work,this study",
-                "study investigate analyze analyse examine compare explore observe rethink revisit find assess evaluate",
-            )
-            + ",this study,empirical study,systematic study,our finding,our analysi,result suggest,result reveal,finding suggest",
-        },
-        "architecture": {
-            0.9: _phrases(
-                "our,proposed,our proposed,our largest,our best", "model network architecture backbone detector"
-            ),
-        },
-        "technique": {
-            0.7: _phrases(
-                "our,proposed,our proposed,this",
-                "method approach algorithm technique framework strategy scheme solution optimizer",
-            )
-            + ",plug and play,drop in,can be applied,can be integrated,can be combined,can be easily",
-        },
-    }
+_SPOKEN = LEXICON.add(
+    weighted_phrases(
+        {
+            "analysis": {
+                1.0: _phrases(
+                    "we,we empirically,we systematically,we thoroughly,we extensively,we further,this paper,this work,this study",
+                    "study investigate analyze analyse examine compare explore observe rethink revisit find assess evaluate",
+                )
+                + ",this study,empirical study,systematic study,our finding,our analysi,result suggest,result reveal,finding suggest",
+            },
+            "architecture": {
+                0.9: _phrases(
+                    "our,proposed,our proposed,our largest,our best", "model network architecture backbone detector"
+                ),
+            },
+            "technique": {
+                0.7: _phrases(
+                    "our,proposed,our proposed,this",
+                    "method approach algorithm technique framework strategy scheme solution optimizer",
+                )
+                + ",plug and play,drop in,can be applied,can be integrated,can be combined,can be easily",
+            },
+        }
+    )
 )
 
 
@@ -220,6 +254,10 @@ _PROPOSAL = re.compile(
     r"\b(?:[Ww]e|(?:[Tt]his|[Oo]ur|[Tt]he) (?:paper|work|study|article|report|letter))\b(?:\s\w+){0,3}?\s"
     r"(?:propos|introduc|present|develop|describ|design|devis|releas|build|create|offer|unveil)\w*\s(?P<rest>[^.;]{3,220})"
 )
+_PROPOSER = trigger("we paper work study article report letter")
+_PROPOSES = trigger(
+    starts="propos introduc present develop describ design devis releas build create offer unveil",
+)
 _PHRASE_END = re.compile(
     r"\b(?:that|which|to|for|with|where|based|using|by|via|from|on|in|of|tailored|designed|whose|capable|and|under|optimized)\b"
     r"|:|(?<=\w)\)?, (?!an?\b|the\b|called|named|dubbed|termed|namely)"
@@ -251,19 +289,15 @@ def find_kind(document: Document, family: str = "") -> tuple[str, list[str]]:
         if words not in reasons[kind]:
             reasons[kind].append(words)
 
-    for kind, pattern, weight in _TITLE:
-        found = pattern.search(document.title)
-        if found:
+    for kind, needed, pattern, weight in _TITLE:
+        if (not needed or needed & document.title_triggers) and (found := pattern.search(document.title)):
             add(kind, weight, f"title: {found[0]}")
     _title_head(document.title, add)
-    lower = document.abstract.lower()
-    for kind, keys, pattern, weight in _ABSTRACT:
-        if keys & document.vocabulary:
-            for count, found in enumerate(pattern.finditer(lower)):
-                if count < 3:
-                    add(kind, weight if count == 0 else weight * 0.5, found[0])
+    for cue in _ABSTRACT:
+        if cue.needed & document.triggers:
+            _search(document, cue, add)
     spoken = Evidence()
-    spoken.weigh(_SPOKEN, document.words, 0, 1.0, 1.0)
+    spoken.weigh(document.found[_SPOKEN], (0.0, 1.0, 1.0))
     for kind, score in spoken.scores.items():
         add(kind, min(score, 2.0 * _SPOKEN_LIMIT[kind]), ", ".join(spoken.strongest([kind])))
     _proposals(document, add)
@@ -273,6 +307,18 @@ def find_kind(document: Document, family: str = "") -> tuple[str, list[str]]:
         add("architecture", 0.8, f"family: {family}")
     best = max(_ORDER, key=lambda kind: (scores.get(kind, 0.0), -_ORDER.index(kind)))
     return best, reasons[best][:5]
+
+
+def _search(document: Document, cue: _Cue, add: Add) -> None:
+    """Scores up to three places of the abstract where a pattern matches; the first counts twice."""
+    count = 0
+    for sentence in document.sentences:
+        if cue.needed & sentence.triggers:
+            for found in cue.pattern.finditer(sentence.text.lower()):
+                add(cue.kind, cue.weight if count == 0 else cue.weight * 0.5, found[0])
+                count += 1
+                if count == 3:
+                    return
 
 
 def _title_head(title: str, add: Add) -> None:
@@ -296,9 +342,13 @@ def _title_head(title: str, add: Add) -> None:
 def _proposals(document: Document, add: Add) -> None:
     """Scores the head noun of each proposal; the first proposal of the abstract weighs most."""
     weight = 2.6
-    for count, match in enumerate(_PROPOSAL.finditer(document.abstract)):
-        if count >= 5:
-            break
+    proposals = (
+        match
+        for sentence in document.sentences
+        if sentence.triggers & _PROPOSER and sentence.triggers & _PROPOSES
+        for match in _PROPOSAL.finditer(document.abstract, sentence.start, sentence.end)
+    )
+    for match in islice(proposals, 5):
         words = [word.lower() for word in _WORD.findall(_first_phrase(match["rest"]))]
         heads = [(word, _HEADS[word]) for word in words if word in _HEADS]
         if heads:

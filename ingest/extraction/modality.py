@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .text import Document
-from .vocabulary import Evidence, weighted_table
+from .vocabulary import LEXICON, Evidence, weighted_phrases
 
 _VOCABULARY: dict[str, str] = {
     "language": """
@@ -114,16 +114,16 @@ def _weights(phrases: str) -> dict[float, str]:
     return {weight: ",".join(keys) for weight, keys in rows.items()}
 
 
-_TABLE = weighted_table({modality: _weights(phrases) for modality, phrases in _VOCABULARY.items()})
+_TABLE = LEXICON.add(weighted_phrases({modality: _weights(phrases) for modality, phrases in _VOCABULARY.items()}))
 _ENOUGH, _SHARE_OF_FIRST = 1.2, 0.5
-_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 2.5, 1.0, 0.5
+_FACTORS = (2.5, 0.5, 1.0)
+"""Of a phrase in the title, the background and the paper's own part."""
 
 
 def find_modality(document: Document) -> tuple[tuple[str, ...], list[str]]:
     """One or two modalities, "general" where no data is named, and the phrases behind them."""
     evidence = Evidence()
-    evidence.weigh(_TABLE, document.title_words, 0, _TITLE_FACTOR, _TITLE_FACTOR)
-    evidence.weigh(_TABLE, document.words, document.own_word, _BACKGROUND_FACTOR, _OWN_FACTOR)
+    evidence.weigh(document.found[_TABLE], _FACTORS)
     scores = evidence.scores
     multimodal = scores.get("multimodal", 0.0)
     for part in ("language", "vision"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .text import Document
-from .vocabulary import word_set
+from .words import trigger, word_set
 
 _CAPITAL = r"(?:(?-i:[A-Z0-9])[\w.+\-^]*|(?-i:[a-z]+[A-Z])[\w.+\-^]*)"
 _NAMED = re.compile(
@@ -42,6 +42,13 @@ _WORD_NAME = re.compile(
 _PHRASE_NAME = re.compile(
     r"^[\s,]*(?:the |a |an |our )?(?:novel |new |simple |general )?(?P<name>[A-Z][\w\-]+(?: [A-Z][\w\-]+){1,3})(?=[,.]| (?:which|that|strategy|approach|method|framework|as))"
 )
+_OURS = re.compile(r"\b[Oo]ur (?P<name>[A-Z][\w+\-]*[A-Z0-9][\w+\-]*)\b")
+_INNER = re.compile(r",\s(?P<name>[A-Z][\w+\-]*[A-Z0-9][\w+\-]*)\s*[,.(]")
+_NAMES = trigger(
+    words="called named dubbed termed coined denominated titled denoted abbreviated referred refer call name term dub or short shortened",
+    starts="propos introduc present develop describ design build releas creat devis offer unveil contribut explor study advocat craft",
+)
+_SAYS_OUR = trigger("our")
 _GENERIC_TAIL = word_set("strategy approach method framework algorithm technique model architecture network system")
 _STOP = word_set(
     """
@@ -172,10 +179,11 @@ def _stated(document: Document) -> tuple[str, list[str]] | None:
     abstract = document.abstract
     names = _Candidates(document.title, abstract)
     for sentence in document.sentences:
-        if sentence.own:
+        if sentence.own and sentence.triggers & _NAMES:
             _announced(sentence.text, abstract, names)
-    for match in re.finditer(r"\b[Oo]ur (?P<name>[A-Z][\w+\-]*[A-Z0-9][\w+\-]*)\b", abstract):
-        names.add(match["name"], 1.5, match[0])
+        if sentence.triggers & _SAYS_OUR:
+            for match in _OURS.finditer(sentence.text):
+                names.add(match["name"], 1.5, match[0])
     if not names.scored:
         return None
     best = max(names.scored, key=lambda name: names.scored[name][0])
@@ -214,6 +222,6 @@ def _announced(text: str, abstract: str, names: _Candidates) -> None:
     short = _SHORT.search(rest[:220])
     if short and re.search(r"[A-Z]", short["short"]):
         names.add(short["short"], 3.0 - short.start() / 200, rest[: short.end()].strip()[-80:])
-    inner = re.search(r",\s(?P<name>[A-Z][\w+\-]*[A-Z0-9][\w+\-]*)\s*[,.(]", rest)
+    inner = _INNER.search(rest)
     if inner:
         names.add(inner["name"], 1.5, inner[0].strip(" ,"))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .record import QualityCost
 from .text import Sentence
+from .words import DIGIT, trigger
 
 _QUALITY = (
     r"(?:[\w-]+ ){0,3}?(?:accuracy|accuracies|performance|quality|fidelity|mAP|AP|perplexity|results?|scores?|precision"
@@ -19,53 +20,55 @@ _NUMBER = (
 _DROP = r"(?:drop|loss|degradation|decrease|reduction|decline)"
 _SMALL = r"(?:negligible|minimal|marginal|little|slight|minor|small|almost no|nearly no|limited|tiny)"
 _LOWERED = r"(?:sacrific|compromis|degrad|hurt|los|harm|affect|reduc|impair|deteriorat)\w+"
-_DROPS = ("drop", "loss", "degradation", "decrease", "reduction", "decline")
-_KEEPS = ("retain", "maintain", "preserv", "recover", "keep")
+_DROPS = trigger(starts="drop loss degradation decrease reduction decline")
+_KEEPS = trigger(starts="retain maintain preserv recover keep")
+_WITHOUT = trigger("without")
 
 
 class _Pattern(NamedTuple):
-    """`keys`: lower-case pieces of which a sentence must hold one before the pattern is tried."""
+    """`needed`: triggers all of which a sentence must pull before the pattern is tried."""
 
     regex: re.Pattern[str]
     lossless: bool | None
-    keys: tuple[str, ...]
+    needed: int
 
 
-def _pattern(lossless: bool | None, keys: tuple[str, ...], *parts: str) -> _Pattern:
-    return _Pattern(re.compile("|".join(parts), re.I), lossless, keys)
+def _pattern(lossless: bool | None, needed: int, *parts: str) -> _Pattern:
+    return _Pattern(re.compile("|".join(parts), re.I), lossless, needed)
 
 
 _PATTERNS: tuple[_Pattern, ...] = (
     _pattern(
         False,
-        _DROPS,
+        _DROPS | DIGIT,
         rf"{_NUMBER} (?:absolute |average |relative )?(?:{_QUALITY} {_DROP}|{_DROP} (?:in|of) {_QUALITY})",
     ),
-    _pattern(False, ("drop", "degradation"), rf"{_NUMBER} (?:drop|degradation)\b"),
-    _pattern(False, _DROPS, rf"\b{_DROP} (?:in|of) {_QUALITY} (?:of|by) {_NUMBER}"),
-    _pattern(False, _DROPS, rf"\b{_QUALITY} {_DROP} (?:of|by) {_NUMBER}"),
+    _pattern(False, _DROPS | DIGIT, rf"{_NUMBER} (?:drop|degradation)\b"),
+    _pattern(False, _DROPS | DIGIT, rf"\b{_DROP} (?:in|of) {_QUALITY} (?:of|by) {_NUMBER}"),
+    _pattern(False, _DROPS | DIGIT, rf"\b{_QUALITY} {_DROP} (?:of|by) {_NUMBER}"),
     _pattern(
         False,
-        (*_KEEPS, "achiev"),
+        DIGIT | trigger(starts="retain maintain preserv recover keep achiev"),
         r"\b(?:retain|maintain|preserv|recover|keep|achiev)\w* (?:(?:up to|over|about|more than|at least|nearly|approximately) )*"
         rf"(?P<value>\d+(?:\.\d+)?)\s?(?P<unit>\\?%) of (?:the |its )?{_QUALITY}",
     ),
     _pattern(
         False,
-        (*_DROPS, "sacrifice", "cost", "impact"),
+        trigger(starts="drop loss degradation decrease reduction decline sacrifice cost impact")
+        | trigger("negligible minimal marginal little slight minor small almost nearly limited tiny"),
         rf"\b(?:(?:with|at|only|a) )*{_SMALL}(?: \w+)? (?:{_QUALITY} )?(?:{_DROP}|sacrifice|cost|impact)"
         r"(?: (?:in|of|on) [\w\s-]{3,30}?(?=[.,;]|$))?",
     ),
-    _pattern(False, ("nearly",), rf"\bnearly (?:maintain|lossless|preserv)\w*(?: the)?(?: {_QUALITY})?"),
-    _pattern(True, ("without",), rf"\bwithout (?:\w+ ){{0,2}}?{_LOWERED} (?:\w+ ){{0,3}}?{_QUALITY}"),
+    _pattern(False, trigger("nearly"), rf"\bnearly (?:maintain|lossless|preserv)\w*(?: the)?(?: {_QUALITY})?"),
+    _pattern(True, _WITHOUT, rf"\bwithout (?:\w+ ){{0,2}}?{_LOWERED} (?:\w+ ){{0,3}}?{_QUALITY}"),
     _pattern(
         True,
-        ("without",),
+        _WITHOUT,
         rf"\bwithout (?:[\w-]+ ){{0,3}}?(?:{_QUALITY} )?(?:loss|degradation|drop|sacrifice)\b(?: (?:in|of) {_QUALITY})?",
     ),
     _pattern(
         True,
-        ("lossless", "no ", "zero"),
+        trigger("no zero", starts="lossless"),
         r"\b(?:no|zero) (?:(?:accuracy|performance|quality) )?(?:loss|degradation|drop)\b|\blossless(?:ly)?\b",
     ),
     _pattern(
@@ -75,44 +78,40 @@ _PATTERNS: tuple[_Pattern, ...] = (
     ),
     _pattern(
         True,
-        ("comparable", "similar", "same", "equivalent", "par", "equal", "matching", "identical"),
+        trigger("comparable similar same equivalent par onpar equal matching identical"),
         rf"\b(?:comparable|similar|same|equivalent|on-?par|on par|equal|matching|identical)\s(?:\w+ ){{0,2}}?{_QUALITY}",
     ),
     _pattern(
         True,
-        ("higher", "better", "improvement", "gain", "increase"),
+        DIGIT | trigger(starts="higher better improvement gain increase"),
         rf"{_NUMBER} (?:(?:top-1 )?(?:accuracy|mAP|AP) (?:improvement|gain|increase)"
         r"|(?:higher|better|improvement|gain|increase)\b[\w\s-]{0,25}?\b(?:accuracy|mAP|AP|performance|quality|score)\b)",
     ),
-    _pattern(True, ("outperform", "surpass"), r"\b(?:outperform|surpass)(?:s|es|ed|ing)?\b[^.;,]{5,80}"),
+    _pattern(True, trigger(starts="outperform surpass"), r"\b(?:outperform|surpass)(?:s|es|ed|ing)?\b[^.;,]{5,80}"),
     _pattern(
         True,
-        ("match", "par with", "comparab"),
+        trigger("par", starts="match comparab"),
         r"\b(?:match|on par with|comparable to|comparably|comparable or (?:superior|better))\w*[^.;,]{0,60}",
     ),
     _pattern(
         True,
-        ("better", "superior", "higher", "improved", "state-of-the-art", "sota"),
+        trigger("better superior higher improved art sota", starts="sota")
+        | trigger(starts="achiev obtain attain deliver yield"),
         r"\b(?:achiev|obtain|attain|deliver|yield)\w* (?:\w+ ){0,2}?(?:better|superior|higher|improved|state-of-the-art|SOTA)"
         rf" (?:\w+ ){{0,2}}?{_QUALITY}",
     ),
-    _pattern(None, ("competitive",), rf"\bcompetitive (?:\w+ ){{0,1}}?{_QUALITY}"),
+    _pattern(None, trigger("competitive"), rf"\bcompetitive (?:\w+ ){{0,1}}?{_QUALITY}"),
 )
 """In order of preference: a number before words, words of loss before comparisons."""
 
 
 def find_quality_cost(sentences: list[Sentence]) -> QualityCost | None:
     """The strongest statement about quality in the paper's own part, or None."""
-    own = [(sentence.text, sentence.text.lower()) for sentence in sentences if sentence.own]
-    together = "\n".join(lower for _, lower in own)
-    for pattern in _PATTERNS:
-        if not any(key in together for key in pattern.keys):
-            continue
-        for text, lower in own:
-            if any(key in lower for key in pattern.keys):
-                found = pattern.regex.search(text)
-                if found:
-                    return _cost(found, pattern.lossless)
+    own = [(sentence.triggers, sentence.text) for sentence in sentences if sentence.own]
+    for regex, lossless, needed in _PATTERNS:
+        for triggers, text in own:
+            if triggers & needed == needed and (found := regex.search(text)):
+                return _cost(found, lossless)
     return None
 
 

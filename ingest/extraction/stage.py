@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .text import Document
-from .vocabulary import Evidence, weighted_table
+from .vocabulary import LEXICON, Evidence, weighted_phrases
 
 _VOCABULARY: dict[str, str] = {
     "inference": """
@@ -37,7 +37,7 @@ def _weights(phrases: str) -> dict[float, str]:
     return {weight: ",".join(keys) for weight, keys in rows.items()}
 
 
-_TABLE = weighted_table({stage: _weights(phrases) for stage, phrases in _VOCABULARY.items()})
+_TABLE = LEXICON.add(weighted_phrases({stage: _weights(phrases) for stage, phrases in _VOCABULARY.items()}))
 _OF_FAMILY: dict[str, tuple[str, ...]] = {
     "quantization": ("inference",), "sparsity-pruning": ("inference",), "distillation": ("inference",), "low-rank": ("inference",),
     "peft": ("fine-tuning",), "efficient-attention": ("inference", "training"), "kv-cache": ("inference",),
@@ -52,7 +52,8 @@ _OF_FAMILY: dict[str, tuple[str, ...]] = {
 _SHARE_OF_FIRST = 0.55
 _BY_RANK = (4.0, 1.5, 1.0)
 _CLAIMED = 3.0
-_TITLE_FACTOR, _OWN_FACTOR, _BACKGROUND_FACTOR = 2.5, 0.8, 0.3
+_FACTORS = (2.5, 0.3, 0.8)
+"""Of a phrase in the title, the background and the paper's own part."""
 
 
 def find_stage(
@@ -70,8 +71,7 @@ def find_stage(
     for phase in sorted(set(claim_phases) & _VOCABULARY.keys()):
         evidence.scores[phase] += _CLAIMED
         evidence.phrases[phase][f"claims: {phase}"] = _CLAIMED
-    evidence.weigh(_TABLE, document.title_words, 0, _TITLE_FACTOR, _TITLE_FACTOR)
-    evidence.weigh(_TABLE, document.words, document.own_word, _BACKGROUND_FACTOR, _OWN_FACTOR)
+    evidence.weigh(document.found[_TABLE], _FACTORS)
     scores = evidence.scores
     ranked = sorted(scores, key=lambda s: -scores[s])
     chosen = tuple(s for s in ranked[:2] if scores[s] >= _SHARE_OF_FIRST * scores[ranked[0]])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
-from .vocabulary import folded
+from .vocabulary import LEXICON
+from .words import read_words, trigger
 
 _BREAK = re.compile(r"[.!?][\"')\]]?\s+(?=[^\sa-z])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|al|cf|fig|eq|sec|tab|resp|approx|no|etc|dr|st)|(?:^|\s)[A-Z])$", re.I)
@@ -22,75 +22,77 @@ _OTHERS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """`text == abstract[start:end]`; `own` where it speaks of the paper's own work or follows its announcement."""
+_SAYS_OWN = trigger("we our ours us")
+_MAY_SAY_OWN = trigger("this present here herein proposed introduced presented")
+
+
+class Sentence(NamedTuple):
+    """`text == abstract[start:end]`; `own` where it speaks of the paper's own work or follows its announcement.
+
+    `words` are folded; `triggers` are those of all its words.
+    """
 
     text: str
     start: int
     end: int
     own: bool
+    words: list[str]
+    triggers: int
+
+
+def _cuts(abstract: str) -> list[tuple[int, int]]:
+    """Where sentences start and end. Abbreviations ("e.g.", "vs.", an initial) do not end one."""
+    cuts, begin = [], 0
+    for match in _BREAK.finditer(abstract):
+        at = match.start()
+        if abstract[at] == "." and _ABBREVIATION.search(abstract, max(0, at - 8), at):
+            continue
+        cuts.append((begin, at + 1))
+        begin = match.end()
+    cuts.append((begin, len(abstract)))
+    return cuts
 
 
 def split_sentences(abstract: str) -> list[Sentence]:
-    """Sentences in order. Abbreviations ("e.g.", "vs.", an initial) do not end one."""
-    cuts, begin = [], 0
-    for match in _BREAK.finditer(abstract):
-        if abstract[match.start()] == "." and _ABBREVIATION.search(abstract, max(0, match.start() - 8), match.start()):
-            continue
-        cuts.append((begin, match.start() + 1))
-        begin = match.end()
-    cuts.append((begin, len(abstract)))
+    """Sentences in order."""
     announced = False
     sentences = []
-    for start, end in cuts:
+    for start, end in _cuts(abstract):
         text = abstract[start:end]
-        if not text.strip():
+        if not text or text.isspace():
             continue
-        announced = announced or _OWN.search(text) is not None
-        sentences.append(Sentence(text, start, end, announced))
+        words, triggers = read_words(text)
+        if not announced:
+            announced = bool(triggers & _SAYS_OWN or (triggers & _MAY_SAY_OWN and _OWN.search(text)))
+        sentences.append(Sentence(text, start, end, announced, words, triggers))
     if sentences and not announced:
         # An abstract without "we" speaks of its own work all along, apart from its opening.
-        sentences = [Sentence(s.text, s.start, s.end, _OTHERS.match(s.text) is None) for s in sentences]
+        sentences = [s._replace(own=_OTHERS.match(s.text) is None) for s in sentences]
     return sentences
 
 
-@dataclass(frozen=True)
 class Document:
-    """A title and an abstract, cut once for every field."""
+    """A title and an abstract, cut once for every field.
 
-    title: str
-    abstract: str
+    `own_start` is the offset of the first sentence about the paper's own work (the text's end if there is none), `own_word`
+    the number of words before it; `triggers` are those of the whole abstract.
+    """
 
-    @cached_property
-    def sentences(self) -> list[Sentence]:
-        return split_sentences(self.abstract)
+    __slots__ = ("abstract", "found", "own_start", "own_word", "sentences", "title", "title_triggers", "title_words",
+                 "triggers", "words")  # fmt: skip
 
-    @cached_property
-    def title_words(self) -> list[str]:
-        """Folded words of the title."""
-        return folded(self.title)
-
-    @cached_property
-    def words(self) -> list[str]:
-        """Folded words of the abstract."""
-        return self._background_words + folded(self.abstract[self.own_start :])
-
-    @cached_property
-    def _background_words(self) -> list[str]:
-        return folded(self.abstract[: self.own_start])
-
-    @cached_property
-    def vocabulary(self) -> frozenset[str]:
-        """The abstract's words as a set, for a quick look whether a field's trigger occurs at all."""
-        return frozenset(self.words)
-
-    @cached_property
-    def own_start(self) -> int:
-        """Offset of the first sentence about the paper's own work; the text's end if there is none."""
-        return next((s.start for s in self.sentences if s.own), len(self.abstract))
-
-    @cached_property
-    def own_word(self) -> int:
-        """Index among `words` of the first word about the paper's own work."""
-        return len(self._background_words)
+    def __init__(self, title: str, abstract: str) -> None:
+        self.title, self.abstract = title, abstract
+        self.sentences = split_sentences(abstract)
+        self.title_words, self.title_triggers = read_words(title)
+        self.words: list[str] = []
+        self.triggers = 0
+        self.own_start, self.own_word = len(abstract), -1
+        for sentence in self.sentences:
+            if sentence.own and self.own_word < 0:
+                self.own_start, self.own_word = sentence.start, len(self.words)
+            self.words += sentence.words
+            self.triggers |= sentence.triggers
+        if self.own_word < 0:
+            self.own_word = len(self.words)
+        self.found = LEXICON.find(self.title_words, self.words, self.own_word)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .text import Document
-from .vocabulary import PhraseTable, word_set
+from .vocabulary import LEXICON, TITLE
+from .words import word_set
 
 _TRAINING = ("training", "retraining", "re training", "fine tuning", "finetuning", "model training", "model retraining")
 _SPARED = ("", "any ", "additional ", "further ", "extra ", "any additional ", "any further ", "requiring ", "requiring any ",
            "the need for ", "needing ", "the need for any ", "any re", "costly ", "expensive ")  # fmt: skip
-_FREE: PhraseTable[None] = PhraseTable(
-    (phrase, None)
+_FREE = LEXICON.add(
+    (phrase, ())
     for phrase in (
         *(f"without {spared}{training}" for spared in _SPARED for training in _TRAINING),
         *(f"no {spared}{training}" for spared in _SPARED[:5] for training in _TRAINING),
@@ -33,10 +34,10 @@ def find_training_free(document: Document, kind: str, families: tuple[str, ...])
     """True, False or None (unclear), and the words that decided."""
     if kind in _UNCLEAR_KINDS:
         return None, []
-    free = next(_FREE.find(document.words), None)
+    free = next((phrase for place, _, phrase in document.found[_FREE] if place != TITLE), None)
     if free is not None:
-        return True, [" ".join(document.words[free.first : free.stop])]
-    trains = sorted(_TRAINS & document.vocabulary)[:3]
+        return True, [free]
+    trains = sorted(_TRAINS.intersection(document.words))[:3]
     first = families[0] if families else ""
     if kind == "analysis":
         return (False, trains) if trains and first in {"distillation", "peft"} else (None, [])

@@ -1,65 +1,47 @@
-"""Finds many phrases in one pass over a list of words.
+"""Finds the phrases of every field in one pass over a list of words.
 
-A phrase is looked up by its first word, so the cost grows with the text and hardly with the number of phrases.
+A phrase is looked up word by word in one tree, so the cost grows with the text and hardly with the number of phrases.
 Words are folded (lower case, plural "s" dropped, hyphens and slashes part words), so that "low-rank adapters" and
 "low rank adapter" are one phrase.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from .words import folded
 
 Payload = TypeVar("Payload")
+Weights = tuple[tuple[str, float], ...]
+"""The labels that a phrase speaks for, each with a weight."""
 
-WORD = re.compile(r"[^\W_]+")
-
-
-def word_set(text: str) -> frozenset[str]:
-    """The words of `text`, which are parted by blanks and line ends."""
-    return frozenset(text.split())
+TITLE, BACKGROUND, OWN = 0, 1, 2
+"""Where a phrase stands: the title, what comes before the paper's own part, that part."""
 
 
-_KEEP_S = word_set(
-    """
-    this is as was has its us thus bias analysis basis loss less across process gas plus minus focus consensus
-    corpus class pass mass access progress fps nas rwkvs gps towards always perhaps besides ms physics robotics
-    graphics genomics mamba redis axis thesis synthesis hypothesis diffusers lens sans yes dis os rs ds ps gbs
-    times bus status virus campus nucleus bonus census previous various ids does goes
-    """
-)
+class _Node:
+    """A word of the tree: the words that may follow, and the tables in which a phrase ends here."""
+
+    __slots__ = ("ends", "following")
+
+    def __init__(self) -> None:
+        self.following: dict[str, _Node] = {}
+        self.ends: list[tuple[int, Any, str]] = []
 
 
-def fold_word(word: str) -> str:
-    """`word`, which is in lower case, without a plural "s"."""
-    if len(word) < 4 or word[-1] != "s" or word[-2] in "su" or word in _KEEP_S:
-        return word
-    if word.endswith("ies") and len(word) > 5:
-        return word[:-3] + "y"
-    return word[:-1]
-
-
-class _Folds(dict[str, str]):
-    """Folded words by word; emptied when hostile text has filled it."""
-
-    _LIMIT = 1 << 17
-
-    def __missing__(self, word: str) -> str:
-        if len(self) >= self._LIMIT:
-            self.clear()
-        self[word] = folded_word = fold_word(word)
-        return folded_word
-
-
-_FOLDS = _Folds()
-
-
-def folded(text: str) -> list[str]:
-    """The folded words of `text`."""
-    folds = _FOLDS
-    return [folds[word] for word in WORD.findall(text.lower())]
+def _insert(tree: dict[str, _Node], phrase: str, table: int, payload: object) -> None:
+    """Adds a phrase; of two phrases of one table with the same folded words the first stays."""
+    parts = folded(phrase)
+    if not parts:
+        raise ValueError(f"phrase {phrase!r} has no word; a phrase needs at least one letter or digit")
+    node = _Node()
+    node.following = tree
+    for part in parts:
+        node = node.following.setdefault(part, _Node())
+    if all(known != table for known, _, _ in node.ends):
+        node.ends.append((table, payload, " ".join(parts)))
 
 
 class Hit(NamedTuple, Generic[Payload]):
@@ -74,31 +56,79 @@ class PhraseTable(Generic[Payload]):
     """Phrases with payloads; of two phrases that begin at one word the longer wins."""
 
     def __init__(self, phrases: Iterable[tuple[str, Payload]]) -> None:
-        by_first: dict[str, dict[int, dict[tuple[str, ...], Payload]]] = {}
+        self._tree: dict[str, _Node] = {}
         for phrase, payload in phrases:
-            parts = tuple(folded(phrase))
-            if not parts:
-                raise ValueError(f"phrase {phrase!r} has no word; a phrase needs at least one letter or digit")
-            by_first.setdefault(parts[0], {}).setdefault(len(parts), {}).setdefault(parts, payload)
-        self._by_first = {first: tuple(sorted(sizes.items(), reverse=True)) for first, sizes in by_first.items()}
+            _insert(self._tree, phrase, 0, payload)
 
     def find(self, words: Sequence[str]) -> Iterator[Hit[Payload]]:
         """Hits from left to right; none begins inside the one before it."""
-        table, covered = self._by_first, 0
+        tree, covered, count = self._tree, 0, len(words)
         for index, word in enumerate(words):
-            if word not in table or index < covered:
+            if word not in tree or index < covered:
                 continue
-            for size, phrases in table[word]:
-                parts = tuple(words[index : index + size])
-                if parts in phrases:
-                    yield Hit(phrases[parts], index, index + size)
-                    covered = index + size
-                    break
+            node: _Node | None = tree[word]
+            at, last = index + 1, None
+            while node is not None:
+                if node.ends:
+                    last, covered = node, at
+                node = node.following.get(words[at]) if at < count else None
+                at += 1
+            if last is not None:
+                yield Hit(last.ends[0][1], index, covered)
 
 
-def weighted_table(
-    vocabulary: dict[str, dict[float, str]], ignored: str = ""
-) -> PhraseTable[tuple[tuple[str, float], ...]]:
+FoundPhrases = list[list[tuple[int, Weights, str]]]
+"""By table of a lexicon: place (TITLE, BACKGROUND or OWN), weights and folded words of each phrase, in order."""
+
+
+class Lexicon:
+    """The weighted phrase tables of all fields in one tree. Each table is matched as if it were alone."""
+
+    def __init__(self) -> None:
+        self._tree: dict[str, _Node] = {}
+        self._tables = 0
+
+    def add(self, table: Iterable[tuple[str, Weights]]) -> int:
+        """Adds a table and returns its number."""
+        for phrase, weights in table:
+            _insert(self._tree, phrase, self._tables, weights)
+        self._tables += 1
+        return self._tables - 1
+
+    def find(self, title: Sequence[str], words: Sequence[str], own: int) -> FoundPhrases:
+        """Phrases of title and abstract; the paper's own part begins at word `own` of the abstract."""
+        found: FoundPhrases = [[] for _ in range(self._tables)]
+        self._scan(title, len(title), TITLE, found)
+        self._scan(words, own, BACKGROUND, found)
+        return found
+
+    def _scan(self, words: Sequence[str], cut: int, before: int, found: FoundPhrases) -> None:
+        tree, count = self._tree, len(words)
+        covered = [0] * self._tables
+        for index, word in enumerate(words):
+            if word not in tree:
+                continue
+            node = tree[word]
+            following, at = node.following, index + 1
+            ends = [(at, node.ends)] if node.ends else []
+            while following and at < count and words[at] in following:
+                node = following[words[at]]
+                following, at = node.following, at + 1
+                if node.ends:
+                    ends.append((at, node.ends))
+            while ends:
+                stop, entries = ends.pop()
+                for table, weights, phrase in entries:
+                    if covered[table] <= index:
+                        covered[table] = stop
+                        found[table].append((before if index < cut else OWN, weights, phrase))
+
+
+LEXICON = Lexicon()
+"""Fields add their tables to it when they are imported."""
+
+
+def weighted_phrases(vocabulary: dict[str, dict[float, str]], ignored: str = "") -> list[tuple[str, Weights]]:
     """One entry a phrase, with every label that it speaks for; `ignored` phrases hide the phrases inside them.
 
     `vocabulary` maps a label to comma-separated phrases by weight.
@@ -111,39 +141,38 @@ def weighted_table(
                 weights[label] = max(weight, weights.get(label, 0.0))
     for phrase in ignored.split(","):
         by_phrase[" ".join(phrase.split())] = {}
-    return PhraseTable((phrase, tuple(weights.items())) for phrase, weights in by_phrase.items() if phrase)
+    return [(phrase, tuple(weights.items())) for phrase, weights in by_phrase.items() if phrase]
 
 
 class Evidence:
     """How much each label is spoken for, and by which phrases."""
 
+    __slots__ = ("phrases", "scores")
+
     def __init__(self) -> None:
         self.scores: dict[str, float] = defaultdict(float)
         self.phrases: dict[str, dict[str, float]] = defaultdict(dict)
 
-    def weigh(
-        self,
-        table: PhraseTable[tuple[tuple[str, float], ...]],
-        words: Sequence[str],
-        own: int,
-        before: float,
-        after: float,
-    ) -> None:
-        """Adds the phrases of `words`: times `before` up to word `own`, times `after` from there; repeats add less."""
-        for payload, first, stop in table.find(words):
-            factor = before if first < own else after
-            phrase = " ".join(words[first:stop])
-            for label, weight in payload:
-                seen = self.phrases[label].get(phrase, 0.0)
+    def weigh(self, found: list[tuple[int, Weights, str]], factors: tuple[float, float, float]) -> None:
+        """Adds phrases, each times the factor of its place (title, background, own part); repeats add less."""
+        scores, phrases = self.scores, self.phrases
+        for place, weights, phrase in found:
+            factor = factors[place]
+            if not factor:
+                continue
+            for label, weight in weights:
+                said = phrases[label]
+                seen = said.get(phrase, 0.0)
                 gain = weight * factor / (1.0 + seen / weight)
-                self.phrases[label][phrase] = seen + gain
-                self.scores[label] += gain
+                said[phrase] = seen + gain
+                scores[label] += gain
 
     def strongest(self, labels: Iterable[str], count: int = 3) -> list[str]:
         """The phrases that speak loudest for each label."""
-        found = (
-            phrase
-            for label in labels
-            for phrase, _ in sorted(self.phrases.get(label, {}).items(), key=lambda item: -item[1])[:count]
-        )
-        return list(dict.fromkeys(found))
+        found: dict[str, None] = {}
+        for label in labels:
+            said = self.phrases.get(label)
+            if said:
+                for phrase in sorted(said, key=lambda phrase: -said[phrase])[:count]:
+                    found[phrase] = None
+        return list(found)

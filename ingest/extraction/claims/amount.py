@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..vocabulary import word_set
+from ..words import word_set
 from .nouns import Noun
 from .site import Reading, Site
 from .values import Quantity

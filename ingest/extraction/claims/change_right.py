@@ -3,7 +3,7 @@ of the data"."""
 
 from __future__ import annotations
 
-from ..vocabulary import word_set
+from ..words import word_set
 from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..vocabulary import word_set
+from ..words import word_set
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import BARE_COMPARATIVES, BE, BETTER, CHANGE_VERBS, COMPARATIVES, LESS, MORE, RIVAL_VERBS

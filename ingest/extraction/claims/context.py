@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..vocabulary import word_set
+from ..words import word_set
 from .nouns import Noun
 from .site import Clause, Reading
 from .tokens import Token

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..record import ExtractedClaim
 from ..text import Sentence
+from ..words import DIGIT, trigger
 from .amount import amount
 from .change_left import by_verb, continued, of_noun
 from .change_right import after_comparative, bracketed, change_noun, noun_right
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
 _MOST_NUMBERS = 64
 """Numbers read in one sentence; no honest sentence has more, and the work grows with their square."""
 _DIGIT = re.compile(r"(?<![\w.-])\d|(?:sim|times|[~$<>≤≥]|textless|textgreater|leq|geq|approx) ?\d|\d(?:x|times|%)")
+_MAY_HOLD_NUMBER = trigger(" ".join(TRIGGER_WORDS)) | DIGIT
 _SYSTEMS = ("kernel", "librar", "gemm", "spmm", "throughput", "latency", "compiler", "runtime", "cuda", "tensor core")
 """Pieces of words by which a paper is about running code faster."""
 
@@ -49,7 +51,11 @@ def find_claims(
     systems = any(piece in lower for piece in _SYSTEMS)
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
-        if not sentence.own or not _may_hold_number(sentence.text) or speaks_of_others(sentence.text):
+        if (
+            not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER)
+            or not _may_hold_number(sentence.text)
+            or speaks_of_others(sentence.text)
+        ):
             continue
         tokens = tokenize(sentence.text, sentence.start)
         quantities = find_quantities(tokens)[:_MOST_NUMBERS]

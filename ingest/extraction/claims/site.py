@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..vocabulary import fold_word, folded
+from ..words import fold_word, folded
 from .nouns import NOUNS, Noun
 from .tokens import Token
 from .values import Quantity

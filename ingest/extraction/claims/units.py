@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..vocabulary import word_set
+from ..words import word_set
 
 
 class Unit(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..vocabulary import word_set
+from ..words import word_set
 from .tokens import Token
 from .units import BY_SPELLING, BY_WORD, COUNTED, SCALE_WORDS, SCALES, Unit
 

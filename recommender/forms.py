@@ -6,7 +6,7 @@ from django import forms
 
 from recommender.hardware.catalogue import devices
 from recommender.hardware.models import models
-from recommender.need import OBJECTIVES, STAGES, Need, NeedError
+from recommender.need import OBJECTIVES, STAGES, Need, NeedError, check_known
 from recommender.need_reader import read_need
 
 TRAINING_WORDS = {
@@ -87,7 +87,7 @@ class NeedForm(forms.Form):
         if cleaned.get("need") and not self.errors:
             given = {name: cleaned[name] for name in self.details if cleaned.get(name) not in (None, "")}
             try:
-                self.wanted: Need = read_need(cleaned["need"], **given)
+                self.wanted: Need = check_known(read_need(cleaned["need"], **given))
             except NeedError as fault:
                 field, _, message = str(fault).partition(": ")
                 self.add_error(field if field in self.fields else None, message or str(fault))

@@ -107,8 +107,19 @@ def _panel_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         context["took"] = (
             (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
         )
-        context["environment"] = sorted(run.environment.items()) if isinstance(run.environment, dict) else []
+        context["environment"] = sorted(_flat(run.environment))
     return context
+
+
+def _flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts as lines: {"clocks": {"sm": 1980}} becomes ("clocks sm", "1980")."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from _flat(value, f"{name} {key}".strip())
+    elif isinstance(values, list):
+        yield name, ", ".join(str(value) for value in values)
+    elif values not in (None, ""):
+        yield name, str(values)
 
 
 def _fingerprint(run: Run, ahead: int) -> str:

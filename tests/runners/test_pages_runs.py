@@ -138,7 +138,7 @@ def test_a_finished_run_shows_figures_verdicts_environment_and_records(client: C
     records = [{"definition": "foldcache", "ratio": 2.21}, {"definition": "foldcache", "note": "±"}]
     run = make_run(
         implementation,
-        environment={"driver": "570.12", "device_name": "NVIDIA H200"},
+        environment={"driver": "570.12", "clocks": {"sm": 1980}, "flags": ["a", "b"], "empty": None},
         records=records,
         skipped=[{"workload": "decode-128k", "subject": "library", "reason": "needs 96 GiB"}],
     )
@@ -156,6 +156,8 @@ def test_a_finished_run_shows_figures_verdicts_environment_and_records(client: C
         "±1.2 %",
         "2.00 GiB",
         "570.12",
+        "Clocks sm",
+        "a, b",
         "needs 96 GiB",
     ):
         assert words in page

@@ -5,10 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from recommender.advice import Need, read_need
-
-STAGES = ["training", "fine-tuning", "inference", "search", "data"]
-TRAINING = ["none", "calibration", "finetune", "pretrain", "any"]
-OBJECTIVES = ["latency", "throughput", "memory", "cost"]
+from recommender.need import OBJECTIVES, STAGES, TRAINING, check_known
 
 
 class NeedSerializer(serializers.Serializer[Any]):
@@ -35,7 +32,7 @@ class NeedSerializer(serializers.Serializer[Any]):
 
     def to_need(self) -> Need:
         given = dict(self.validated_data)
-        return read_need(given.pop("need"), **given)
+        return check_known(read_need(given.pop("need"), **given))
 
 
 class MemorySerializer(serializers.Serializer[Any]):

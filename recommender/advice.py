@@ -24,6 +24,9 @@ ANSWERS = 20
 EXCLUDED = 20
 PLANNED_FROM = 8
 # Evidence breaks near ties only: a measured technique that does not fit the need is no advice.
+ABBREVIATIONS = {
+    word.lower(): word for word in ("LLM", "KV", "MoE", "PEFT", "GPU", "CNN", "ViT", "LoRA", "NAS", "SSM", "FP8", "RNN")
+}
 EVIDENCE_BONUS: Mapping[str, float] = {"measured": 0.03, "scaled": 0.03, "claimed": 0.0, "modelled": 0.0}
 
 
@@ -114,18 +117,16 @@ def _reasons(
         found.append(_gain_sentence(gain, situation))
     if profile.document.training_free and situation.need.training in ("none", "calibration"):
         found.append("Works without training")
+    needs, device = profile.document.needs, situation.device
+    if needs and needs.memory_gib and device and needs.memory_gib > device.memory_gib:
+        found.append(f"Its largest benchmark needs {needs.memory_gib:g} GiB, more than {device.name} has")
     found += relevance.objections(asked, profile)
     return tuple(found) or ("Its text is close to the need",)
 
 
 def _gain_sentence(gain: Gain, situation: Situation) -> str:
     metric = gain.metric.replace("_", " ")
-    if gain.median is not None:
-        figure = f"{gain.median:.3g}×"
-    elif gain.low is not None and gain.high is not None:
-        figure = f"{gain.low:.3g} to {gain.high:.3g}×"
-    else:
-        figure = f"up to {gain.high:.3g}×" if gain.high is not None else f"at least {gain.low:.3g}×"
+    figure = gain.figure
     where = f" on {gain.device}" if gain.device else ""
     elsewhere = ""
     if gain.source == "measured" and situation.device and gain.device and situation.device.name not in gain.device:
@@ -140,6 +141,7 @@ def _gain_sentence(gain: Gain, situation: Situation) -> str:
 
 
 def _listed(words: list[str]) -> str:
+    words = [" ".join(ABBREVIATIONS.get(part, part) for part in word.split()) for word in words]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 

@@ -60,8 +60,6 @@ def _hardware(document: Document, device: Device, concepts: Mapping[str, float])
         return f"Needs an NVIDIA GPU of CUDA capability {needs.cuda_capability}; {device.name} is none."
     if needs and needs.triton and not device.is_gpu:
         return f"Needs Triton, which runs on GPUs; {device.name} is none."
-    if needs and needs.memory_gib and needs.memory_gib > device.memory_gib:
-        return f"Needs {needs.memory_gib:g} GiB on one device; {device.name} has {device.memory_gib:g} GiB."
     if (lacking := _lacking_format(document)) and device.is_gpu and "fp8" not in device.tflops:
         return f"Computes in {lacking}; {device.name} has no {lacking} units."
     if device.is_gpu and (kind := _only_special(document, concepts)):

@@ -37,6 +37,15 @@ class Gain:
     scope: str | None = None
     device: str | None = None
 
+    @property
+    def figure(self) -> str:
+        """The factor as a reader writes it: "2.63×", "1.5 to 2×", "up to 20×", "at least 3×"."""
+        if self.median is not None:
+            return f"{self.median:.3g}×"
+        if self.low is not None and self.high is not None:
+            return f"{self.low:.3g} to {self.high:.3g}×"
+        return f"up to {self.high:.3g}×" if self.high is not None else f"at least {self.low:.3g}×"
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 
 from recommender.glossary import glossary
-from recommender.hardware.catalogue import Device, find_device
-from recommender.hardware.models import Model, find_model
+from recommender.hardware.catalogue import Device, devices, find_device
+from recommender.hardware.models import Model, find_model, models
 
 STAGES = ("training", "fine-tuning", "inference", "search", "data")
 TRAINING = ("none", "calibration", "finetune", "pretrain", "any")
@@ -60,6 +61,32 @@ class Need:
 
     def shape(self) -> Model | None:
         return find_model(self.model) if self.model else None
+
+
+def check_known(need: Need) -> Need:
+    """The need itself, where what it names can be reckoned with: for a person, who had better be told at once.
+
+    Raises: NeedError for a GPU or a model that the catalogues do not hold, with the names that come nearest.
+    """
+    if need.gpu and not _is_machine(need.gpu):
+        raise NeedError(f"gpu: {need.gpu!r} is not in the catalogue; {_nearest(need.gpu, list(devices()))}")
+    if need.model and find_model(need.model) is None:
+        raise NeedError(f"model: {need.model!r} is not in the catalogue; {_nearest(need.model, list(models()))}")
+    return need
+
+
+def _is_machine(text: str) -> bool:
+    """A device of the catalogue, or a kind of machine in plain words ("GPU", "edge", "FPGA")."""
+    if find_device(text) is not None or re.search(r"\b(?:multi-?)?(?:gpus?|cpus?|edge|laptop|any)\b", text.lower()):
+        return True
+    # With a digit it means one device, which is not there.
+    return not re.search(r"\d", text) and any(key.startswith("hardware.") for key in glossary().occurrences(text))
+
+
+def _nearest(text: str, names: list[str]) -> str:
+    by_fold = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(text.lower(), list(by_fold), n=3, cutoff=0.3) or sorted(by_fold)[:3]
+    return f"near it are {', '.join(by_fold[name] for name in near)}; or leave it out"
 
 
 def one_device(text: str) -> Device | None:

@@ -194,7 +194,7 @@ def _contradictions(wanted: Wanted, profile: Profile) -> Iterator[tuple[float, s
     if wanted.stage and document.stage and wanted.stage not in document.stage:
         yield OTHER_STAGE, f"But its gain falls in {', '.join(document.stage)}"
     if wanted.training == "none" and document.training_free is False:
-        yield NEEDS_TRAINING, "But it needs some training"
+        yield NEEDS_TRAINING, "By its abstract it needs training"
     if wanted.hardware and profile.machines and _disagree(wanted.hardware, profile.machines):
         yield OTHER_HARDWARE, "But it was made for other hardware"
 

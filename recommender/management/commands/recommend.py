@@ -9,7 +9,9 @@ from rich.table import Table
 
 from recommender.advice import Advice, Need, read_need
 from recommender.encoders import EncoderError
+from recommender.gains import Gain
 from recommender.index import IndexBusy
+from recommender.need import check_known
 from recommender.services import recommend, refresh_index
 
 GIVEN = ("stage", "gpu", "gpus", "model", "batch", "prompt", "new_tokens", "seq", "training", "max_error", "objective")
@@ -47,7 +49,7 @@ class Command(BaseCommand):
                 self._answer_file(options)
             else:
                 given = {name: options[name] for name in GIVEN if options[name] is not None}
-                self._show(recommend(read_need(options["need"], **given)), options)
+                self._show(recommend(check_known(read_need(options["need"], **given))), options)
         except (EncoderError, IndexBusy, ValueError) as fault:
             raise CommandError(str(fault)) from None
 
@@ -105,10 +107,10 @@ class Command(BaseCommand):
             )
         table = Table("Technique", "Gain", "Evidence", "Why", show_lines=False)
         for row in answer["answers"][: options["limit"]]:
-            gain = row["gain"]
-            figure = f"{gain['median']:.2f}× {gain['metric']}" if gain and gain["median"] is not None else "–"
+            gain = Gain(**row["gain"]) if row["gain"] else None
+            figure = f"{gain.figure} {gain.metric.replace('_', ' ')}" if gain else "–"
             table.add_row(
-                row["name"] or row["title"], figure, gain["source"] if gain else "–", "; ".join(row["reasons"][:2])
+                row["name"] or row["title"], figure, gain.source if gain else "–", "; ".join(row["reasons"][:2])
             )
         console.print(table)
         if not answer["answers"]:

@@ -11,27 +11,14 @@ from django.db.models import Case, CharField, Count, F, OuterRef, Q, QuerySet, S
 from django.db.models.functions import Coalesce
 
 from papers.models import Claim, Facet, Implementation, Paper, Technique, TechniqueLabel, Verdict
-from papers.vocabulary import FAMILY_LABELS, METRIC_LABELS, label_of
+from papers.vocabulary import FAMILY_LABELS, KIND_LABELS, METRIC_LABELS, MODALITY_LABELS, STAGE_LABELS, label_of
 
-KINDS = (
-    ("technique", "Technique"),
-    ("architecture", "Architecture"),
-    ("system", "System"),
-    ("hardware", "Hardware"),
-    ("survey", "Survey"),
-    ("benchmark", "Benchmark"),
-    ("dataset", "Dataset"),
-    ("analysis", "Analysis"),
-    ("theory", "Theory"),
-    ("application", "Application"),
-    ("other", "Other"),
-)
 TRAINING = (("free", "Applies without training"), ("needed", "Needs training"), ("unclear", "Not stated"))
 TRAINING_VALUES = {"free": True, "needed": False, "unclear": None}
 YES_NO = (("true", "Yes"), ("false", "No"))
 ORDERINGS = (("newest", "Newest"), ("claims", "Most claims"), ("votes", "Most votes"), ("title", "Title"))
 NEWEST = (F("published_on").desc(nulls_last=True), F("year").desc(nulls_last=True), F("pk").desc())
-LABEL_FACETS = {"modality": Facet.MODALITY, "stage": Facet.STAGE, "hardware": Facet.HARDWARE}
+LABEL_FACETS = ("family", "modality", "stage", "hardware")
 # In the order in which a page shows them.
 FACET_TITLES = {
     "runnable": "Can be run here",
@@ -69,38 +56,28 @@ class FacetGroup:
         return any(option.chosen for option in self.options)
 
 
-class LabelsField(forms.MultipleChoiceField):
-    """Values that extraction or a person wrote. Whether they exist is asked once for all fields, by the form."""
+class HardwareField(forms.MultipleChoiceField):
+    """Names of hardware as papers write them: an open set, so a value is checked against what was stored."""
 
     def __init__(self, **options: Any) -> None:
         options.pop("null_label", None)
         options.pop("null_value", None)
         super().__init__(**options)
 
-    def valid_value(self, value: Any) -> bool:
-        return True
+    def validate(self, value: list[str]) -> None:
+        asked = [word for word in value if "\x00" not in word]  # PostgreSQL refuses it in any text
+        labels = TechniqueLabel.objects.filter(facet=Facet.HARDWARE, value__in=asked)
+        known = set(labels.values_list("value", flat=True).distinct()) if asked else set()
+        if unknown := [word for word in value if word not in known]:
+            raise forms.ValidationError(f"No paper names the hardware “{unknown[0][:60]}”.")
 
 
-class LabelsFilter(filters.MultipleChoiceFilter):
-    field_class = LabelsField
+class HardwareFilter(filters.MultipleChoiceFilter):
+    field_class = HardwareField
 
 
 class YearFilter(filters.NumberFilter):
     field_class = forms.IntegerField
-
-
-class FacetForm(forms.Form):
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        asked = {(str(facet), word) for name, facet in LABEL_FACETS.items() for word in cleaned.get(name) or ()}
-        if not asked:
-            return cleaned
-        words = [word for _, word in asked if "\x00" not in word]  # PostgreSQL refuses it in any text
-        known = set(TechniqueLabel.objects.filter(value__in=words).values_list("facet", "value").distinct())
-        for name, facet in LABEL_FACETS.items():
-            if unknown := [word for word in cleaned.get(name) or () if (str(facet), word) not in known]:
-                self.add_error(name, f"No paper has the {facet.label.lower()} “{unknown[0][:60]}”.")
-        return cleaned
 
 
 def one_of(choices: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -110,30 +87,24 @@ def one_of(choices: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {"invalid_choice": f"“%(value)s” is not one of: {words}."}
 
 
+def word_filter(label: str, words: dict[str, str], method: str) -> filters.MultipleChoiceFilter:
+    """A filter by some of the words of one vocabulary."""
+    choices = list(words.items())
+    return filters.MultipleChoiceFilter(label=label, choices=choices, method=method, error_messages=one_of(choices))
+
+
 class RecordFilter(filters.FilterSet):
     """Values of one parameter are alternatives, parameters must hold together."""
 
     paper_ref: ClassVar[str] = "pk"
 
     q = filters.CharFilter(method="of_words", label="Words", max_length=400)
-    family = filters.MultipleChoiceFilter(
-        label="Family",
-        choices=list(FAMILY_LABELS.items()),
-        method="of_labels",
-        error_messages=one_of(FAMILY_LABELS.items()),
-    )
-    modality = LabelsFilter(method="of_labels", label="Modality")
-    stage = LabelsFilter(method="of_labels", label="Stage")
-    hardware = LabelsFilter(method="of_labels", label="Hardware")
-    metric = filters.MultipleChoiceFilter(
-        label="Claimed metric",
-        choices=list(METRIC_LABELS.items()),
-        method="of_metrics",
-        error_messages=one_of(METRIC_LABELS.items()),
-    )
-    kind = filters.MultipleChoiceFilter(
-        label="Kind of paper", choices=KINDS, method="of_kinds", error_messages=one_of(KINDS)
-    )
+    family = word_filter("Family", FAMILY_LABELS, "of_labels")
+    modality = word_filter("Modality", MODALITY_LABELS, "of_labels")
+    stage = word_filter("Stage", STAGE_LABELS, "of_labels")
+    hardware = HardwareFilter(method="of_labels", label="Hardware")
+    metric = word_filter("Claimed metric", METRIC_LABELS, "of_metrics")
+    kind = word_filter("Kind of paper", KIND_LABELS, "of_kinds")
     training = filters.MultipleChoiceFilter(
         label="Training", choices=TRAINING, method="of_training", error_messages=one_of(TRAINING)
     )
@@ -200,7 +171,6 @@ class TechniqueFilter(RecordFilter):
 
     class Meta:
         model = Technique
-        form = FacetForm
         fields: list[str] = []
 
 
@@ -211,7 +181,6 @@ class PaperFilter(RecordFilter):
 
     class Meta:
         model = Paper
-        form = FacetForm
         fields: list[str] = []
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -260,7 +229,7 @@ class PaperFilter(RecordFilter):
             default=Value("unclear"),
         )
         branches = [
-            *(self._label_counts(name) for name in ("family", *LABEL_FACETS)),
+            *(self._label_counts(name) for name in LABEL_FACETS),
             self._counted(
                 "metric", Claim.objects.visible().filter(paper__in=self._ids("metric")), F("metric"), "paper"
             ),

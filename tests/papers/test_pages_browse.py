@@ -117,7 +117,8 @@ def test_a_chosen_value_without_papers_can_still_be_taken_back(three_papers: Non
     ("query", "field", "words"),
     [
         pytest.param("family=quantisation", "family", "“quantisation” is not one of: quantization,", id="family"),
-        pytest.param("modality=smell", "modality", "No paper has the modality “smell”.", id="modality"),
+        pytest.param("modality=smell", "modality", "“smell” is not one of: language,", id="modality"),
+        pytest.param("hardware=abacus", "hardware", "No paper names the hardware “abacus”.", id="hardware"),
         pytest.param("metric=x", "metric", "“x” is not one of: latency,", id="metric"),
         pytest.param("verified=maybe", "verified", "“maybe” is not one of: true, false.", id="verified"),
         pytest.param("year=soon", "year", "Enter a whole number.", id="year"),
@@ -136,7 +137,17 @@ def test_a_bad_value_is_told_beside_its_field_and_the_rest_still_applies(
 
 
 @pytest.mark.parametrize(
-    "query", ["family=%00", "q=%00", "hardware=%F0%9F%98%80", "page=-3", "page=x", "year=1e999", "q=" + "a" * 5000]
+    "query",
+    [
+        "family=%00",
+        "hardware=%00",
+        "q=%00",
+        "hardware=%F0%9F%98%80",
+        "page=-3",
+        "page=x",
+        "year=1e999",
+        "q=" + "a" * 5000,
+    ],
 )
 def test_odd_input_is_no_server_error(three_papers: None, client: Client, query: str) -> None:
     assert client.get(f"/papers/?{query}").status_code == 200

@@ -66,7 +66,7 @@ def test_without_words_one_browses_and_keeps_the_filters(client: Client) -> None
 
 def test_a_bad_filter_is_told_and_the_rest_searched(client: Client, library: dict[str, Any]) -> None:
     page = client.get("/search/?q=cache&modality=smell")
-    assert "No paper has the modality “smell”." in page.content.decode()
+    assert "“smell” is not one of: language" in page.content.decode()
     assert page.context["rows"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
 from ..record import ExtractedClaim
 from ..text import Sentence
@@ -15,13 +15,14 @@ from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
 from .context import baseline_of, phase_of
 from .nouns import Noun
-from .refusals import is_refused, speaks_of_others
+from .refusals import OF_OTHERS, is_refused, speaks_of_others
 from .site import Clause, Reading, Site, chains_of, continues, site_of
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, Quantity, find_quantities
 from .words import CHANGE_VERBS
 
+HardwareNear = Callable[[int, int], str | None]
 Rule = Callable[[Site], Reading | None]
 RULES: tuple[Rule, ...] = (
     amount, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
@@ -30,7 +31,11 @@ RULES: tuple[Rule, ...] = (
 
 _MOST_NUMBERS = 64
 """Numbers read in one sentence; no honest sentence has more, and the work grows with their square."""
-_DIGIT = re.compile(r"(?<![\w.-])\d|(?:sim|times|[~$<>≤≥]|textless|textgreater|leq|geq|approx) ?\d|\d(?:x|times|%)")
+_DIGIT = re.compile(
+    r"\d(?:(?<![\w.-]\d)|(?<=(?:sim|leq|geq)\d)|(?<=times\d)|(?<=approx\d)|(?<=textless\d)|(?<=textgreater\d)|(?=x|times|%))"
+)
+"""A digit that may begin a value, as in "2x", "sim2" and "textless2MB", not in "ResNet-50". The digit comes first in the
+pattern, because the search for it is fast."""
 _MAY_HOLD_NUMBER = trigger(" ".join(TRIGGER_WORDS)) | DIGIT
 _SYSTEMS = ("kernel", "librar", "gemm", "spmm", "throughput", "latency", "compiler", "runtime", "cuda", "tensor core")
 """Pieces of words by which a paper is about running code faster."""
@@ -40,39 +45,32 @@ def find_claims(
     abstract: str,
     sentences: Sequence[Sentence],
     default_phase: str = "inference",
-    hardware_near: Callable[[int, int], str | None] = lambda start, end: None,
+    hardware_near: HardwareNear = lambda start, end: None,
 ) -> tuple[ExtractedClaim, ...]:
     """Claims in the order of the text.
 
     `default_phase` is taken where no word near the number names one; `hardware_near(start, end)` names the device
     that the abstract gives for the number at these offsets.
     """
-    lower = abstract.lower()
-    systems = any(piece in lower for piece in _SYSTEMS)
+    systems: bool | None = None
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
-        if (
-            not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER)
-            or not _may_hold_number(sentence.text)
-            or speaks_of_others(sentence.text)
-        ):
+        if not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence.text)):
+            continue
+        if sentence.triggers & OF_OTHERS and speaks_of_others(sentence.text):
             continue
         tokens = tokenize(sentence.text, sentence.start)
         quantities = find_quantities(tokens)[:_MOST_NUMBERS]
         if not quantities:
             continue
+        if systems is None:
+            lower = abstract.lower()
+            systems = any(piece in lower for piece in _SYSTEMS)
         clause = Clause(tokens, quantities, systems_paper=systems)
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
-                claim = _claim(abstract, clause, quantity, reading, noun)
-                claims.append(
-                    replace(
-                        claim,
-                        phase=phase_of(clause, quantity, reading, noun, default_phase),
-                        baseline=baseline_of(clause, quantity, abstract, order, len(chain)),
-                        hardware=hardware_near(claim.start, claim.end),
-                    )
-                )
+                place = _Place(clause, quantity, reading, noun, order, chain)
+                claims.append(_claim(abstract, place, default_phase, hardware_near))
     distinct = {(c.start, c.end, c.metric, c.form, c.value, c.baseline): c for c in claims}
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
 
@@ -131,20 +129,22 @@ def _nouns_of_chain(
     nouns = [reading.noun, *reading.extra]
     if len(nouns) != len(chain):
         nouns = [reading.noun] * len(chain)
-    return [
-        (_with_qualifier(q, chain[0].qualifier), reading, n)
-        for q, n in zip(chain, nouns, strict=True)
-        if not is_refused(clause, q, reading, n)
-    ]
+    return [(q, reading, n) for q, n in zip(chain, nouns, strict=True) if not is_refused(clause, q, reading, n)]
 
 
-def _with_qualifier(quantity: Quantity, shared: str | None) -> Quantity:
-    """ "up to 3x and 2x": the qualifier of a list's first number holds for the others that have none."""
-    return quantity if quantity.qualifier else replace(quantity, qualifier=shared)
+class _Place(NamedTuple):
+    """A number that is a claim, how it was read, and its place in its list."""
+
+    clause: Clause
+    quantity: Quantity
+    reading: Reading
+    noun: Noun
+    order: int
+    chain: list[Quantity]
 
 
-def _claim(abstract: str, clause: Clause, quantity: Quantity, reading: Reading, noun: Noun) -> ExtractedClaim:
-    """The claim without its context."""
+def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: HardwareNear) -> ExtractedClaim:
+    clause, quantity, reading, noun, order, chain = place
     first = min(reading.first, quantity.lead)
     stop = min(max(reading.stop, quantity.stop), len(clause.tokens))
     start, end = clause.tokens[first].start, clause.tokens[stop - 1].end
@@ -155,15 +155,16 @@ def _claim(abstract: str, clause: Clause, quantity: Quantity, reading: Reading, 
         value, high, unit = _amount(quantity)
     return ExtractedClaim(
         metric=noun.metric,
-        phase="other",
+        phase=phase_of(clause, quantity, reading, noun, default_phase),
         form=quantity.form,
         direction="none" if quantity.form == "absolute" else reading.direction,
         value=value,
         value_max=high,
         unit=unit,
-        qualifier=quantity.qualifier,
-        baseline=None,
-        hardware=None,
+        # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
+        qualifier=quantity.qualifier or chain[0].qualifier,
+        baseline=baseline_of(clause, quantity, abstract, order, len(chain)),
+        hardware=hardware_near(start, end),
         quote=abstract[start:end],
         start=start,
         end=end,

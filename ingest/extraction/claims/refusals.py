@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..words import word_set
+from ..words import trigger, word_set
 from .nouns import Noun
 from .site import Clause, Reading
 from .values import Quantity
@@ -14,6 +14,8 @@ _OTHERS_SUBJECT = re.compile(
     r" (?:\w+ )?(?:suffer|require|need|are|achieve|fail|incur|have|only|can|rely|use)\b",
     re.I,
 )
+OF_OTHERS = trigger("existing previous prior conventional traditional current")
+"""The trigger that a sentence about others pulls."""
 _COMPLAINTS = frozenset({"however", "unfortunately", "yet", "nevertheless", "but"})
 _NOT_UNITS = word_set(
     """

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from ..words import fold_word, folded
+from ..words import folded
 from .nouns import NOUNS, Noun
 from .tokens import Token
 from .values import Quantity
 from .words import CHANGE_VERBS, COMPARATIVES
 
+_NAMING = frozenset({"word", "ident"})
+
+
+class _Parts(dict[str, list[str]]):
+    """Folded parts of a token ("low-rank" has two); emptied when hostile text has filled it."""
+
+    def __missing__(self, low: str) -> list[str]:
+        if len(self) >= 1 << 16:
+            self.clear()
+        self[low] = parts = folded(low)
+        return parts
+
+
+_PARTS = _Parts()
 _HARD_STOPS = frozenset({";", "whereas", "but", "while", "whilst", "although", "though"})
 _MAX_LEFT, _MAX_RIGHT = 30, 12
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """A noun of the metric table at tokens `first` to `stop` (exclusive)."""
 
     noun: Noun
@@ -23,7 +37,7 @@ class Anchor:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """What a rule made of a number. `first` to `stop` are the tokens that the quote must hold besides the number.
 
@@ -49,28 +63,25 @@ class Clause:
     systems_paper: bool = False
 
     def __post_init__(self) -> None:
-        self.lows = [t.low for t in self.tokens]
-        words, owners = [], []
+        self.lows = [t[1] for t in self.tokens]
+        words: list[str] = []
+        owners: list[int] = []
         inside: set[int] = set()
         for q in self.quantities:
             inside.update(range(q.first, q.stop))
-        for index, token in enumerate(self.tokens):
-            if token.kind not in {"word", "ident"} or (index in inside and token.low not in {"nfes", "nfe"}):
+        for index, (kind, low, _, _, _) in enumerate(self.tokens):
+            if kind not in _NAMING or (index in inside and low not in {"nfes", "nfe"}):
                 words.append("")
                 owners.append(index)
                 continue
-            if token.low.isalpha():
-                words.append(fold_word(token.low))
+            for part in _PARTS[low]:
+                words.append(part)
                 owners.append(index)
-                continue
-            parts = folded(token.low)
-            words += parts
-            owners += [index] * len(parts)
         self.anchors = [Anchor(h.payload, owners[h.first], owners[h.stop - 1] + 1) for h in NOUNS.find(words)
                         if h.payload.polarity != "ignore"]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Site:
     """Where a number, or a tight list of numbers that share their surroundings, stands in a clause.
 

@@ -19,7 +19,9 @@ _NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:,\d{3})+(?:\.\
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
 TOKEN = re.compile(
     rf"""
-    (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
+    \s*+(?:
+    (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[\s,;:)]|$|\.(?:\s|$)))
+  | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
   | (?P<num>{_NUMBER})
@@ -35,9 +37,12 @@ TOKEN = re.compile(
   | (?P<dash>--+|[-–—−])
   | (?P<skip>(?:[\s\\{{}}]|\$(?!\d))+|\$)
   | (?P<sym>.)
+    )
     """,
     re.X | re.S,
 )
+_OF_NUMBER = frozenset({"num", "factor", "percent", "unit", "scale", "tail"})
+_SUFFIX = {"factor": "x", "percent": "%"}
 _REL = {"leq": "<", "leqslant": "<", "textless": "<", "<": "<", "≤": "<"}
 
 
@@ -57,28 +62,28 @@ class Token(NamedTuple):
 def tokenize(text: str, offset: int = 0) -> list[Token]:
     """Tokens of `text`; `offset` is added to their places."""
     tokens = []
-    for match in TOKEN.finditer(text):
+    for match in TOKEN.finditer(text.rstrip()):
         kind = match.lastgroup or "sym"
-        start, end = match.start() + offset, match.end() + offset
         if kind == "skip":
             continue
-        if kind in {"num", "factor", "percent", "unit", "scale", "tail"}:
-            digits = match["num"].replace(",", "").replace(" ", "")
+        suffix = ""
+        if kind in _OF_NUMBER:
+            start, end = match.start("num"), match.end()
             if kind == "tail":
-                tokens.append(Token("ident", match[0].lower(), "", start, end))
+                kind, low = "ident", text[start:end].lower()
             else:
-                suffix = {"num": "", "factor": "x", "percent": "%"}.get(kind) or match["unit"] or match["scale"] or ""
-                tokens.append(Token("num", digits, suffix, start, end))
-        elif kind == "money":
-            tokens.append(Token("num", match["money"].replace(",", ""), "$", start, end))
-        elif kind == "near":
-            tokens.append(Token("near", "~", "", start, end))
-        elif kind == "rel":
-            tokens.append(Token("rel", _REL.get(match[0].lstrip("\\"), ">"), "", start, end))
-        elif kind == "word":
-            tokens.append(Token("word", match[0].lower(), "", start, end))
-        elif kind == "sym":
-            tokens.append(Token("sym", match[0], "", start, end))
+                low = match["num"].replace(",", "").replace(" ", "")
+                kind, suffix = "num", _SUFFIX.get(kind) or match["unit"] or match["scale"] or ""
         else:
-            tokens.append(Token(kind, match[0].lower(), "", start, end))
+            start, end = match.span(kind)
+            low = match[kind].lower()
+            if kind == "plain":
+                kind = "word"
+            elif kind == "near":
+                low = "~"
+            elif kind == "rel":
+                low = _REL.get(low.lstrip("\\"), ">")
+            elif kind == "money":
+                kind, low, suffix, start = "num", low.replace(",", ""), "$", start - 1
+        tokens.append(tuple.__new__(Token, (kind, low, suffix, start + offset, end + offset)))
     return tokens

@@ -6,7 +6,7 @@ given here: "3x" is the factor 3 whether it is speed or error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..words import word_set
 from .tokens import Token
@@ -31,6 +31,7 @@ _SCALE_LETTERS = {
     "k": "k", "K": "k", "M": "M", "B": "B", "G": "G", "T": "T", "bn": "B", "mn": "M", "thousand": "k", "million": "M", "billion": "B",
     "trillion": "T", "m": "M", "b": "B",
 }  # fmt: skip
+_COUNTED_PER_SECOND = frozenset({"frames", "tokens", "images", "samples", "queries", "requests"})
 TRIGGER_WORDS = frozenset({*_PARTS, *_ALONE, *_VERB_FACTORS, *_FUSED_FOLD, "magnitude", "times", "fold"})
 
 _STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_FOLD, *_ALONE, *_VERB_FACTORS, "one", "a", "an", "several", "few", "order", "orders",
@@ -57,7 +58,7 @@ _FILLERS = word_set(
 MAGNITUDE_RANGE = {"several", "many", "multiple"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Quantity:
     """Tokens `first` to `stop` (exclusive) of a sentence, read as a value.
 
@@ -83,18 +84,13 @@ class Quantity:
 def find_quantities(tokens: list[Token]) -> list[Quantity]:
     """Quantities of a sentence from left to right; bare numbers without unit, factor or percent are left out."""
     found: list[Quantity] = []
-    index = 0
-    while index < len(tokens):
-        token = tokens[index]
-        if token.kind != "num" and token.low not in _STARTERS:
-            index += 1
-            continue
-        quantity = _read(tokens, index)
-        if quantity is None:
-            index += 1
-            continue
-        found.append(quantity)
-        index = quantity.stop
+    covered = 0
+    for index, (kind, low, _, _, _) in enumerate(tokens):
+        if index >= covered and (kind == "num" or low in _STARTERS):
+            quantity = _read(tokens, index)
+            if quantity is not None:
+                found.append(quantity)
+                covered = quantity.stop
     merged = _merge_pairs(tokens, _share_units(tokens, found))
     return [_qualified(tokens, q) for q in merged if q.form != "bare"]
 
@@ -164,7 +160,8 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
 def _counted(tokens: list[Token], bare: Quantity) -> Quantity:
     """Gives a bare number the unit word behind it ("7.0 ms", "88 GPU-days", "300 training images", "4.5 FLOP(G)")."""
     if bare.scaled == "G" and _word(tokens, bare.stop) in {"gpu", "memory", "vram", "ram"}:
-        return replace(bare, form="absolute", unit=BY_SPELLING["GB"], value=bare.value / SCALES["G"], scaled="")
+        bare.value, bare.scaled = bare.value / SCALES["G"], ""
+        return _in_unit(bare, BY_SPELLING["GB"], bare.stop)
     for gap in range(4):
         at = bare.stop + gap
         if at >= len(tokens) or tokens[at].kind not in {"word", "dash"}:
@@ -174,20 +171,16 @@ def _counted(tokens: list[Token], bare: Quantity) -> Quantity:
             continue
         lone = word.removeprefix("gpu-").removeprefix("tpu-")
         if word.startswith(("gpu-", "tpu-")) and lone in BY_WORD:
-            return replace(bare, stop=at + 1, form="absolute", unit=Unit("GPU-" + lone, "device-time"))
+            return _in_unit(bare, Unit("GPU-" + lone, "device-time"), at + 1)
         if word in {"gpu", "gpus", "tpu", "a100", "v100", "h100"} and _word(tokens, at + 1).rstrip("s") in {
             "hour",
             "day",
         }:
-            return replace(bare, stop=at + 2, form="absolute", unit=Unit("GPU-" + tokens[at + 1].low, "device-time"))
-        if gap == 0 and word in {"frames", "tokens", "images", "samples", "queries", "requests"}:
-            rate = _rate(tokens, replace(bare, stop=at + 1, unit=Unit(word, "count")))
-            if rate.unit and rate.unit.measures == "rate":
-                return replace(rate, form="absolute")
+            return _in_unit(bare, Unit("GPU-" + tokens[at + 1].low, "device-time"), at + 2)
+        if gap == 0 and word in _COUNTED_PER_SECOND and _is_per_second(tokens, at + 1):
+            return _in_unit(bare, Unit(word + "/s", "rate"), at + 3)
         if gap == 0 and word in BY_WORD and not (bare.scaled and word in {"s"}):
-            unit = BY_WORD[word]
-            stop = at + 1
-            return _rate(tokens, replace(bare, stop=stop, form="absolute", unit=unit))
+            return _rate(tokens, _in_unit(bare, BY_WORD[word], at + 1))
         if word in COUNTED:
             if (
                 tokens[at].low in {"flop", "flops"}
@@ -195,8 +188,8 @@ def _counted(tokens: list[Token], bare: Quantity) -> Quantity:
                 and _word(tokens, at + 2) in {"g", "m"}
             ):
                 unit = Unit(_word(tokens, at + 2).upper() + "FLOPs", "flops")
-                return replace(bare, stop=min(at + 4, len(tokens)), form="absolute", unit=unit)
-            return replace(bare, stop=at + 1 if gap == 0 else bare.stop, form="absolute", unit=COUNTED[word])
+                return _in_unit(bare, unit, min(at + 4, len(tokens)))
+            return _in_unit(bare, COUNTED[word], at + 1 if gap == 0 else bare.stop)
         if word in {"to", "and", "or", "of", "on", "in", "for", "with", "at", "than", "over"}:
             break
     return bare
@@ -204,13 +197,27 @@ def _counted(tokens: list[Token], bare: Quantity) -> Quantity:
 
 def _rate(tokens: list[Token], quantity: Quantity) -> Quantity:
     """Turns "30 frames per second" and "120 tokens/s" into a rate."""
-    nxt, after = _word(tokens, quantity.stop), _word(tokens, quantity.stop + 1)
-    if nxt in {"per", "/", "a"} and after in {"second", "sec", "s", "gpu-second", "minute"} and quantity.unit:
-        unit = quantity.unit
-        if unit.measures in {"count", "tokens", "samples"}:
-            return replace(quantity, stop=quantity.stop + 2, unit=Unit(unit.unit + "/s", "rate"))
+    unit = quantity.unit
+    if unit is not None and _is_per_second(tokens, quantity.stop):
+        if unit.measures in {"tokens", "samples"}:
+            return _in_unit(quantity, Unit(unit.unit + "/s", "rate"), quantity.stop + 2)
         if unit.measures == "bytes":
-            return replace(quantity, stop=quantity.stop + 2, unit=Unit(unit.unit + "/s", "bandwidth"))
+            return _in_unit(quantity, Unit(unit.unit + "/s", "bandwidth"), quantity.stop + 2)
+    return quantity
+
+
+def _is_per_second(tokens: list[Token], at: int) -> bool:
+    return _word(tokens, at) in {"per", "/", "a"} and _word(tokens, at + 1) in {
+        "second",
+        "sec",
+        "s",
+        "gpu-second",
+        "minute",
+    }
+
+
+def _in_unit(quantity: Quantity, unit: Unit, stop: int) -> Quantity:
+    quantity.form, quantity.unit, quantity.stop = "absolute", unit, stop
     return quantity
 
 
@@ -280,7 +287,7 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
 
 def _share_units(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
     """In "2, 3 and 5 times" and "10-40%" the last unit counts for all."""
-    shared = list(found)
+    shared = found
     for at in range(len(shared) - 2, -1, -1):
         left, right = shared[at], shared[at + 1]
         if left.form == "bare" and right.form not in {"bare", "part"} and right.how in {"digits", "word"}:
@@ -290,7 +297,7 @@ def _share_units(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
                 if right.scaled and not left.scaled:
                     suffix = tokens[right.first].suffix
                     factor = SCALES.get(suffix, 1.0)
-                shared[at] = replace(left, form=right.form, unit=right.unit, value=left.value * factor)
+                left.form, left.unit, left.value = right.form, right.unit, left.value * factor
     return shared
 
 
@@ -303,8 +310,8 @@ def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         same = left is not None and left.form == right.form and left.form != "bare"
         if left is None or not same or joint not in {"range", "to"}:
             if left is not None and left.form != "bare" and _from_before(tokens, left) and _to_before(tokens, right):
-                origin = _text(tokens, left)
-                merged[-1] = replace(right, origin=origin, origin_value=left.value, lead=right.first)
+                right.lead = right.first
+                merged[-1] = _coming_from(tokens, left, right)
             else:
                 merged.append(right)
             continue
@@ -315,17 +322,20 @@ def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         if (joint == "to" and _from_before(tokens, left) and not spread and left.form != "factor") or (
             right.value < left.value and joint == "to" and left.form == "absolute"
         ):
-            merged[-1] = replace(right, origin=_text(tokens, left), origin_value=left.value)
+            merged[-1] = _coming_from(tokens, left, right)
         else:
-            merged[-1] = replace(left, stop=right.stop, value_max=right.value, unit=left.unit or right.unit)
-    return [_part_as_percent(q) for q in merged]
+            left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
+    for quantity in merged:
+        if quantity.form == "part":
+            quantity.form, quantity.value = "percent", round(100 * quantity.value, 1)
+            quantity.value_max = None if quantity.value_max is None else round(100 * quantity.value_max, 1)
+    return merged
 
 
-def _part_as_percent(quantity: Quantity) -> Quantity:
-    if quantity.form != "part":
-        return quantity
-    high = None if quantity.value_max is None else round(100 * quantity.value_max, 1)
-    return replace(quantity, form="percent", value=round(100 * quantity.value, 1), value_max=high)
+def _coming_from(tokens: list[Token], left: Quantity, right: Quantity) -> Quantity:
+    """The end of "from A to B", which remembers A."""
+    right.origin, right.origin_value = _text(tokens, left), left.value
+    return right
 
 
 def _text(tokens: list[Token], quantity: Quantity) -> str:
@@ -390,6 +400,5 @@ def _qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
         behind = [t.low for t in tokens[quantity.stop : quantity.stop + 2]]
         if behind == ["on", "average"] or behind[:1] == ["+"]:
             qualifier = "average" if behind[0] == "on" else "at least"
-    if qualifier is None and lead == quantity.lead and not bound:
-        return quantity
-    return replace(quantity, qualifier=qualifier, lead=lead, bound=bound)
+    quantity.qualifier, quantity.lead, quantity.bound = qualifier, lead, bound
+    return quantity

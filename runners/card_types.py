@@ -43,12 +43,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Baseline:
-    """One rung of the ladder; `name` is its key in the module's SUBJECTS."""
+    """One rung of the ladder; `name` is its key in the module's SUBJECTS.
+
+    A rung without `same_function` is what the paper compares with though it computes something else (softmax attention
+    for linear attention): its answers are not compared, its time and memory are.
+    """
 
     name: str
     label: str
     role: str
     cpu_timing: bool
+    same_function: bool
 
 
 @dataclass(frozen=True)

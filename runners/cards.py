@@ -133,6 +133,10 @@ def _card(fields: Fields, path: Path) -> Card:
             "name", f"{card.name!r} differs from the file's name", f"write {wanted!r} or rename the file"
         )
     _check_workloads(fields, card)
+    for key in (card.check.reference, card.check.same_precision):
+        if any(rung.name == key and not rung.same_function for rung in baselines):
+            problem = f"{key!r} computes another function and cannot say what is right"
+            raise fields.error("check", problem, "name a rung with same_function = true")
     return card
 
 
@@ -186,6 +190,7 @@ def _baseline(fields: Fields) -> Baseline:
         label=fields.text("label"),
         role=fields.text("role", choices=("paper", "eager", "compiled", "library")),
         cpu_timing=bool(fields.flag("cpu_timing", default=True)),
+        same_function=bool(fields.flag("same_function", default=True)),
     )
     if baseline.name == "technique":
         raise fields.error("name", "'technique' is the subject itself", "name a rung")

@@ -51,6 +51,8 @@ BAD = {
     "negative axis": ('rows = 5', 'rows = -5', "workloads[small].axes.rows: -5 is out of range"),
     "axis that is a switch": ('rows = 5', 'rows = true', "workloads[small].axes.rows: True is not a whole number"),
     "fixed axis that does not exist": ('gradients = [0]', 'fixed = ["depth"]', "'depth' in multiples or fixed"),
+    "reference of another function": ('role = "eager"', 'role = "eager"\nsame_function = false',
+                                      "check: 'eager' computes another function and cannot say what is right"),
     "no TOML": ('schema = 1', 'schema = = 1', "file: is not TOML"),
     "newer schema": ('schema = 1', 'schema = 2', "schema: 2 is out of range"),
 }  # fmt: skip

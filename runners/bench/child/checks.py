@@ -110,7 +110,8 @@ class Checker:
         return [max(several) for several in zip(*self._distances.get((workload, rung), []), strict=True)]
 
     def _rungs(self) -> list[str]:
-        named = [rung.name for rung in self._setting.card.baselines if not self._setting.is_compiled(rung.name)]
+        ladder = [rung for rung in self._setting.card.baselines if rung.same_function]
+        named = [rung.name for rung in ladder if not self._setting.is_compiled(rung.name)]
         return list(dict.fromkeys([self._setting.card.check.same_precision, *named]))
 
     def check_workload(self, group: Sequence[Trial], rungs: Sequence[str]) -> dict[str, str]:
@@ -139,6 +140,19 @@ class Checker:
             if status != "PASSED":
                 wrong[name] = detail
         return wrong
+
+    def check_other_function(self, trial: Trial, rung: str) -> str:
+        """What is wrong with a rung that computes something else: it must run, be finite and leave its inputs alone."""
+        setting, workload = self._setting, trial.workload
+        weights = setting.weights(workload, trial.seed)
+        inputs = setting.inputs(workload, trial.seed + 1, trial.distribution)
+        try:
+            called = self._call(rung, trial, weights, [inputs])
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"[:500]
+        if not all(bool(torch.isfinite(each).all()) for each in called.tensors if each.is_floating_point()):
+            return "its outputs are not finite"
+        return ""
 
     def _run_trial(self, trial: Trial, names: Sequence[str]) -> tuple[dict[str, Finding], tuple[Tensor, ...]]:
         """Calls the subjects in the order of `names` (the technique first) and then the reference."""

@@ -203,6 +203,8 @@ class Session:
         group = [Trial(workload, chooser.randrange(2**40), each) for each in DISTRIBUTIONS]
         self._channel.phase("check", 0.9, f"{workload.name} at its size")
         same = self._card.check.same_precision
+        others = [rung for rung in rungs if not self._card.baseline(rung).same_function]
+        rungs, ladder = [rung for rung in rungs if rung not in others], rungs
         too_large = ""
         try:
             wrong = self._checker.check_workload(group, list(dict.fromkeys([same, *rungs])))
@@ -217,9 +219,11 @@ class Session:
                 return []
             text = f"{too_large}; at this size the technique was compared with a rung instead"
             self._channel.send("note", workload=workload.name, text=text)
+        faults = {rung: fault for rung in others if (fault := self._checker.check_other_function(group[0], rung))}
+        wrong |= faults
         for name, detail in wrong.items():
             self._skip(workload.name, name, f"this rung is wrong at this size: {detail}")
-        return [rung for rung in rungs if rung not in wrong]
+        return [rung for rung in ladder if rung not in wrong]
 
     def _agrees_with_a_rung(self, workload: Workload, rungs: Sequence[str]) -> bool:
         """A coarse check for shapes without a reference. False if no rung ran; HarnessError if the answers differ."""

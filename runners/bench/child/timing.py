@@ -107,7 +107,7 @@ class Timer:
         self._weights = setting.weights(workload, seed)
         self._pool = InputPool(setting, workload, seed + 1)
         self._chooser = random.Random(seed + 2)
-        self._cotangents: tuple[Tensor, ...] | None = None
+        self._cotangents: dict[tuple[torch.Size, ...], Any] = {}
         self._recent: deque[Any] = deque(maxlen=KEPT_PAIRS if self._pool.size == POOL_SIZE else 1)
         self._comparable = setting.card.check.steps == 1
 
@@ -219,9 +219,12 @@ class Timer:
 
         def forward_and_backward() -> Any:
             outputs = as_outputs(subject(*arguments))
-            if self._cotangents is None:
-                self._cotangents = cotangents_for(outputs, self._seed, DTYPES[self._workload.dtype])
-            gradients = torch.autograd.grad(differentiable(outputs), wanted, self._cotangents, allow_unused=True)
+            # A rung that computes another function may answer in another shape.
+            shapes = tuple(each.shape for each in outputs)
+            if shapes not in self._cotangents:
+                self._cotangents[shapes] = cotangents_for(outputs, self._seed, DTYPES[self._workload.dtype])
+            heads, cotangents = differentiable(outputs), self._cotangents[shapes]
+            gradients = torch.autograd.grad(heads, wanted, cotangents, allow_unused=True)
             return (*outputs, *(gradient for gradient in gradients if gradient is not None))
 
         return forward_and_backward

@@ -258,3 +258,29 @@ def test_a_bare_copy_of_runners_works_without_django(tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["status"], result["seed"]) == ("PASSED", 5)
+
+
+def test_a_rung_that_computes_something_else_is_timed_but_not_held_to_the_answer(tmp_path):
+    other = """
+class Other(Eager):
+    def __call__(self, x):
+        return x.cos().sum()
+
+class Broken(Eager):
+    def __call__(self, x):
+        return x.sum(-1) / 0
+
+SUBJECTS["other"] = lambda axes, weights: Other(weights)
+SUBJECTS["broken"] = lambda axes, weights: Broken(weights)
+"""
+    rungs = "".join(
+        f'[[baselines]]\nname = "{name}"\nlabel = "Another function"\nrole = "library"\nsame_function = false\n\n'
+        for name in ("other", "broken")
+    )
+    card = CARD.replace("[[workloads]]", rungs + "[[workloads]]", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path))
+        result = session(card_with(tmp_path, other, card), mode="run", time_cap_s=0.5, workloads=("medium",))
+    assert result.status == "PASSED", result.failure
+    assert {each.baseline for each in result.measurements if each.measure == "time"} >= {"eager", "twice", "other"}
+    assert {each["subject"]: each["reason"] for each in result.skipped}["broken"].endswith("its outputs are not finite")

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from .text import Document
-from .words import KNOWN, trigger
+from .words import TRIGGERS, trigger
 
 
 class Device(NamedTuple):
@@ -81,9 +81,9 @@ def find_devices(document: Document) -> list[Device]:
 
 
 def _devices_in(text: str, offset: int, devices: list[Device]) -> None:
-    known, stop = KNOWN, 0
+    triggers, stop = TRIGGERS, 0
     for word in _WORD.finditer(text):
-        if not known[word[0].lower()][1] & _MAY_START or word.start() < stop:
+        if not triggers[word[0].lower()] & _MAY_START or word.start() < stop:
             continue
         match = _DEVICE.match(text, word.start())
         if match is None:

@@ -13,10 +13,9 @@ _QUALITY = (
     r"(?:[\w-]+ ){0,3}?(?:accuracy|accuracies|performance|quality|fidelity|mAP|AP|perplexity|results?|scores?|precision"
     r"|capabilit(?:y|ies)|effectiveness|mIoU|FID|PSNR|BLEU|WER|competitiveness|robustness|generalization|expressivity)"
 )
-_NUMBER = (
-    r"(?:\\?sim|~|≈|(?:about|only|less than|under|within|merely|a|around|nearly|over|just|up to) )*"
-    r"(?P<value>\d+(?:\.\d+)?)\s?(?P<unit>\\?%|percentage points?|points?|pp|dB)"
-)
+_LEADS = r"(?:\\?sim|~|≈|(?:about|only|less than|under|within|merely|a|around|nearly|over|just|up to) )*"
+_LEAD = re.compile(_LEADS + r"\Z", re.I)
+_NUMBER = r"(?P<value>\d+(?:\.\d+)?)\s?(?P<unit>\\?%|percentage points?|points?|pp|dB)"
 _DROP = r"(?:drop|loss|degradation|decrease|reduction|decline)"
 _SMALL = r"(?:negligible|minimal|marginal|little|slight|minor|small|almost no|nearly no|limited|tiny)"
 _LOWERED = r"(?:sacrific|compromis|degrad|hurt|los|harm|affect|reduc|impair|deteriorat)\w+"
@@ -44,8 +43,8 @@ _PATTERNS: tuple[_Pattern, ...] = (
         rf"{_NUMBER} (?:absolute |average |relative )?(?:{_QUALITY} {_DROP}|{_DROP} (?:in|of) {_QUALITY})",
     ),
     _pattern(False, _DROPS | DIGIT, rf"{_NUMBER} (?:drop|degradation)\b"),
-    _pattern(False, _DROPS | DIGIT, rf"\b{_DROP} (?:in|of) {_QUALITY} (?:of|by) {_NUMBER}"),
-    _pattern(False, _DROPS | DIGIT, rf"\b{_QUALITY} {_DROP} (?:of|by) {_NUMBER}"),
+    _pattern(False, _DROPS | DIGIT, rf"\b{_DROP} (?:in|of) {_QUALITY} (?:of|by) {_LEADS}{_NUMBER}"),
+    _pattern(False, _DROPS | DIGIT, rf"\b{_QUALITY} {_DROP} (?:of|by) {_LEADS}{_NUMBER}"),
     _pattern(
         False,
         DIGIT | trigger(starts="retain maintain preserv recover keep achiev"),
@@ -117,8 +116,13 @@ def find_quality_cost(sentences: list[Sentence]) -> QualityCost | None:
 
 def _cost(found: re.Match[str], lossless: bool | None) -> QualityCost:
     groups = found.groupdict()
-    value = groups.get("value")
-    unit = (groups.get("unit") or "").lstrip("\\") or None
+    value, unit = groups.get("value"), (groups.get("unit") or "").lstrip("\\") or None
+    start = found.start()
+    if value is not None and found.start("value") == start:
+        # Patterns that begin with the number leave out what leads up to it, since digits are found faster.
+        lead = _LEAD.search(found.string, max(0, start - 60), start)
+        start = lead.start() if lead else start
     if value is not None and float(value) == 0.0:
         lossless = True
-    return QualityCost(float(value) if value is not None else None, unit, lossless, found[0].strip())
+    quote = found.string[start : found.end()].strip()
+    return QualityCost(float(value) if value is not None else None, unit, lossless, quote)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from papers.vocabulary import (
     FAMILY_LABELS,
@@ -26,8 +26,7 @@ FORMS = ("factor", "percent", "absolute")
 DIRECTIONS = ("better", "worse", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractedClaim:
+class ExtractedClaim(NamedTuple):
     """One quantified efficiency claim of a paper about its own contribution.
 
     `start` and `end` count characters of the abstract as given, so that `abstract[start:end] == quote` always
@@ -51,7 +50,7 @@ class ExtractedClaim:
     rule: str
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return self._asdict()
 
 
 @dataclass(frozen=True, slots=True)

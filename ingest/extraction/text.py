@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from .vocabulary import LEXICON
-from .words import read_words, trigger
+from .words import blank_others, know_words, read_words, trigger
 
 _BREAK = re.compile(r"[.!?][\"')\]]?\s+(?=[^\sa-z])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|al|cf|fig|eq|sec|tab|resp|approx|no|etc|dr|st)|(?:^|\s)[A-Z])$", re.I)
@@ -57,11 +57,13 @@ def split_sentences(abstract: str) -> list[Sentence]:
     """Sentences in order."""
     announced = False
     sentences = []
+    plain = blank_others(abstract)
+    aligned = len(plain) == len(abstract)
     for start, end in _cuts(abstract):
         text = abstract[start:end]
         if not text or text.isspace():
             continue
-        words, triggers = read_words(text)
+        words, triggers = know_words(plain[start:end].split()) if aligned else read_words(text)
         if not announced:
             announced = bool(triggers & _SAYS_OWN or (triggers & _MAY_SAY_OWN and _OWN.search(text)))
         sentences.append(Sentence(text, start, end, announced, words, triggers))

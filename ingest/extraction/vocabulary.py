@@ -21,14 +21,11 @@ TITLE, BACKGROUND, OWN = 0, 1, 2
 """Where a phrase stands: the title, what comes before the paper's own part, that part."""
 
 
-class _Node:
+class _Node(NamedTuple):
     """A word of the tree: the words that may follow, and the tables in which a phrase ends here."""
 
-    __slots__ = ("ends", "following")
-
-    def __init__(self) -> None:
-        self.following: dict[str, _Node] = {}
-        self.ends: list[tuple[int, Any, str]] = []
+    following: dict[str, Any]
+    ends: list[tuple[int, Any, str]]
 
 
 def _insert(tree: dict[str, _Node], phrase: str, table: int, payload: object) -> None:
@@ -36,10 +33,9 @@ def _insert(tree: dict[str, _Node], phrase: str, table: int, payload: object) ->
     parts = folded(phrase)
     if not parts:
         raise ValueError(f"phrase {phrase!r} has no word; a phrase needs at least one letter or digit")
-    node = _Node()
-    node.following = tree
+    node = _Node(tree, [])
     for part in parts:
-        node = node.following.setdefault(part, _Node())
+        node = node.following.setdefault(part, _Node({}, []))
     if all(known != table for known, _, _ in node.ends):
         node.ends.append((table, payload, " ".join(parts)))
 
@@ -108,20 +104,22 @@ class Lexicon:
         for index, word in enumerate(words):
             if word not in tree:
                 continue
-            node = tree[word]
-            following, at = node.following, index + 1
-            ends = [(at, node.ends)] if node.ends else []
-            while following and at < count and words[at] in following:
-                node = following[words[at]]
-                following, at = node.following, at + 1
-                if node.ends:
-                    ends.append((at, node.ends))
-            while ends:
-                stop, entries = ends.pop()
-                for table, weights, phrase in entries:
+            following, last = tree[word]
+            stop, longest = index + 1, []
+            while stop < count and words[stop] in following:
+                if last:
+                    longest.append((stop, last))
+                following, last = following[words[stop]]
+                stop += 1
+            place = before if index < cut else OWN
+            while True:
+                for table, weights, phrase in last:
                     if covered[table] <= index:
                         covered[table] = stop
-                        found[table].append((before if index < cut else OWN, weights, phrase))
+                        found[table].append((place, weights, phrase))
+                if not longest:
+                    break
+                stop, last = longest.pop()
 
 
 LEXICON = Lexicon()

@@ -6,6 +6,9 @@ there. A word's triggers are bits of one number, so a sentence knows all of them
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 
 def word_set(text: str) -> frozenset[str]:
     """The words of `text`, which are parted by blanks and line ends."""
@@ -46,13 +49,30 @@ _BLANKS = _Blanks()
 
 def split_words(text: str) -> list[str]:
     """Lower-case runs of letters and digits."""
-    return text.lower().translate(_BLANKS).split()
+    return blank_others(text).split()
 
 
-class _Known(dict[str, tuple[str, int]]):
-    """By word: the word folded, and its triggers. Emptied when hostile text has filled it."""
+def blank_others(text: str) -> str:
+    """`text` in lower case with a blank for all but letters and digits."""
+    return text.lower().translate(_BLANKS)
 
-    _LIMIT = 1 << 17
+
+_MOST_WORDS = 1 << 17
+"""Different words that are remembered; hostile text may not fill the memory."""
+
+
+class _Folds(dict[str, str]):
+    """Folded words by word."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _MOST_WORDS:
+            self.clear()
+        self[word] = folded_word = fold_word(word)
+        return folded_word
+
+
+class _Triggers(dict[str, int]):
+    """Triggers by word."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,45 +81,46 @@ class _Known(dict[str, tuple[str, int]]):
         self.starts: dict[str, int] = {}
         self.lengths: tuple[int, ...] = ()
 
-    def __missing__(self, word: str) -> tuple[str, int]:
+    def __missing__(self, word: str) -> int:
         triggers = self.words.get(word, 0)
         for length in self.lengths:
             triggers |= self.starts.get(word[:length], 0)
         if not word.isalpha() and any(c.isdigit() for c in word):
             triggers |= DIGIT
-        if len(self) >= self._LIMIT:
+        if len(self) >= _MOST_WORDS:
             self.clear()
-        self[word] = known = (fold_word(word), triggers)
-        return known
+        self[word] = triggers
+        return triggers
 
 
-KNOWN = _Known()
 DIGIT = 1
 """The trigger of words that hold a digit."""
+FOLDS = _Folds()
+TRIGGERS = _Triggers()
 
 
 def trigger(words: str = "", starts: str = "") -> int:
     """A new trigger, pulled by any of `words` as they stand and by words that begin with one of `starts`."""
-    KNOWN.clear()
-    KNOWN.bits += 1
-    bit = 1 << KNOWN.bits
-    for table, entries in ((KNOWN.words, words), (KNOWN.starts, starts)):
+    TRIGGERS.clear()
+    TRIGGERS.bits += 1
+    bit = 1 << TRIGGERS.bits
+    for table, entries in ((TRIGGERS.words, words), (TRIGGERS.starts, starts)):
         for entry in entries.split():
             table[entry] = table.get(entry, 0) | bit
-    KNOWN.lengths = tuple(sorted({len(start) for start in KNOWN.starts}))
+    TRIGGERS.lengths = tuple(sorted({len(start) for start in TRIGGERS.starts}))
     return bit
 
 
 def read_words(text: str) -> tuple[list[str], int]:
     """The folded words of `text`, and the triggers that they pull together."""
-    known, words, triggers = KNOWN, [], 0
-    for word in split_words(text):
-        folded_word, bits = known[word]
-        words.append(folded_word)
-        triggers |= bits
-    return words, triggers
+    return know_words(split_words(text))
+
+
+def know_words(words: list[str]) -> tuple[list[str], int]:
+    """The folded `words`, which are in lower case, and the triggers that they pull together."""
+    return list(map(FOLDS.__getitem__, words)), reduce(or_, map(TRIGGERS.__getitem__, words), 0)
 
 
 def folded(text: str) -> list[str]:
     """The folded words of `text`."""
-    return [KNOWN[word][0] for word in split_words(text)]
+    return list(map(FOLDS.__getitem__, split_words(text)))

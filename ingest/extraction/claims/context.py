@@ -38,6 +38,7 @@ _PHASE_WORDS: dict[str, str] = {
 _BASELINE_START = frozenset({"than", "over", "versus", "vs", "against"})
 _BASELINE_PAIRS = {("compared", "to"), ("compared", "with"), ("relative", "to"), ("in", "comparison"), ("comparing", "to"),
                    ("comparison", "to"), ("comparison", "with"), ("with", "respect"), ("opposed", "to"), ("as", "as")}  # fmt: skip
+_BASELINE_OPENS = frozenset(first for first, _ in _BASELINE_PAIRS)
 _BASELINE_STOPS = word_set(
     """
     , ; ( ) while with when on at without in by for during but whereas respectively under across achieving
@@ -53,9 +54,10 @@ def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, d
         return noun.phase
     best, distance = "", 12
     first, stop = min(reading.first, quantity.first), max(reading.stop, quantity.stop)
-    for at in range(max(0, first - 8), min(len(clause.lows), stop + 7)):
-        phase = _PHASE_WORDS.get(clause.lows[at])
-        if phase:
+    if clause.phases is None:
+        clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
+    for at, phase in clause.phases:
+        if first - 8 <= at < stop + 7:
             gap = max(first - at, at - stop + 1, 0)
             if gap < distance:
                 best, distance = phase, gap
@@ -90,22 +92,36 @@ def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, c
 
 
 def _baseline_start(clause: Clause, quantity: Quantity) -> int | None:
-    lows = clause.lows
-    others = {k for q in clause.quantities for k in range(q.lead, q.first)}
-    for at in range(quantity.stop, min(quantity.stop + 16, len(lows))):
-        if at in others or lows[at] == ";":
-            continue
-        if lows[at] in _BASELINE_START:
-            return at + 1
-        if at + 1 < len(lows) and (lows[at], lows[at + 1]) in _BASELINE_PAIRS:
-            return at + 2 + (lows[at + 2 : at + 3] in (["to"], ["with"], ["over"]))
-    for at in range(quantity.lead - 1, max(-1, quantity.lead - 14), -1):
-        pair = (lows[at], lows[at + 1])
-        if pair in _BASELINE_PAIRS:
-            return at + 2
-        if lows[at].startswith(("outperform", "surpass")) or lows[at] in {"over", "than", "beats"}:
-            return at + 1
-    return None
+    """The first token of a baseline behind the number ("than ..."), or before it ("outperforms ... by")."""
+    if clause.baselines is None:
+        clause.baselines = _baselines(clause)
+    left = None
+    for at, behind, before in clause.baselines:
+        if at < quantity.lead:
+            if before and at > quantity.lead - 14:
+                left = before
+        elif behind and quantity.stop <= at < quantity.stop + 16:
+            return behind
+    return left
+
+
+def _baselines(clause: Clause) -> list[tuple[int, int, int]]:
+    """Words that open a baseline: their place, and the baseline's first token if the number stands before or behind
+    them (0: not a baseline then)."""
+    lows, found = clause.lows, []
+    for at, low in enumerate(lows):
+        behind = before = 0
+        if low in _BASELINE_START and at not in clause.qualifying:
+            behind = at + 1
+        if low in {"over", "than", "beats"} or low.startswith(("outperform", "surpass")):
+            before = at + 1
+        if low in _BASELINE_OPENS and at + 1 < len(lows) and (low, lows[at + 1]) in _BASELINE_PAIRS:
+            before = at + 2
+            if at not in clause.qualifying:
+                behind = at + 2 + (lows[at + 2 : at + 3] in (["to"], ["with"], ["over"]))
+        if behind or before:
+            found.append((at, behind, before))
+    return found
 
 
 def _phrases(tokens: list[Token], start: int, abstract: str) -> list[str]:

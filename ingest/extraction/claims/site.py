@@ -25,6 +25,7 @@ class _Parts(dict[str, list[str]]):
 
 
 _PARTS = _Parts()
+_NOTHING = [""]
 _HARD_STOPS = frozenset({";", "whereas", "but", "while", "whilst", "although", "though"})
 _MAX_LEFT, _MAX_RIGHT = 30, 12
 
@@ -54,29 +55,30 @@ class Reading:
 
 @dataclass(slots=True)
 class Clause:
-    """A sentence's tokens with its numbers and nouns; built once, read by every rule."""
+    """A sentence's tokens with its numbers and nouns; built once, read by every rule.
+
+    `qualifying` are the tokens of qualifiers ("up to"); `phases` and `baselines` are filled by `context` when first asked for.
+    """
 
     tokens: list[Token]
     quantities: list[Quantity]
     anchors: list[Anchor] = field(default_factory=list)
     lows: list[str] = field(default_factory=list)
     systems_paper: bool = False
+    qualifying: frozenset[int] = frozenset()
+    phases: list[tuple[int, str]] | None = None
+    baselines: list[tuple[int, int, int]] | None = None
 
     def __post_init__(self) -> None:
         self.lows = [t[1] for t in self.tokens]
-        words: list[str] = []
-        owners: list[int] = []
-        inside: set[int] = set()
+        self.qualifying = frozenset(k for q in self.quantities for k in range(q.lead, q.first))
+        parts = [_PARTS[t[1]] if t[0] in _NAMING else _NOTHING for t in self.tokens]
         for q in self.quantities:
-            inside.update(range(q.first, q.stop))
-        for index, (kind, low, _, _, _) in enumerate(self.tokens):
-            if kind not in _NAMING or (index in inside and low not in {"nfes", "nfe"}):
-                words.append("")
-                owners.append(index)
-                continue
-            for part in _PARTS[low]:
-                words.append(part)
-                owners.append(index)
+            for at in range(q.first, q.stop):
+                if self.lows[at] not in {"nfes", "nfe"}:
+                    parts[at] = _NOTHING
+        words = [part for token in parts for part in token]
+        owners = [at for at, token in enumerate(parts) for _ in token]
         self.anchors = [Anchor(h.payload, owners[h.first], owners[h.stop - 1] + 1) for h in NOUNS.find(words)
                         if h.payload.polarity != "ignore"]  # fmt: skip
 

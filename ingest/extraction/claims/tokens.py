@@ -20,7 +20,8 @@ _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=Tru
 TOKEN = re.compile(
     rf"""
     \s*+(?:
-    (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[\s,;:)]|$|\.(?:\s|$)))
+    (?P<run>(?:(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+\s)++)
+  | (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[,;:)]|$|\.(?:\s|$)))
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
@@ -61,9 +62,18 @@ class Token(NamedTuple):
 
 def tokenize(text: str, offset: int = 0) -> list[Token]:
     """Tokens of `text`; `offset` is added to their places."""
-    tokens = []
+    tokens: list[Token] = []
+    new = tuple.__new__
     for match in TOKEN.finditer(text.rstrip()):
         kind = match.lastgroup or "sym"
+        if kind == "run":
+            # Words that one blank parts are cut here, many at once, as most of a sentence is made of them.
+            start = match.start("run") + offset
+            for low in match["run"].lower().split():
+                end = start + len(low)
+                tokens.append(new(Token, ("word", low, "", start, end)))
+                start = end + 1
+            continue
         if kind == "skip":
             continue
         suffix = ""
@@ -85,5 +95,5 @@ def tokenize(text: str, offset: int = 0) -> list[Token]:
                 low = _REL.get(low.lstrip("\\"), ">")
             elif kind == "money":
                 kind, low, suffix, start = "num", low.replace(",", ""), "$", start - 1
-        tokens.append(tuple.__new__(Token, (kind, low, suffix, start + offset, end + offset)))
+        tokens.append(new(Token, (kind, low, suffix, start + offset, end + offset)))
     return tokens

@@ -50,6 +50,9 @@ _QUALIFIERS: dict[tuple[str, ...], str] = {
     ("an", "average", "of"): "average", ("average",): "average", ("on", "average"): "average", ("averagely",): "average",
     ("an", "average"): "average", ("average", "of"): "average",
 }  # fmt: skip
+_MOST_BETWEEN = 8
+"""Words between two numbers of one range or list."""
+_QUALIFIER_ENDS = frozenset(words[-1] for words in _QUALIFIERS)
 _FILLERS = word_set(
     """
     only just merely a an the by impressive remarkable significant whopping of
@@ -58,7 +61,7 @@ _FILLERS = word_set(
 MAGNITUDE_RANGE = {"several", "many", "multiple"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Quantity:
     """Tokens `first` to `stop` (exclusive) of a sentence, read as a value.
 
@@ -270,6 +273,8 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
 def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
     """What stands between two neighbouring numbers: "range", "to", "list", or "" for anything else."""
     between = tokens[left.stop : right.first]
+    if len(between) > _MOST_BETWEEN:
+        return ""
     words = [t.low if t.kind != "dash" else "-" for t in between]
     if words in (["-"], ["~"], ["-", "~"], ["~", "~"]):
         return "range"
@@ -383,12 +388,10 @@ def _qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
             qualifier = qualifier or ("at least" if token.low == ">" else None)
             bound, at, lead = token.low, at - 1, at - 1
             continue
-        for size in (3, 2, 1):
-            words = tuple(t.low for t in tokens[max(0, at - size) : at])
-            if len(words) == size and words in _QUALIFIERS:
-                qualifier, at = qualifier or _QUALIFIERS[words], at - size
-                lead = at
-                break
+        found = _qualifier_before(tokens, at) if token.low in _QUALIFIER_ENDS else None
+        if found:
+            qualifier, at = qualifier or found[0], at - found[1]
+            lead = at
         else:
             if token.low in {"than", "under", "below"} and _word(tokens, at - 2) in {"less", "fewer", "lower"}:
                 bound, at, lead = "<", at - 2, at - 2
@@ -402,3 +405,13 @@ def _qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
             qualifier = "average" if behind[0] == "on" else "at least"
     quantity.qualifier, quantity.lead, quantity.bound = qualifier, lead, bound
     return quantity
+
+
+def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
+    """The longest qualifier that ends before token `at`, and its length in tokens."""
+    for size in (3, 2, 1):
+        if size <= at:
+            qualifier = _QUALIFIERS.get(tuple(t.low for t in tokens[at - size : at]))
+            if qualifier:
+                return qualifier, size
+    return None

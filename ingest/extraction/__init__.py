@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .claims import find_claims
 from .code_links import find_code_urls
-from .families import find_families, weigh_families
+from .families import find_families, first_family, weigh_families
 from .hardware import Device, device_near, find_devices, find_hardware
 from .kind import find_kind
 from .modality import find_modality
@@ -52,9 +52,8 @@ __all__ = [
 ]
 
 
-def _claims(document: Document, devices: list[Device], families: tuple[str, ...]) -> tuple[ExtractedClaim, ...]:
+def _claims(document: Document, devices: list[Device], first: str) -> tuple[ExtractedClaim, ...]:
     """Claims, where a number without a phase of its own takes that of the paper's first family."""
-    first = families[0] if families else ""
     phase = "training" if first in _TRAINING_FIRST else "fine-tuning" if first == "peft" else "inference"
 
     def hardware_near(start: int, end: int) -> str | None:
@@ -68,10 +67,10 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
     """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
     document = Document(title, abstract)
     evidence = weigh_families(document)
-    first_families, _ = find_families(evidence, "technique", 0)
-    kind, kind_words = find_kind(document, first_families[0] if first_families else "")
+    first = first_family(evidence)
+    kind, kind_words = find_kind(document, first)
     devices = find_devices(document)
-    claims = _claims(document, devices, first_families)
+    claims = _claims(document, devices, first)
     families, family_words = find_families(evidence, kind, len(claims))
     hardware = find_hardware(devices, document.own_start)
     modality, modality_words = find_modality(document)

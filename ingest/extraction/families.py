@@ -319,14 +319,20 @@ def weigh_families(document: Document) -> Evidence:
     return evidence
 
 
+def first_family(evidence: Evidence) -> str:
+    """The family that is spoken for loudest, before kind and claims are known; "" for none."""
+    scores = _adjusted(evidence.scores, "technique", 0)
+    told = [f for f in scores if scores[f] >= _ENOUGH and _is_told(f, evidence.phrases[f])]
+    return _ranked(scores, told)[0] if told else ""
+
+
 def find_families(evidence: Evidence, kind: str, claims: int) -> tuple[tuple[str, ...], list[str]]:
     """Up to three families, the primary one first, and the phrases behind them; `claims` counts the claims read."""
     if kind in _NO_FAMILY_KINDS:
         return (), []
     scores = _adjusted(evidence.scores, kind, claims)
     told = [f for f in scores if scores[f] >= _ENOUGH and _is_told(f, evidence.phrases[f])]
-    specific = any(f in _EXPLAINS_ARCHITECTURE and scores[f] >= _SECOND for f in told)
-    ranked = sorted(told, key=lambda f: -scores[f] * (0.5 if specific and f == "efficient-architecture" else 1.0))
+    ranked = _ranked(scores, told)
     if not ranked:
         return (("efficient-architecture",), ["claims"]) if claims and kind == "architecture" else ((), [])
     enough = max(_SECOND, _SHARE_OF_FIRST * scores[ranked[0]])
@@ -334,11 +340,16 @@ def find_families(evidence: Evidence, kind: str, claims: int) -> tuple[tuple[str
     return chosen, evidence.strongest(chosen)
 
 
+def _ranked(scores: dict[str, float], told: list[str]) -> list[str]:
+    specific = any(f in _EXPLAINS_ARCHITECTURE and scores[f] >= _SECOND for f in told)
+    return sorted(told, key=lambda f: -scores[f] * (0.5 if specific and f == "efficient-architecture" else 1.0))
+
+
 def _is_told(family: str, evidence: dict[str, float]) -> bool:
     """Whether at least one phrase means this family alone; "teacher" or "diffusion model" only add to such a phrase."""
     if family == "efficient-architecture" and sum(value > 0 for value in evidence.values()) >= 2:
         return True
-    return any(value > 0 and phrase in _STRONG_PHRASES[family] for phrase, value in evidence.items())
+    return not _STRONG_PHRASES[family].isdisjoint(evidence)
 
 
 def _adjusted(found: dict[str, float], kind: str, claims: int) -> dict[str, float]:

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from .text import Document
-from .words import TRIGGERS, trigger
+from .words import trigger, triggers_of
 
 
 class Device(NamedTuple):
@@ -52,19 +52,19 @@ _CLASS_LABELS = {
     "cpu": "CPU",
     "mobile": "mobile",
 }
-_MAY_START = trigger(
-    words="""
+_NAMES = """
     a100 h100 h200 h800 h20 b200 v100 p100 a6000 a5000 a4000 a800 a40 a30 a10 a10g l40 l40s l4 t4 k80 gh200 a100s h100s h200s
-    h800s h20s b200s v100s p100s a6000s a5000s a4000s a800s a40s a30s a10s a10gs l40ss l4s t4s k80s gh200s m1 m2 m3 m4 edge coral
-    cloud apple core arm ios android cell asic asics micro mcu mcus npu npus neural dsp dsps gpu gpus gpgpu gpgpus graphics
-    tensor cpu cpus smart smartphone smartphones mobile
-    """,
-    starts="""
+    h800s h20s b200s v100s p100s a6000s a5000s a4000s a800s a40s a30s a10s a10gs l40ss l4s t4s k80s gh200s m1 m2 m3 m4 coral core
+    ios android asic asics mcu mcus npu npus dsp dsps gpu gpus gpgpu gpgpus cpu cpus smartphone smartphones mobile
+    """
+_STARTS = """
     mi rtx gtx 2060 2070 2080 2090 3060 3070 3080 3090 4060 4070 4080 4090 titan jetson iphone ipad raspberry pixel galaxy
     snapdragon hexagon kirin cortex stm32 esp32 edgetpu tpu xeon ryzen epyc gaudi trainium inferentia ascend loihi cerebras
     movidius fpga microcontroller
-    """,
-)
+    """
+_MAY_NAME = trigger(_NAMES + " processing cores phone phones controller controllers", _STARTS)
+"""Words of which a sentence must hold one to name hardware."""
+_MAY_START = trigger(_NAMES + " edge cloud apple arm cell micro neural graphics tensor smart", _STARTS)
 """Words at which the pattern may match."""
 _WORD = re.compile(r"[^\W_]+")
 _NAMED_GPU = re.compile(r"[AHBVPLTK]\d|RTX|GTX|TITAN|Titan|GH200|K80|Jetson")
@@ -73,17 +73,17 @@ _NAMED_GPU = re.compile(r"[AHBVPLTK]\d|RTX|GTX|TITAN|Titan|GH200|K80|Jetson")
 def find_devices(document: Document) -> list[Device]:
     """Every mention in the abstract, in order."""
     devices: list[Device] = []
-    if document.triggers & _MAY_START:
+    if document.triggers & _MAY_NAME:
         for sentence in document.sentences:
-            if sentence.triggers & _MAY_START:
+            if sentence.triggers & _MAY_NAME:
                 _devices_in(sentence.text, sentence.start, devices)
     return devices
 
 
 def _devices_in(text: str, offset: int, devices: list[Device]) -> None:
-    triggers, stop = TRIGGERS, 0
+    stop = 0
     for word in _WORD.finditer(text):
-        if not triggers[word[0].lower()] & _MAY_START or word.start() < stop:
+        if not triggers_of(word[0].lower()) & _MAY_START or word.start() < stop:
             continue
         match = _DEVICE.match(text, word.start())
         if match is None:

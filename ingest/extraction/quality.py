@@ -107,7 +107,12 @@ _PATTERNS: tuple[_Pattern, ...] = (
 def find_quality_cost(sentences: list[Sentence]) -> QualityCost | None:
     """The strongest statement about quality in the paper's own part, or None."""
     own = [(sentence.triggers, sentence.text) for sentence in sentences if sentence.own]
+    together = 0
+    for triggers, _ in own:
+        together |= triggers
     for regex, lossless, needed in _PATTERNS:
+        if together & needed != needed:
+            continue
         for triggers, text in own:
             if triggers & needed == needed and (found := regex.search(text)):
                 return _cost(found, lossless)

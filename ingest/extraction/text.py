@@ -6,10 +6,11 @@ import re
 from typing import NamedTuple
 
 from .vocabulary import LEXICON
-from .words import blank_others, know_words, read_words, trigger
+from .words import Word, blank_others, know, pulled, split_words, trigger, word_set
 
 _BREAK = re.compile(r"[.!?][\"')\]]?\s+(?=[^\sa-z])")
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|al|cf|fig|eq|sec|tab|resp|approx|no|etc|dr|st)|(?:^|\s)[A-Z])$", re.I)
+_ABBREVIATIONS = word_set("e.g i.e vs al cf fig eq sec tab resp approx no etc dr st")
+_LONGEST = 1 + max(map(len, _ABBREVIATIONS))
 _OWN = re.compile(
     r"\b(?:we|our|ours|us)\b|\b(?:this|the present) (?:paper|work|study|article|letter|report|thesis|survey|review)\b"
     r"|\bin this\b|\bhere(?:in)?,|\b(?:is|are) (?:proposed|introduced|presented)\b|\bthe proposed\b|\bproposed (?:method|model|approach)",
@@ -29,14 +30,14 @@ _MAY_SAY_OWN = trigger("this present here herein proposed introduced presented")
 class Sentence(NamedTuple):
     """`text == abstract[start:end]`; `own` where it speaks of the paper's own work or follows its announcement.
 
-    `words` are folded; `triggers` are those of all its words.
+    `triggers` are those of all its words.
     """
 
     text: str
     start: int
     end: int
     own: bool
-    words: list[str]
+    words: list[Word]
     triggers: int
 
 
@@ -45,8 +46,10 @@ def _cuts(abstract: str) -> list[tuple[int, int]]:
     cuts, begin = [], 0
     for match in _BREAK.finditer(abstract):
         at = match.start()
-        if abstract[at] == "." and _ABBREVIATION.search(abstract, max(0, at - 8), at):
-            continue
+        if abstract[at] == ".":
+            word = abstract[abstract.rfind(" ", max(0, at - 9), at) + 1 : at]
+            if len(word) <= _LONGEST and (len(word) == 1 or word.lower().lstrip("(") in _ABBREVIATIONS):
+                continue
         cuts.append((begin, at + 1))
         begin = match.end()
     cuts.append((begin, len(abstract)))
@@ -63,7 +66,8 @@ def split_sentences(abstract: str) -> list[Sentence]:
         text = abstract[start:end]
         if not text or text.isspace():
             continue
-        words, triggers = know_words(plain[start:end].split()) if aligned else read_words(text)
+        words = know(plain[start:end].split() if aligned else split_words(text))
+        triggers = pulled(words)
         if not announced:
             announced = bool(triggers & _SAYS_OWN or (triggers & _MAY_SAY_OWN and _OWN.search(text)))
         sentences.append(Sentence(text, start, end, announced, words, triggers))
@@ -86,8 +90,9 @@ class Document:
     def __init__(self, title: str, abstract: str) -> None:
         self.title, self.abstract = title, abstract
         self.sentences = split_sentences(abstract)
-        self.title_words, self.title_triggers = read_words(title)
-        self.words: list[str] = []
+        self.title_words = know(split_words(title))
+        self.title_triggers = pulled(self.title_words)
+        self.words: list[Word] = []
         self.triggers = 0
         self.own_start, self.own_word = len(abstract), -1
         for sentence in self.sentences:

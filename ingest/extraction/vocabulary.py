@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from .words import folded
+from .words import KNOWN, Node, Word, folded
 
 Payload = TypeVar("Payload")
 Weights = tuple[tuple[str, float], ...]
@@ -21,21 +21,14 @@ TITLE, BACKGROUND, OWN = 0, 1, 2
 """Where a phrase stands: the title, what comes before the paper's own part, that part."""
 
 
-class _Node(NamedTuple):
-    """A word of the tree: the words that may follow, and the tables in which a phrase ends here."""
-
-    following: dict[str, Any]
-    ends: list[tuple[int, Any, str]]
-
-
-def _insert(tree: dict[str, _Node], phrase: str, table: int, payload: object) -> None:
+def _insert(tree: dict[str, Node], phrase: str, table: int, payload: object) -> None:
     """Adds a phrase; of two phrases of one table with the same folded words the first stays."""
     parts = folded(phrase)
     if not parts:
         raise ValueError(f"phrase {phrase!r} has no word; a phrase needs at least one letter or digit")
-    node = _Node(tree, [])
+    node = Node(tree, [])
     for part in parts:
-        node = node.following.setdefault(part, _Node({}, []))
+        node = node.following.setdefault(part, Node({}, []))
     if all(known != table for known, _, _ in node.ends):
         node.ends.append((table, payload, " ".join(parts)))
 
@@ -52,7 +45,7 @@ class PhraseTable(Generic[Payload]):
     """Phrases with payloads; of two phrases that begin at one word the longer wins."""
 
     def __init__(self, phrases: Iterable[tuple[str, Payload]]) -> None:
-        self._tree: dict[str, _Node] = {}
+        self._tree: dict[str, Node] = {}
         for phrase, payload in phrases:
             _insert(self._tree, phrase, 0, payload)
 
@@ -62,7 +55,7 @@ class PhraseTable(Generic[Payload]):
         for index, word in enumerate(words):
             if word not in tree or index < covered:
                 continue
-            node: _Node | None = tree[word]
+            node: Node | None = tree[word]
             at, last = index + 1, None
             while node is not None:
                 if node.ends:
@@ -81,35 +74,35 @@ class Lexicon:
     """The weighted phrase tables of all fields in one tree. Each table is matched as if it were alone."""
 
     def __init__(self) -> None:
-        self._tree: dict[str, _Node] = {}
         self._tables = 0
 
     def add(self, table: Iterable[tuple[str, Weights]]) -> int:
         """Adds a table and returns its number."""
         for phrase, weights in table:
-            _insert(self._tree, phrase, self._tables, weights)
+            _insert(KNOWN.tree, phrase, self._tables, weights)
+        KNOWN.by_spelling.clear()
         self._tables += 1
         return self._tables - 1
 
-    def find(self, title: Sequence[str], words: Sequence[str], own: int) -> FoundPhrases:
+    def find(self, title: Sequence[Word], words: Sequence[Word], own: int) -> FoundPhrases:
         """Phrases of title and abstract; the paper's own part begins at word `own` of the abstract."""
         found: FoundPhrases = [[] for _ in range(self._tables)]
         self._scan(title, len(title), TITLE, found)
         self._scan(words, own, BACKGROUND, found)
         return found
 
-    def _scan(self, words: Sequence[str], cut: int, before: int, found: FoundPhrases) -> None:
-        tree, count = self._tree, len(words)
+    def _scan(self, words: Sequence[Word], cut: int, before: int, found: FoundPhrases) -> None:
+        count = len(words)
         covered = [0] * self._tables
-        for index, word in enumerate(words):
-            if word not in tree:
+        for index, (_, _, node) in enumerate(words):
+            if node is None:
                 continue
-            following, last = tree[word]
+            following, last = node
             stop, longest = index + 1, []
-            while stop < count and words[stop] in following:
+            while stop < count and words[stop][0] in following:
                 if last:
                     longest.append((stop, last))
-                following, last = following[words[stop]]
+                following, last = following[words[stop][0]]
                 stop += 1
             place = before if index < cut else OWN
             while True:

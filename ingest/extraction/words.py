@@ -6,8 +6,7 @@ there. A word's triggers are bits of one number, so a sentence knows all of them
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
+from typing import Any, NamedTuple
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -59,68 +58,88 @@ def blank_others(text: str) -> str:
 
 _MOST_WORDS = 1 << 17
 """Different words that are remembered; hostile text may not fill the memory."""
+DIGIT = 1
+"""The trigger of words that hold a digit."""
 
 
-class _Folds(dict[str, str]):
-    """Folded words by word."""
+class Node(NamedTuple):
+    """A word of the tree of phrases: the words that may follow, and the tables in which a phrase ends here."""
 
-    def __missing__(self, word: str) -> str:
-        if len(self) >= _MOST_WORDS:
-            self.clear()
-        self[word] = folded_word = fold_word(word)
-        return folded_word
+    following: dict[str, Any]
+    ends: list[tuple[int, Any, str]]
 
 
-class _Triggers(dict[str, int]):
-    """Triggers by word."""
+class Word(NamedTuple):
+    """All that is known of a word: folded, the triggers it pulls, and the phrases that begin with it, if any."""
+
+    folded: str
+    triggers: int
+    phrases: Node | None
+
+
+class _Known:
+    """Words by spelling, learned as they come; triggers and phrases may only be added before texts are read."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.by_spelling: dict[str, Word] = {}
+        self.tree: dict[str, Node] = {}
         self.bits = 0
         self.words: dict[str, int] = {}
         self.starts: dict[str, int] = {}
         self.lengths: tuple[int, ...] = ()
 
-    def __missing__(self, word: str) -> int:
+    def learn(self, word: str) -> Word:
         triggers = self.words.get(word, 0)
         for length in self.lengths:
             triggers |= self.starts.get(word[:length], 0)
         if not word.isalpha() and any(c.isdigit() for c in word):
             triggers |= DIGIT
-        if len(self) >= _MOST_WORDS:
-            self.clear()
-        self[word] = triggers
-        return triggers
+        if len(self.by_spelling) >= _MOST_WORDS:
+            self.by_spelling.clear()
+        folded_word = fold_word(word)
+        self.by_spelling[word] = known = Word(folded_word, triggers, self.tree.get(folded_word))
+        return known
 
 
-DIGIT = 1
-"""The trigger of words that hold a digit."""
-FOLDS = _Folds()
-TRIGGERS = _Triggers()
+KNOWN = _Known()
 
 
 def trigger(words: str = "", starts: str = "") -> int:
     """A new trigger, pulled by any of `words` as they stand and by words that begin with one of `starts`."""
-    TRIGGERS.clear()
-    TRIGGERS.bits += 1
-    bit = 1 << TRIGGERS.bits
-    for table, entries in ((TRIGGERS.words, words), (TRIGGERS.starts, starts)):
+    KNOWN.by_spelling.clear()
+    KNOWN.bits += 1
+    bit = 1 << KNOWN.bits
+    for table, entries in ((KNOWN.words, words), (KNOWN.starts, starts)):
         for entry in entries.split():
             table[entry] = table.get(entry, 0) | bit
-    TRIGGERS.lengths = tuple(sorted({len(start) for start in TRIGGERS.starts}))
+    KNOWN.lengths = tuple(sorted({len(start) for start in KNOWN.starts}))
     return bit
 
 
-def read_words(text: str) -> tuple[list[str], int]:
-    """The folded words of `text`, and the triggers that they pull together."""
-    return know_words(split_words(text))
+def know(words: list[str]) -> list[Word]:
+    """What is known of `words`, which are in lower case."""
+    known = KNOWN.by_spelling
+    try:
+        return [known[word] for word in words]
+    except KeyError:
+        return [known.get(word) or KNOWN.learn(word) for word in words]
 
 
-def know_words(words: list[str]) -> tuple[list[str], int]:
-    """The folded `words`, which are in lower case, and the triggers that they pull together."""
-    return list(map(FOLDS.__getitem__, words)), reduce(or_, map(TRIGGERS.__getitem__, words), 0)
+def pulled(words: list[Word]) -> int:
+    """The triggers that `words` pull together."""
+    together = 0
+    for _, triggers, _ in words:
+        if triggers:
+            together |= triggers
+    return together
+
+
+def triggers_of(word: str) -> int:
+    """The triggers of one word in lower case."""
+    known = KNOWN.by_spelling.get(word) or KNOWN.learn(word)
+    return known.triggers
 
 
 def folded(text: str) -> list[str]:
     """The folded words of `text`."""
-    return list(map(FOLDS.__getitem__, split_words(text)))
+    return [word.folded for word in know(split_words(text))]

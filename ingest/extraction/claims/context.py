@@ -39,6 +39,10 @@ _BASELINE_START = frozenset({"than", "over", "versus", "vs", "against"})
 _BASELINE_PAIRS = {("compared", "to"), ("compared", "with"), ("relative", "to"), ("in", "comparison"), ("comparing", "to"),
                    ("comparison", "to"), ("comparison", "with"), ("with", "respect"), ("opposed", "to"), ("as", "as")}  # fmt: skip
 _BASELINE_OPENS = frozenset(first for first, _ in _BASELINE_PAIRS)
+_RIVALS = word_set(
+    "over than beats outperform outperforms outperformed outperforming outperformance surpass surpasses surpassed surpassing"
+)
+_OPENS = _BASELINE_START | _BASELINE_OPENS | _RIVALS
 _BASELINE_STOPS = word_set(
     """
     , ; ( ) while with when on at without in by for during but whereas respectively under across achieving
@@ -110,10 +114,12 @@ def _baselines(clause: Clause) -> list[tuple[int, int, int]]:
     them (0: not a baseline then)."""
     lows, found = clause.lows, []
     for at, low in enumerate(lows):
+        if low not in _OPENS:
+            continue
         behind = before = 0
         if low in _BASELINE_START and at not in clause.qualifying:
             behind = at + 1
-        if low in {"over", "than", "beats"} or low.startswith(("outperform", "surpass")):
+        if low in _RIVALS:
             before = at + 1
         if low in _BASELINE_OPENS and at + 1 < len(lows) and (low, lows[at + 1]) in _BASELINE_PAIRS:
             before = at + 2

@@ -4,7 +4,7 @@ from typing import Any
 
 import django_filters as filters
 
-from papers.models import Claim, DeviceKind, Form, Implementation, Phase, Run, RunState, Technique, Verdict
+from papers.models import Claim, DeviceKind, Form, Implementation, Phase, Run, RunState, Verdict
 from papers.models.run import Outcome
 from papers.vocabulary import METRIC_LABELS
 
@@ -18,20 +18,6 @@ class LabelFilter(filters.CharFilter):
 
     def filter(self, qs: Any, value: str) -> Any:
         return qs.filter(**{f"{self.path}__facet": self.facet, f"{self.path}__value": value}) if value else qs
-
-
-class TechniqueFilter(filters.FilterSet):
-    family = LabelFilter("family", "labels")
-    modality = LabelFilter("modality", "labels")
-    stage = LabelFilter("stage", "labels")
-    hardware = LabelFilter("hardware", "labels")
-    kind = filters.CharFilter()
-    training_free = filters.BooleanFilter()
-    ordering = filters.OrderingFilter(fields=[("paper_id", "id"), ("name", "name"), ("updated_at", "updated_at")])
-
-    class Meta:
-        model = Technique
-        fields: list[str] = []
 
 
 class ClaimFilter(filters.FilterSet):

@@ -72,6 +72,7 @@ class GainSerializer(serializers.Serializer[Any]):
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField(help_text="Of the paper.")
     title = serializers.CharField()
     name = serializers.CharField(allow_null=True)
     score = serializers.FloatField()

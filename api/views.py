@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.errors import Problem
-from api.filters import ClaimFilter, ImplementationFilter, RunFilter, TechniqueFilter, VerdictFilter
+from api.filters import ClaimFilter, ImplementationFilter, RunFilter, VerdictFilter
 from api.models import Scope
 from api.needs import NeedSerializer, RecommendationSerializer
 from api.serializers import (
@@ -32,7 +32,7 @@ from api.serializers import (
     TechniqueSerializer,
     VerdictSerializer,
 )
-from papers.filters import PaperFilter
+from papers.filters import PaperFilter, TechniqueFilter
 from papers.models import Claim, Device, Implementation, Paper, Run, Technique, Verdict
 from recommender import services as recommender
 from recommender.advice import NeedError

@@ -95,15 +95,14 @@ def recommend(request: HttpRequest) -> HttpResponse:
 def _advice_context(advice: dict[str, Any], form: NeedForm) -> dict[str, Any]:
     """The advice, with the paper of each answer so that the page can link to it, and memory by part."""
     answers = advice.get("answers", [])
-    titles = [answer["title"] for answer in answers]
-    papers = {paper.title: paper for paper in Paper.objects.visible().filter(title__in=titles)}
+    papers = Paper.objects.visible().in_bulk([answer["id"] for answer in answers])
     situation = advice.get("situation") or {}
     memory = situation.get("memory_gib") or {}
     times = situation.get("time_ms") or {}
     return {
         "advice": advice,
         "wanted": form.wanted,
-        "answers": [(answer, papers.get(answer["title"])) for answer in answers],
+        "answers": [(answer, papers.get(answer["id"])) for answer in answers],
         "situation": situation,
         "memory": [(word, memory[name]) for name, word in MEMORY_PARTS if memory.get(name)],
         "total": memory.get("total"),

@@ -151,7 +151,7 @@ def run_panel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def run_records(request: HttpRequest, pk: int) -> StreamingHttpResponse:
-    """The run's records as JSON lines, in the form that the command-line harness replays."""
+    """The run's records as JSON lines, in the form that the command-line harness writes."""
     records = get_object_or_404(Run.objects.only("records"), pk=pk).records
 
     def lines() -> Iterator[str]:

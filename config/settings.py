@@ -213,6 +213,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RunStateEnum": "papers.models.run.RunState.choices",
         "OutcomeEnum": "papers.models.run.Outcome.choices",
+        "DeviceKindEnum": "papers.models.implementation.DeviceKind.choices",
         "PhaseEnum": "papers.models.claim.Phase.choices",
     },
     "DISABLE_ERRORS_AND_WARNINGS": False,

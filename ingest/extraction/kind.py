@@ -57,6 +57,7 @@ _TITLE: tuple[_Cue, ...] = (
         "dataset",
         trigger("dataset datasets corpus corpora data"),
         _pattern(
+            r"^(?!.*\b(?:with|using|leveraging|from|on|across|of|via|through)\b.*\bdatasets?\b).*"
             r"\b(?:datasets?|corpus|corpora|data set)\b(?! (?:distillation|condensation|pruning|compression|search))"
         ),
         4.5,
@@ -71,13 +72,13 @@ _TITLE: tuple[_Cue, ...] = (
         ),
         _pattern(
             r"^(?:understanding|investigating|dissecting|evaluating|analyzing|comparing|assessing|exploring)\b",
-            r"^(?:on the|characterizing|demystifying|probing|a closer look|an analysis|lessons|quantifying)\b",
+            r"^(?:characterizing|demystifying|probing|a closer look|an analysis|lessons|quantifying)\b",
             r"\b(?:systematic|empirical|comparative|comprehensive|large-scale|quantitative|experimental)\b[\w\s-]{0,30}"
             r"\b(?:study|analysis|evaluation|investigation|comparison|framework for evaluating)\b",
             r"^(?:do|does|is|are|how|why|what|when|can|should)\b.*\?",
             r"\bscaling laws?\b|\bcase study\b|\btrade-?offs\b",
         ),
-        3.0,
+        2.4,
     ),
     _Cue(
         "theory",
@@ -150,7 +151,7 @@ _ABSTRACT: tuple[_Cue, ...] = (
             r"\brigorous(?:ly)? (?:theor|prove|answer|analy)\w*|\bgeneralization bounds?\b|\bminimax\b|\bconvergence rates?\b",
             r"\btheoretical (?:understanding|answer|results)\b|\bprincipled investigation\b|\bestimation rates?\b",
         ),
-        1.8,
+        2.6,
     ),
     _Cue(
         "system",
@@ -227,9 +228,9 @@ _HEADS: dict[str, str] = {
         procedure policy solution objective methodology operator estimator function metric rule formulation techniques methods
         algorithms approaches strategies regularizer schedule plugin proxies quantizer sampler framework quantization pruning
         distillation training learning tuning compression decoding acceleration optimization adaptation search sampling
-        attention sparsification merging approximation guidance parallelism finetuning scaling inference caching cache
+        attention nas sparsification merging approximation guidance parallelism finetuning scaling inference caching cache
         condensation skipping sharing exploiting scheduling selection reduction paradigms representation prompting pretraining
-        parameterization initialization averaging speculation modeling experts compensation bottleneck fusion
+        parameterization initialization averaging speculation modeling experts compensation fusion
         """,
     ),
     **_nouns(
@@ -237,7 +238,7 @@ _HEADS: dict[str, str] = {
         """
         architecture network model models backbone backbones transformer transformers encoder decoder convnet networks
         architectures codec cnn cnns detector detectors vit llm llms autoencoder vocoder classifier net mlp unet mixer learner
-        mlps convnext convnets speech language-model generator series vits dit
+        mlps convnext convnets speech language-model generator series vits dit tokenizer vae
         """,
     ),
     **_nouns(
@@ -251,10 +252,12 @@ _HEADS: dict[str, str] = {
     **_nouns("analysis", "study analysis investigation evaluation comparison"),
 }
 _PROPOSAL = re.compile(
-    r"\b(?:[Ww]e|(?:[Tt]his|[Oo]ur|[Tt]he) (?:paper|work|study|article|report|letter))\b(?:\s\w+){0,3}?\s"
-    r"(?:propos|introduc|present|develop|describ|design|devis|releas|build|create|offer|unveil)\w*\s(?P<rest>[^.;]{3,220})"
+    r"\b(?:(?:[Ww]e|us|(?:[Tt]his|[Oo]ur|[Tt]he) (?:paper|work|study|article|report|letter))\b(?:\s\w+){0,3}?\s"
+    r"(?:propos|introduc|present|develop|describ|design|devis|releas|build|create|offer|unveil)\w*"
+    r"|(?:and|to) (?:propose|introduce|present|develop|design)|by (?:proposing|introducing|presenting|developing|designing|building))"
+    r"\s(?P<rest>[^.;]{3,220})"
 )
-_PROPOSER = trigger("we paper work study article report letter")
+_PROPOSER = trigger("we us paper work study article report letter")
 _PROPOSES = trigger(
     starts="propos introduc present develop describ design devis releas build create offer unveil",
 )
@@ -321,6 +324,12 @@ def _search(document: Document, cue: _Cue, add: Add) -> None:
                     return
 
 
+_STUDYING = frozenset(
+    "understanding investigating dissecting evaluating analyzing comparing assessing exploring rethinking revisiting probing "
+    "characterizing demystifying scaling".split()
+)
+
+
 def _title_head(title: str, add: Add) -> None:
     """Scores the head noun of the title's phrase ("... : a lightweight backbone for ...") and the shape of the name."""
     name, colon, phrase = title.partition(":")
@@ -330,6 +339,15 @@ def _title_head(title: str, add: Add) -> None:
         add("architecture", 1.2, f"name: {name.strip()}")
     cut = _TITLE_END.search(phrase, 3)
     words = _WORD.findall(phrase[: cut.start()] if cut else phrase)
+    if (
+        len(words) > 1
+        and words[0].lower().endswith("ing")
+        and words[0].lower() not in _STUDYING
+        and words[-1].endswith("s")
+    ):
+        # "Pruning Convolutional Networks" does something to networks; it is no network.
+        add("technique", 1.5, f"title: {words[0]} {words[-1]}")
+        return
     for word in reversed(words[-3:]):
         kind = _HEADS.get(word.lower())
         if kind:
@@ -337,6 +355,10 @@ def _title_head(title: str, add: Add) -> None:
             return
     if words and words[0].lower().endswith("ing") and not colon:
         add("technique", 1.0, f"title: {words[0]}")
+
+
+_VAGUE = frozenset({"several", "various", "some", "two", "three", "simple"})
+"""Words that open a proposal of parts, which says little about the whole ("several techniques")."""
 
 
 def _proposals(document: Document, add: Add) -> None:
@@ -353,8 +375,9 @@ def _proposals(document: Document, add: Add) -> None:
         heads = [(word, _HEADS[word]) for word in words if word in _HEADS]
         if heads:
             word, kind = heads[-1]
-            add(kind, weight, f"proposes: {word}")
-            weight = max(0.8, weight - 0.9)
+            vague = words[0] in _VAGUE
+            add(kind, 0.8 if vague else weight, f"proposes: {word}")
+            weight = weight if vague else max(0.8, weight - 0.9)
 
 
 def _first_phrase(rest: str) -> str:

@@ -74,5 +74,10 @@ def find_stage(
     evidence.weigh(document.found[_TABLE], _FACTORS)
     scores = evidence.scores
     ranked = sorted(scores, key=lambda s: -scores[s])
-    chosen = tuple(s for s in ranked[:2] if scores[s] >= _SHARE_OF_FIRST * scores[ranked[0]])
+    claimed = set(claim_phases)
+    chosen = tuple(
+        s
+        for rank, s in enumerate(ranked)
+        if (rank < 2 and scores[s] >= _SHARE_OF_FIRST * scores[ranked[0]]) or s in claimed
+    )
     return chosen, evidence.strongest(chosen)

@@ -48,7 +48,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "peft": {
         _STRONG: """
-            vera, dora, ia3, hypernetwork adapter, visual prompt, parameter efficient finetuning, lora fine tuning, lora adapter, adapters,
+            efficient task adaptation, efficient adaptation, few trainable parameter, vera, dora, ia3, hypernetwork adapter, visual prompt, parameter efficient finetuning, lora fine tuning, lora adapter, adapters,
             parameter efficient fine tuning, parameter efficient transfer learning, parameter efficient tuning,
             peft, lora, qlora, prompt tuning, prefix tuning, adapter, adapter tuning, low rank adaptation, low
             rank adapter, soft prompt, parameter efficient adaptation, bitfit""",
@@ -58,7 +58,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "efficient-attention": {
         _STRONG: """
-            ring attention, longformer, bigbird, linformer, nystrom, cosine attention, attention free, random feature attention, grouped attention, kernel attention, dilated attention, native sparse attention, sparse attention mask,
+            memory efficient attention, memory efficient self attention, shifted window, windowed attention, attention complexity, ring attention, longformer, bigbird, linformer, nystrom, cosine attention, attention free, random feature attention, grouped attention, kernel attention, dilated attention, native sparse attention, sparse attention mask,
             linear attention, sparse attention, efficient attention, sub quadratic, subquadratic attention,
             local attention, window attention, flash attention, flashattention, attention approximation, low
             rank attention, kernelized attention, linear transformer, performer, block sparse attention, sliding
@@ -109,7 +109,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "token-reduction": {
         _STRONG: """
-            tome, patch merging, token pooling, visual token pruning, token compressor, gist token, kv token pruning, sparse token, early token,
+            fewer token, fewer visual token, compact token, 1d tokenizer, 1 dimensional tokenizer, 1 dimensional token, tome, patch merging, token pooling, visual token pruning, token compressor, gist token, kv token pruning, sparse token, early token,
             token pruning, token merging, token reduction, token compression, visual token reduction, token
             dropping, token sparsification, token selection, prompt compression, context compression, visual
             token, token eviction, token skipping, patch pruning, redundant token, token clustering, image
@@ -131,7 +131,8 @@ _VOCABULARY: dict[str, dict[float, str]] = {
         _STRONG: """
             flash attention kernel, flashattention 2, kernel generation, operator scheduling, graph compiler, sparse kernel, cutlass, warp, gpu programming, deep learning compiler, kernel optimization, fft convolution,
             attention kernel, custom kernel, optimized kernel, efficient kernel,
-            cuda gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm, kernel,
+            cuda gpu kernel, kernel fusion, compiler, triton, operator fusion, gemm, spmm,
+            gpu kernel, cuda kernel, triton kernel, gemm kernel, int4 kernel, fp8 kernel, inference kernel, compute kernel, roofline,
             tensor core, io aware, fused kernel, code generation for, cuda, tiling, auto tuning, tvm, mlir,
             matrix multiplication kernel, block fusion, cublas, loop optimization""",
         _PLAIN: """
@@ -167,15 +168,15 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     "training-efficiency": {
         _STRONG: """
             stacking, layer freezing, progressive stacking, data echoing, efficient optimizer, shampoo, sophia, lion optimizer, schedule free, sample weighting, loss weighting, faster pretraining, hyperparameter transfer, token dropping training, early stopping, low cost training,
-            training efficiency, faster convergence, accelerate training, curriculum learning, large batch,
+            faster convergence, accelerate training, curriculum learning, large batch,
             progressive growing, model growth, efficient training, training acceleration, faster training,
             efficient pretraining, efficient pre training, convergence speed, converging speed, learning rate
-            schedule, fast pretraining, training cost, speed up training, progressive training, compute optimal,
-            pretraining efficiency, accelerating training, slow convergence, reduce training time, training
-            speedup, sharpness, warm start, second order optimizer, mup, training recipe, weight
+            schedule, fast pretraining, speed up training, progressive training, compute optimal,
+            pretraining efficiency, accelerating training, reduce training time, training
+            speedup, warm start, second order optimizer, mup, weight
             averaging, network expansion""",
         _PLAIN: """
-            muon,
+            muon, training efficiency, training cost, slow convergence, sharpness, training recipe,
             convergence, optimizer, training time, wall clock, training compute, adam, batch size, training
             speed, sgd, learning rate""",
     },
@@ -243,7 +244,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
     },
     "serving-systems": {
         _STRONG: """
-            request batching, multi lora serving, prefill decoding, cold start, serverless, kv cache management, llm inference system, inference system, throughput oriented, chunked prefill, query scheduling,
+            inference service, microservice architecture, ml serving, request batching, multi lora serving, prefill decoding, cold start, serverless, kv cache management, llm inference system, inference system, throughput oriented, chunked prefill, query scheduling,
             serving system, llm serving, inference serving, continuous batching, request scheduling, paged
             attention, pagedattention, serving throughput, model serving, prefill decode disaggregation,
             inference engine, goodput, scheduling request, disaggregated, inference server, cloud serving, vllm,
@@ -294,7 +295,7 @@ _VOCABULARY: dict[str, dict[float, str]] = {
 _IGNORED = """
     vector quantization, residual vector quantization, vector quantized, kernel size, convolution kernel, large
     kernel, kernel method, kernel trick, gaussian kernel, convolutional kernel, small kernel, expert knowledge,
-    human expert, domain expert, expert demonstration, expert annotation, policy distillation, teacher forcing,
+    score distillation, score distillation sampling, human expert, domain expert, expert demonstration, expert annotation, policy distillation, teacher forcing,
     hardware accelerator for, semantic segmentation, data augmentation, edge detection, bottleneck """
 """Phrases that hold a family's word in another sense."""
 _TABLE = LEXICON.add(weighted_phrases(_VOCABULARY, _IGNORED))
@@ -304,12 +305,15 @@ _STRONG_PHRASES: dict[str, frozenset[str]] = {
 }
 _FACTORS = (3.2, 0.35, 1.0)
 """Of a phrase in the title, the background and the paper's own part."""
-_ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.36, 4.0
+_ENOUGH, _SHARE_OF_FIRST, _SECOND = 3.0, 0.25, 3.0
 _NO_FAMILY_KINDS = frozenset({"dataset"})
 
 
+_ARE_ARCHITECTURES = frozenset({"ssm-recurrent", "mixture-of-experts"})
+"""Families whose papers propose efficient architectures as a matter of course."""
 _EXPLAINS_ARCHITECTURE = frozenset({"ssm-recurrent", "mixture-of-experts", "efficient-attention", "weight-sharing"})
-"""Families that say what makes an architecture efficient, and so stand before "efficient architecture"."""
+"""Families that say what makes an architecture efficient, and so stand before "efficient architecture"; where a
+method is to run stands behind what it is."""
 
 
 def weigh_families(document: Document) -> Evidence:
@@ -336,13 +340,22 @@ def find_families(evidence: Evidence, kind: str, claims: int) -> tuple[tuple[str
     if not ranked:
         return (("efficient-architecture",), ["claims"]) if claims and kind == "architecture" else ((), [])
     enough = max(_SECOND, _SHARE_OF_FIRST * scores[ranked[0]])
-    chosen = tuple(f for rank, f in enumerate(ranked) if rank == 0 or scores[f] >= enough)[:3]
-    return chosen, evidence.strongest(chosen)
+    chosen = [f for rank, f in enumerate(ranked) if rank == 0 or scores[f] >= enough]
+    if chosen[0] in _ARE_ARCHITECTURES and "efficient-architecture" in chosen:
+        chosen.remove("efficient-architecture")
+    elif chosen[0] == "nas" and claims and "efficient-architecture" not in chosen:
+        # A search whose gains are claimed gives efficient networks.
+        chosen.insert(1, "efficient-architecture")
+    return tuple(chosen[:3]), evidence.strongest(chosen[:3])
 
 
 def _ranked(scores: dict[str, float], told: list[str]) -> list[str]:
-    specific = any(f in _EXPLAINS_ARCHITECTURE and scores[f] >= _SECOND for f in told)
-    return sorted(told, key=lambda f: -scores[f] * (0.5 if specific and f == "efficient-architecture" else 1.0))
+    halved = set()
+    if any(f in _EXPLAINS_ARCHITECTURE and scores[f] >= _SECOND for f in told):
+        halved.add("efficient-architecture")
+    if len(told) > 1:
+        halved.add("edge-deployment")
+    return sorted(told, key=lambda f: -scores[f] * (0.5 if f in halved else 1.0))
 
 
 def _is_told(family: str, evidence: dict[str, float]) -> bool:

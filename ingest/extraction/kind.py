@@ -325,8 +325,7 @@ def _search(document: Document, cue: _Cue, add: Add) -> None:
 
 
 _STUDYING = frozenset(
-    "understanding investigating dissecting evaluating analyzing comparing assessing exploring rethinking revisiting probing "
-    "characterizing demystifying scaling".split()
+    ["understanding", "investigating", "dissecting", "evaluating", "analyzing", "comparing", "assessing", "exploring", "rethinking", "revisiting", "probing", "characterizing", "demystifying", "scaling"]
 )
 
 

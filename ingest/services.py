@@ -24,7 +24,6 @@ class PageReport:
     new: int = 0
     updated: int = 0
     duplicate: int = 0
-    claims: int = 0
     refused: list[dict[str, str | int | None]] = field(default_factory=list)
 
     def refuse(self, reason: str, line: int | None = None) -> None:
@@ -71,15 +70,18 @@ def read_page(path: Path) -> tuple[ParsedPage | None, PageReport]:
     return page, report
 
 
-def ingest_file(path: Path, on_entry: Callable[[], None] = lambda: None) -> PageReport:
-    """Read one file into the database, all of it or nothing; reading it again changes nothing."""
+def ingest_file(path: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> PageReport:
+    """Read one file into the database, all of it or nothing; reading it again changes nothing.
+
+    `progress` is told how many entries of how many are done.
+    """
     page, report = read_page(path)
     if page is None:
         return report
     with transaction.atomic():
-        for parsed in page.papers:
+        for done, parsed in enumerate(page.papers, 1):
             _ingest_entry(parsed, page, report)
-            on_entry()
+            progress(done, len(page.papers))
     return report
 
 

@@ -1,6 +1,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
@@ -28,29 +29,32 @@ class Command(BaseCommand):
         if not files:
             raise CommandError("no page found: the folders named hold no .txt, .xml or .json file")
         quiet = options["json"] or not sys.stderr.isatty()
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-        reports: list[PageReport] = []
-        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
-            for path in files:
-                task = progress.add_task(path.name, total=None)
-                if options["dry_run"]:
-                    reports.append(read_page(path)[1])
-                else:
-                    progress.update(task, total=len(page.papers) if (page := read_page(path)[0]) else 0)
-                    reports.append(ingest_file(path, lambda task=task: progress.advance(task)))  # type: ignore[misc]
-                if not options["json"]:
-                    progress.console.print("", end="")
-                    self._say(reports[-1])
+        reports = []
+        for path in files:
+            reports.append(read_page(path)[1] if options["dry_run"] else self._ingest(path, quiet))
+            if not options["json"]:
+                self._say(reports[-1])
         self._close(reports, options)
 
+    def _ingest(self, path: Path, quiet: bool) -> PageReport:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+            task = progress.add_task(path.name, total=None)
+            return ingest_file(path, lambda done, total: progress.update(task, completed=done, total=total))
+
     def _say(self, report: PageReport) -> None:
-        self.stdout.write(
+        if report.layout:
+            self.stdout.write(self._counts(report))
+        for refusal in report.refused:
+            where = f"{refusal['file']}, line {refusal['line']}" if refusal["line"] else refusal["file"]
+            word = "" if report.layout else "refused: "
+            self.stderr.write(f"{'  ' if report.layout else ''}{where}: {word}{refusal['reason']}")
+
+    def _counts(self, report: PageReport) -> str:
+        return (
             f"{report.name}: {report.read} entries read, {report.new} new, {report.updated} updated, "
             f"{report.duplicate} already known"
         )
-        for refusal in report.refused:
-            where = f"{refusal['file']}, line {refusal['line']}" if refusal["line"] else refusal["file"]
-            self.stderr.write(f"  {where}: {refusal['reason']}")
 
     def _close(self, reports: list[PageReport], options: dict[str, Any]) -> None:
         keys = ("read", "new", "updated", "duplicate")

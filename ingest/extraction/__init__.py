@@ -26,16 +26,12 @@ from .record import (
     QualityCost,
     TechniqueRecord,
 )
-from .stage import find_stage
+from .stage import find_stage, usual_phase
 from .text import Document
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
 
 EXTRACTOR_VERSION = "1.0.0"
-_TRAINING_FIRST = frozenset(
-    {"distributed-training", "training-efficiency", "memory-efficient-training", "data-efficiency"}
-)
-
 __all__ = [
     "EXTRACTOR_VERSION",
     "FAMILIES",
@@ -53,8 +49,8 @@ __all__ = [
 
 
 def _claims(document: Document, devices: list[Device], first: str) -> tuple[ExtractedClaim, ...]:
-    """Claims, where a number without a phase of its own takes that of the paper's first family."""
-    phase = "training" if first in _TRAINING_FIRST else "fine-tuning" if first == "peft" else "inference"
+    """Claims, where a number without a phase of its own takes that of the paper's first family and words."""
+    phase = usual_phase(document, first)
 
     def hardware_near(start: int, end: int) -> str | None:
         sentence = next((s for s in document.sentences if s.start <= start < s.end), None)

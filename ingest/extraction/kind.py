@@ -325,7 +325,22 @@ def _search(document: Document, cue: _Cue, add: Add) -> None:
 
 
 _STUDYING = frozenset(
-    ["understanding", "investigating", "dissecting", "evaluating", "analyzing", "comparing", "assessing", "exploring", "rethinking", "revisiting", "probing", "characterizing", "demystifying", "scaling"]
+    [
+        "understanding",
+        "investigating",
+        "dissecting",
+        "evaluating",
+        "analyzing",
+        "comparing",
+        "assessing",
+        "exploring",
+        "rethinking",
+        "revisiting",
+        "probing",
+        "characterizing",
+        "demystifying",
+        "scaling",
+    ]
 )
 
 

@@ -81,3 +81,15 @@ def find_stage(
         if (rank < 2 and scores[s] >= _SHARE_OF_FIRST * scores[ranked[0]]) or s in claimed
     )
     return chosen, evidence.strongest(chosen)
+
+
+def usual_phase(document: Document, first: str) -> str:
+    """The phase of a number that names none, from the first family ("" if none) and the words of the abstract."""
+    evidence = Evidence()
+    stages = _OF_FAMILY.get(first, ())
+    if stages in {("training",), ("fine-tuning",)}:
+        return stages[0]
+    evidence.weigh(document.found[_TABLE], _FACTORS)
+    prior = _BY_RANK[0] if stages else 0.5 * _BY_RANK[0]
+    scores = evidence.scores
+    return "training" if scores["training"] > scores["inference"] + prior else "inference"

@@ -170,6 +170,8 @@ def comparative(site: Site) -> Reading | None:
         return _efficient(site, at + 1)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
         return _sized(site, at)
+    if word == "more" and site.word(at + 1) in {"compact", "lightweight"}:
+        return _compact(site, at + 1)
     bare = BARE_COMPARATIVES.get(word)
     if bare and word not in {"fast", "compact"}:
         metric, direction = bare
@@ -226,6 +228,13 @@ def _efficient(site: Site, at: int) -> Reading:
     by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
                "data": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
     return Reading("comparative", Noun(by_kind.get(kind, "other_efficiency"), "gain"), "better", at - 1, at + 1)
+
+
+def _compact(site: Site, at: int) -> Reading:
+    """ "61% more compact in terms of parameters"."""
+    found = [a for a in site.clause.anchors if at < a.first <= at + 5 and a.noun.polarity == "cost"]
+    noun = found[0].noun if found else Noun("model_size", "cost")
+    return Reading("comparative", noun, "better", at, found[0].stop if found else at + 1)
 
 
 def _sized(site: Site, at: int) -> Reading:

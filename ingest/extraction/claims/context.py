@@ -10,12 +10,14 @@ from .site import Clause, Reading
 from .tokens import Token
 from .values import Quantity
 
+_RATHER_INFERENCE = "rather inference"
+"""What "throughput" says, unless the paper is about training."""
 _PHASE_WORDS: dict[str, str] = {
     **dict.fromkeys(
         word_set(
         """
         training train pretraining pre-training trained convergence converge backward backwards gradient
-        optimizer federated converging
+        optimizer federated converging gradients backpropagation clients epochs pretrain
         """
         ), "training"),
     **dict.fromkeys(
@@ -28,10 +30,10 @@ _PHASE_WORDS: dict[str, str] = {
     **dict.fromkeys(
         word_set(
         """
-        inference decoding generation serving prefill prefilling sampling deployment latency throughput kv
-        testing rendering fps decode cache token
+        inference decoding generation serving prefill prefilling sampling deployment testing rendering fps decode
         """
         ), "inference"),
+    **dict.fromkeys(("latency", "throughput", "kv", "cache", "token"), _RATHER_INFERENCE),
     **dict.fromkeys(("search", "searching"), "search"),
     **dict.fromkeys(("simulation", "synthesis", "preprocessing", "indexing"), "other"),
 }  # fmt: skip
@@ -61,14 +63,14 @@ def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, d
     if clause.phases is None:
         clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
     for at, phase in clause.phases:
-        if first - 8 <= at < stop + 7:
+        if first - 8 <= at < stop + 7 and not (phase == _RATHER_INFERENCE and default != "inference"):
             gap = max(first - at, at - stop + 1, 0)
             if gap < distance:
                 best, distance = phase, gap
     if best and distance <= 6:
         if best == "training" and noun.metric == "params":
             return "fine-tuning" if default == "fine-tuning" else "inference"
-        return best
+        return "inference" if best == _RATHER_INFERENCE else best
     if noun.metric in {"params", "model_size"} and default == "training":
         return "inference"
     if noun.metric in {"communication", "data_samples"} and default == "inference":

@@ -36,6 +36,7 @@ _DIGIT = re.compile(
 )
 """A digit that may begin a value, as in "2x", "sim2" and "textless2MB", not in "ResNet-50". The digit comes first in the
 pattern, because the search for it is fast."""
+_TRAINS = frozenset({"training", "fine-tuning", "search"})
 _MAY_HOLD_NUMBER = trigger(" ".join(TRIGGER_WORDS)) | DIGIT
 _SYSTEMS = ("kernel", "librar", "gemm", "spmm", "throughput", "latency", "compiler", "runtime", "cuda", "tensor core")
 """Pieces of words by which a paper is about running code faster."""
@@ -90,6 +91,7 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
         reading = next((r for rule in RULES if (r := rule(site)) is not None), None)
         if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
             before = read[-1][1]
+            chain[0].qualifier = chain[0].qualifier or read[-1][0][0].qualifier
             reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop, before.extra)
         read.append((chain, reading))
     for at in range(len(read)):
@@ -153,16 +155,18 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
         unit = "x"
     elif quantity.form == "absolute" and quantity.unit is not None:
         value, high, unit = _amount(quantity)
+    phase = phase_of(clause, quantity, reading, noun, default_phase)
+    # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
+    qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
     return ExtractedClaim(
-        metric=noun.metric,
-        phase=phase_of(clause, quantity, reading, noun, default_phase),
+        metric="training_time" if noun.metric == "latency" and phase in _TRAINS else noun.metric,
+        phase=phase,
         form=quantity.form,
         direction="none" if quantity.form == "absolute" else reading.direction,
         value=value,
         value_max=high,
         unit=unit,
-        # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
-        qualifier=quantity.qualifier or chain[0].qualifier,
+        qualifier=qualifier,
         baseline=baseline_of(clause, quantity, abstract, order, len(chain)),
         hardware=hardware_near(start, end),
         quote=abstract[start:end],

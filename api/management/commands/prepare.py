@@ -2,6 +2,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
@@ -20,6 +21,8 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         call_command("sync_cards")
+        if shipped := sorted(map(str, settings.RESULTS_DIR.glob("*.jsonl"))):
+            call_command("import_results", *shipped)
         call_command("build_index", if_behind=True, quiet=True)
         if options["first_user"]:
             self._make_first_user()

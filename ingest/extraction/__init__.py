@@ -31,7 +31,7 @@ from .text import Document
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
 
-EXTRACTOR_VERSION = "1.0.0"
+EXTRACTOR_VERSION = "1.1.0"
 __all__ = [
     "EXTRACTOR_VERSION",
     "FAMILIES",
@@ -73,7 +73,7 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
     stage, stage_words = find_stage(document, families, tuple(c.phase for c in claims))
     training_free, training_words = find_training_free(document, kind, families)
     name, name_words = find_name(document, kind)
-    verify, verify_words = find_verify(kind, families, hardware, claims)
+    verify, verify_words = find_verify(kind, families, stage, hardware, claims)
     return TechniqueRecord(
         title=title,
         kind=kind,

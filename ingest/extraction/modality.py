@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .text import Document
-from .vocabulary import LEXICON, Evidence, weighted_phrases
+from .vocabulary import LEXICON, TITLE, Evidence, weighted_phrases
 
 _VOCABULARY: dict[str, str] = {
     "language": """
@@ -11,12 +11,12 @@ _VOCABULARY: dict[str, str] = {
         translation, question answering, text classification, language modeling, llama, glue, summarization,
         sentence embedding, natural language processing, roberta, t5, perplexity, prompt, chatbot, text, opt,
         word, sentence, linguistic, translation, wikitext, document, multilingual, instruction tuning, long
-        context, token generation, reasoning, dialogue, arabic, slm, mistral, qwen, deepseek""",
+        context, test time scaling, chain of thought, token generation, reasoning, dialogue, arabic, slm, mistral, qwen, deepseek""",
     "vision": """
         image classification, object detection, semantic segmentation, vision transformer, imagenet, vit, coco,
         cifar, convolutional neural network, cnn, computer vision, image, resnet, image generation, super
         resolution, vision, visual recognition, segmentation, image restoration, yolo, mobilenet, convolution,
-        cityscape, face recognition, ade20k, deit, swin, text to image, image synthesis, medical image, stable
+        classifier free guidance, flow matching, alexnet, vgg, optical, camera, photo, cityscape, face recognition, ade20k, deit, swin, text to image, image synthesis, medical image, stable
         diffusion, depth estimation, pixel, object detector, convnet, detection, denoising, efficientnet, mnist,
         diffusion transformer, dit, visual, backbone, remote sensing, satellite, pose estimation, convnext,
         diffusion model, fid""",
@@ -115,9 +115,13 @@ def _weights(phrases: str) -> dict[float, str]:
 
 
 _TABLE = LEXICON.add(weighted_phrases({modality: _weights(phrases) for modality, phrases in _VOCABULARY.items()}))
-_ENOUGH, _SHARE_OF_FIRST = 1.2, 0.5
+_ENOUGH, _SHARE_OF_FIRST = 0.6, 0.6
 _FACTORS = (2.5, 0.5, 1.0)
 """Of a phrase in the title, the background and the paper's own part."""
+
+
+_MANY = 3
+"""So many kinds of data alike, none of them in the title, make a method general."""
 
 
 def find_modality(document: Document) -> tuple[tuple[str, ...], list[str]]:
@@ -136,5 +140,11 @@ def find_modality(document: Document) -> tuple[tuple[str, ...], list[str]]:
     if not ranked:
         return ("general",), []
     first = scores[ranked[0]]
+    if (
+        len(ranked) >= _MANY
+        and scores[ranked[_MANY - 1]] >= 0.5 * first
+        and not any(place == TITLE and weights for place, weights, _ in document.found[_TABLE])
+    ):
+        return ("general",), evidence.strongest(ranked[:_MANY], 1)
     chosen = tuple(m for rank, m in enumerate(ranked[:2]) if rank == 0 or scores[m] >= _SHARE_OF_FIRST * first)
     return chosen, evidence.strongest(chosen)

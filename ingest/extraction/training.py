@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .text import Document
-from .vocabulary import LEXICON, TITLE
+from .vocabulary import BACKGROUND, LEXICON
 from .words import word_set
 
 _TRAINING = ("training", "retraining", "re training", "fine tuning", "finetuning", "model training", "model retraining")
@@ -26,7 +26,10 @@ _TRAINS = word_set(
     distilling learn learned learnable learning optimizer
     """
 )
-_FREE_FAMILIES = frozenset({"kv-cache", "serving-systems"})
+_RUNNING_FAMILIES = frozenset({"kv-cache", "serving-systems"})
+_FREE_FAMILIES = frozenset({"token-reduction", "efficient-attention"})
+"""Families that work on a trained model where an abstract says nothing of training."""
+_TRAINED_FAMILIES = frozenset({"distillation", "peft", "data-efficiency", "training-efficiency", "nas"})
 _UNCLEAR_KINDS = frozenset({"survey", "benchmark", "dataset", "theory", "hardware", "other"})
 
 
@@ -34,15 +37,16 @@ def find_training_free(document: Document, kind: str, families: tuple[str, ...])
     """True, False or None (unclear), and the words that decided."""
     if kind in _UNCLEAR_KINDS:
         return None, []
-    free = next((phrase for place, _, phrase in document.found[_FREE] if place != TITLE), None)
+    free = next((phrase for place, _, phrase in document.found[_FREE] if place != BACKGROUND), None)
     if free is not None:
         return True, [free]
     trains = sorted(_TRAINS.intersection([word.folded for word in document.words]))[:3]
     first = families[0] if families else ""
     if kind == "analysis":
-        return (False, trains) if trains and first in {"distillation", "peft"} else (None, [])
-    if first in _FREE_FAMILIES or (first == "kernels-compilers" and kind == "system"):
-        return (None, []) if trains else (True, [f"family: {first}"])
-    if kind == "architecture" or trains or first:
-        return False, trains or [f"kind: {kind}"]
-    return None, []
+        return (False, trains) if trains and first in _TRAINED_FAMILIES else (None, [])
+    runs_only = first in _RUNNING_FAMILIES or (first == "kernels-compilers" and kind == "system")
+    if not trains and (runs_only or first in _FREE_FAMILIES):
+        return True, [f"family: {first}"]
+    if runs_only or not (trains or first or kind == "architecture"):
+        return None, []
+    return False, trains or [f"kind: {kind}"]

@@ -7,8 +7,8 @@ from papers.vocabulary import FAMILY_LABELS, METRIC_LABELS
 from .record import ExtractedClaim
 
 _BY_FAMILY = {
-    "quantization": "kernel", "sparsity-pruning": "small-training", "distillation": "small-training", "low-rank": "random-model",
-    "peft": "random-model", "efficient-attention": "kernel", "kv-cache": "kernel", "ssm-recurrent": "random-model",
+    "quantization": "needs-weights", "sparsity-pruning": "small-training", "distillation": "small-training", "low-rank": "random-model",
+    "peft": "random-model", "efficient-attention": "kernel", "kv-cache": "random-model", "ssm-recurrent": "random-model",
     "mixture-of-experts": "random-model", "conditional-computation": "random-model", "token-reduction": "random-model",
     "decoding-acceleration": "needs-weights", "kernels-compilers": "kernel", "distributed-training": "multi-device",
     "memory-efficient-training": "random-model", "training-efficiency": "small-training", "efficient-architecture": "random-model",
@@ -16,6 +16,12 @@ _BY_FAMILY = {
     "diffusion-acceleration": "random-model", "serving-systems": "random-model", "data-efficiency": "small-training",
     "edge-deployment": "random-model", "hardware-accelerators": "other-hardware",
 }  # fmt: skip
+_WITH_FAMILY = {"kernels-compilers": "kernel", "distributed-training": "multi-device"}
+"""Second families that decide: a quantized kernel can be timed without weights, parallel experts need several devices."""
+_TRAINED_WHOLE = frozenset(
+    {"ssm-recurrent", "mixture-of-experts", "efficient-architecture", "weight-sharing", "low-rank"}
+)
+"""Families whose gain in training shows only in a training run."""
 _NOTHING_TO_RUN = frozenset({"survey", "dataset", "other"})
 _OTHER_HARDWARE = ("iPhone", "Jetson", "EdgeTPU", "Edge", "FPGA", "Cortex", "ARM", "Raspberry", "MCU", "Hexagon", "DSP", "Loihi",
                    "Snapdragon", "STM32", "NPU", "ASIC", "Pixel", "Ascend")  # fmt: skip
@@ -26,8 +32,13 @@ _NEEDED = {
 
 
 def find_verify(
-    kind: str, families: tuple[str, ...], hardware: tuple[str, ...], claims: tuple[ExtractedClaim, ...]
+    kind: str,
+    families: tuple[str, ...],
+    stage: tuple[str, ...],
+    hardware: tuple[str, ...],
+    claims: tuple[ExtractedClaim, ...],
 ) -> tuple[str, list[str]]:
+    """What a mechanism needs to be tried, by kind and first family, and by the other families where they say more."""
     if kind in _NOTHING_TO_RUN or not families:
         return "none", [f"kind: {kind}"]
     if kind == "hardware":
@@ -37,7 +48,13 @@ def find_verify(
         return "other-hardware", named
     if kind == "theory":
         return "none", ["kind: theory"]
-    return _BY_FAMILY[families[0]], [f"family: {families[0]}"]
+    needed = _BY_FAMILY[families[0]]
+    for other, more in _WITH_FAMILY.items():
+        if other in families and needed in {"random-model", "needs-weights"}:
+            return more, [f"family: {other}"]
+    if needed == "random-model" and stage == ("training",) and families[0] in _TRAINED_WHOLE:
+        return "small-training", ["stage: training"]
+    return needed, [f"family: {families[0]}"]
 
 
 def describe_mechanism(

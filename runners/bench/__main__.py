@@ -1,4 +1,4 @@
-"""The command line of the harness: `python -m runners.bench list|check|run|sweep`."""
+"""The command line of the harness: `python -m runners.bench list|check|run|sweep|replay`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from types import FrameType
 
 from runners.bench import HARNESS_VERSION
 from runners.bench.progress import Progress, summary, table
-from runners.bench.records import write_records
+from runners.bench.records import RecordError, write_records
+from runners.bench.replay import read_sessions, replay
+from runners.bench.replay import summary as replay_summary
 from runners.bench.results import Mode, RunRequest, SessionResult
 from runners.bench.session import run_session
 from runners.cards import Card, CardError, card_paths, find_card, load_card
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
 EPILOG = """\
 exit status: 0 all passed, 1 a check failed, 2 bad usage, 3 unsupported here, 130 interrupted
 
@@ -25,6 +28,7 @@ examples:
   python -m runners.bench list
   python -m runners.bench check flash-attention-2
   python -m runners.bench run --all --device cuda --out results.jsonl
+  python -m runners.bench replay results.jsonl
 """
 
 
@@ -51,13 +55,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--all", action="store_true", help="every implementation")
         command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
         command.add_argument("--seed", type=int, help="repeat a run with its seed; default: a fresh one")
-        command.add_argument("--out", type=Path, metavar="FILE", help="append the records as JSON lines")
-        command.add_argument("--json", action="store_true", help="print the result as one JSON object a line")
-        command.add_argument("--verbose", action="store_true", help="show what the implementation prints")
-        command.add_argument(
-            "--wall-limit", type=_positive, default=900.0, metavar="SECONDS", help="default: %(default)g"
-        )
-        command.add_argument("--memory-limit", type=_positive, metavar="GIB", help="default: 80 %% of what is free")
+        _add_output(command)
         if name != "check":
             command.add_argument(
                 "--time-cap", type=_positive, metavar="SECONDS", help="of timing each pair of subjects"
@@ -69,7 +67,20 @@ def parser() -> argparse.ArgumentParser:
                 "--compile-on-cpu", action="store_true", help="also time compiled rungs on a CPU (slow)"
             )
         _add_root(command)
+    text = "run recorded sessions again and say whether the ratios agree"
+    replaying = commands.add_parser("replay", help=text, description=text)
+    replaying.add_argument("file", type=Path, metavar="FILE", help="JSON lines of `run --out` or of a run's page")
+    _add_output(replaying)
+    _add_root(replaying)
     return top
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, metavar="FILE", help="append the records as JSON lines")
+    command.add_argument("--json", action="store_true", help="print the result as one JSON object a line")
+    command.add_argument("--verbose", action="store_true", help="show what the implementation prints")
+    command.add_argument("--wall-limit", type=_positive, default=900.0, metavar="SECONDS", help="default: %(default)g")
+    command.add_argument("--memory-limit", type=_positive, metavar="GIB", help="default: 80 %% of what is free")
 
 
 def _add_root(command: argparse.ArgumentParser) -> None:
@@ -88,8 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _list(options) if options.command == "list" else _sessions(options)
-    except CardError as error:
+        return COMMANDS.get(options.command, _sessions)(options)
+    except (CardError, RecordError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -144,7 +155,7 @@ def _sessions(options: argparse.Namespace) -> int:
     for name in names:
         result = _session(name, options.command, options)
         codes.append(_exit_code(result))
-    return max(codes, key=(EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED).index, default=EXIT_PASSED)
+    return max(codes, key=SEVERITY.index, default=EXIT_PASSED)
 
 
 def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResult:
@@ -160,15 +171,40 @@ def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResul
         card_root=options.cards,
         compile_on_cpu=getattr(options, "compile_on_cpu", False),
     )
-    progress = Progress(name, verbose=options.verbose)
+    result = _followed(request, options)
+    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else summary(result) + "\n", flush=True)
+    return result
+
+
+def _followed(request: RunRequest, options: argparse.Namespace) -> SessionResult:
+    """Runs a session with its progress on standard error, and keeps its records where they were asked for."""
+    progress = Progress(request.card_name, verbose=options.verbose)
     try:
         result = run_session(request, progress)
     finally:
         progress.close()
     if options.out:
         write_records(options.out, result.records)
-    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else summary(result) + "\n", flush=True)
     return result
+
+
+def _replay(options: argparse.Namespace) -> int:
+    sessions = read_sessions(options.file, options.cards)
+    if options.out and options.out.resolve() == options.file.resolve():
+        print(f"error: --out {options.out}: is the file that is replayed; name another", file=sys.stderr)
+        return EXIT_USAGE
+    limits = RunRequest(
+        "", wall_limit_s=options.wall_limit, memory_limit_gib=options.memory_limit, card_root=options.cards
+    )
+    codes = []
+    for recorded in sessions:
+        found = replay(recorded, lambda request: _followed(request, options), limits)
+        print(
+            json.dumps(found.to_dict(), ensure_ascii=False) if options.json else replay_summary(found) + "\n",
+            flush=True,
+        )
+        codes.append(EXIT_PASSED if found.agrees else _exit_code(found.result) or EXIT_FAILED)
+    return max(codes, key=SEVERITY.index)
 
 
 def _exit_code(result: SessionResult) -> int:
@@ -176,6 +212,8 @@ def _exit_code(result: SessionResult) -> int:
         return EXIT_PASSED
     return EXIT_UNSUPPORTED if result.failure.reason in ("unsupported", "refused-device") else EXIT_FAILED
 
+
+COMMANDS = {"list": _list, "replay": _replay}
 
 if __name__ == "__main__":
     sys.exit(main())

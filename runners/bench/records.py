@@ -11,7 +11,7 @@ from typing import Any
 
 from runners.bench import HARNESS_VERSION
 from runners.bench.collect import TECHNIQUE, Findings, Loop
-from runners.bench.results import OUTCOMES, STATUSES, Failure, Judgement, Measurement
+from runners.bench.results import OUTCOMES, STATUSES, Failure, Judgement, Measurement, RunRequest
 from runners.card_types import Card
 
 RECORD_SCHEMA = 1
@@ -25,6 +25,7 @@ class RecordError(ValueError):
 def build_records(
     *,
     card: Card,
+    request: RunRequest,
     seed: int,
     status: str,
     failure: Failure | None,
@@ -36,6 +37,14 @@ def build_records(
     timestamp: str,
 ) -> list[dict[str, Any]]:
     """One record for each checked workload and each timed pair; for a run that failed, one more that says why."""
+
+    asked = {
+        "mode": request.mode,
+        "device": request.device,
+        "workloads": list(request.workloads),
+        "time_cap_s": request.time_cap_s,
+        "compile_on_cpu": request.compile_on_cpu,
+    }
 
     def record(workload: dict[str, Any], evaluation: dict[str, Any], **fields: Any) -> dict[str, Any]:
         return {
@@ -68,6 +77,7 @@ def build_records(
             "code_hash": card.code_hash,
             "card_hash": card.card_hash,
             "seed": seed,
+            "request": asked,
             "harness_version": HARNESS_VERSION,
             **fields,
         }
@@ -177,12 +187,17 @@ def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The records in `path`. Raises RecordError that names the line of the first one that cannot be right."""
-    return list(_read(path))
+    return [record for _, record in numbered_records(path)]
 
 
-def _read(path: Path) -> Iterator[dict[str, Any]]:
+def numbered_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each record with its line number; errors as in `read_records`."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror}); give a file of JSON lines") from error
     # Split at line feeds alone: other line separators may stand inside a string.
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(text.split(b"\n"), start=1):
         if line.strip():
             try:
                 record = json.loads(line, parse_constant=_refuse_constant)
@@ -191,7 +206,7 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
             problem = record_problem(record)
             if problem:
                 raise RecordError(f"{path}, line {number}: {problem}")
-            yield record
+            yield number, record
 
 
 def _refuse_constant(text: str) -> float:

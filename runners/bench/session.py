@@ -167,6 +167,7 @@ def _result(
     judgements = [judge(claim, card, measured, environment, status) for claim in card.claims]
     records = build_records(
         card=card,
+        request=request,
         seed=seed,
         status=status,
         failure=failure,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .claims import find_claims
 from .code_links import find_code_urls
 from .families import find_families, first_family, weigh_families
-from .hardware import Device, device_near, find_devices, find_hardware
+from .hardware import Device, Mention, device_near, find_devices, find_hardware
 from .kind import find_kind
 from .modality import find_modality
 from .name import find_name
@@ -27,7 +27,7 @@ from .record import (
     TechniqueRecord,
 )
 from .stage import find_stage, usual_phase
-from .text import Document
+from .text import Document, Sentence
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
 
@@ -52,9 +52,8 @@ def _claims(document: Document, devices: list[Device], first: str) -> tuple[Extr
     """Claims, where a number without a phase of its own takes that of the paper's first family and words."""
     phase = usual_phase(document, first)
 
-    def hardware_near(start: int, end: int) -> str | None:
-        sentence = next((s for s in document.sentences if s.start <= start < s.end), None)
-        return device_near(devices, start, end, sentence.start, sentence.end) if sentence and devices else None
+    def hardware_near(number: Mention, sentence: Sentence) -> str | None:
+        return device_near(devices, number, sentence) if devices else None
 
     return find_claims(document.abstract, document.sentences, phase, hardware_near)
 

@@ -6,8 +6,17 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .text import Document
+from .text import Document, Sentence
 from .words import trigger, triggers_of
+
+
+class Mention(NamedTuple):
+    """A number's place in the abstract, and in its list of `listed` numbers."""
+
+    start: int
+    end: int
+    order: int = 0
+    listed: int = 1
 
 
 class Device(NamedTuple):
@@ -121,10 +130,17 @@ def find_hardware(devices: list[Device], own_start: int) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def device_near(devices: list[Device], start: int, end: int, sentence_start: int, sentence_end: int) -> str | None:
-    """The device of the number at `start` to `end`: the nearest behind it in its sentence, else the only one there."""
-    inside = [d for d in devices if sentence_start <= d.start < sentence_end]
-    behind = [d for d in inside if start <= d.start <= end + 80]
-    if behind:
+def device_near(devices: list[Device], number: Mention, sentence: Sentence) -> str | None:
+    """The device of a number: its own of a list behind it ("3x and 2x on A and B"), else the nearest behind it in its
+    sentence, else the only one there."""
+    inside = [d for d in devices if sentence.start <= d.start < sentence.end]
+    if not inside:
+        return None
+    behind = [d for d in inside if d.start >= number.start]
+    if number.listed > 1:
+        for own in ([d for d in behind if d.label not in {"GPU", "CPU"}], behind):
+            if len(own) == number.listed:
+                return own[number.order].label
+    if behind and behind[0].start <= number.end + 80:
         return behind[0].label
     return inside[0].label if len({d.label for d in inside}) == 1 else None

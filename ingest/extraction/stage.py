@@ -46,7 +46,7 @@ _OF_FAMILY: dict[str, tuple[str, ...]] = {
     "kernels-compilers": ("inference",), "distributed-training": ("training",), "memory-efficient-training": ("training",),
     "training-efficiency": ("training",), "efficient-architecture": ("inference",), "nas": ("search",),
     "weight-sharing": ("inference",), "retrieval-efficiency": ("inference",), "diffusion-acceleration": ("inference",),
-    "serving-systems": ("inference",), "data-efficiency": ("training",), "edge-deployment": ("inference",),
+    "serving-systems": ("inference",), "data-efficiency": ("training", "data"), "edge-deployment": ("inference",),
     "hardware-accelerators": ("inference",),
 }  # fmt: skip
 _SHARE_OF_FIRST = 0.55
@@ -54,6 +54,12 @@ _BY_RANK = (4.0, 1.5, 1.0)
 _CLAIMED = 3.0
 _FACTORS = (2.5, 0.3, 0.8)
 """Of a phrase in the title, the background and the paper's own part."""
+
+
+_NAMES = {"training": "training", "pretraining": "training", "inference": "inference", "finetuning": "fine-tuning",
+          "decoding": "inference", "serving": "inference"}  # fmt: skip
+_MENTIONED = 0.8
+"""The score of a stage that the paper's own part mentions once."""
 
 
 def find_stage(
@@ -74,13 +80,29 @@ def find_stage(
     evidence.weigh(document.found[_TABLE], _FACTORS)
     scores = evidence.scores
     ranked = sorted(scores, key=lambda s: -scores[s])
-    claimed = set(claim_phases)
+    sure = {*claim_phases, *_in_title(document)}
+    if "memory-efficient-training" in families and scores["fine-tuning"] >= _MENTIONED:
+        sure.add("fine-tuning")
     chosen = tuple(
         s
         for rank, s in enumerate(ranked)
-        if (rank < 2 and scores[s] >= _SHARE_OF_FIRST * scores[ranked[0]]) or s in claimed
+        if (rank < 2 and scores[s] >= _SHARE_OF_FIRST * scores[ranked[0]]) or s in sure
     )
     return chosen, evidence.strongest(chosen)
+
+
+def _in_title(document: Document) -> set[str]:
+    """Stages that the title names; "post-training" and "training-free" name none."""
+    words = [word.folded for word in document.title_words]
+    named = set()
+    for at, word in enumerate(words):
+        stage = _NAMES.get(word)
+        spared = (at > 0 and words[at - 1] in {"post", "test", "free"}) or words[at + 1 : at + 2] == ["free"]
+        if word == "tuning" and at > 0 and words[at - 1] == "fine":
+            stage = "fine-tuning"
+        if stage and not spared:
+            named.add(stage)
+    return named
 
 
 def usual_phase(document: Document, first: str) -> str:

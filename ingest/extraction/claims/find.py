@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..hardware import Mention
 from ..record import ExtractedClaim
 from ..text import Sentence
 from ..words import DIGIT, trigger
@@ -22,7 +23,7 @@ from .units import SCALES
 from .values import TRIGGER_WORDS, Quantity, find_quantities
 from .words import CHANGE_VERBS
 
-HardwareNear = Callable[[int, int], str | None]
+HardwareNear = Callable[[Mention, Sentence], str | None]
 Rule = Callable[[Site], Reading | None]
 RULES: tuple[Rule, ...] = (
     amount, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
@@ -46,12 +47,12 @@ def find_claims(
     abstract: str,
     sentences: Sequence[Sentence],
     default_phase: str = "inference",
-    hardware_near: HardwareNear = lambda start, end: None,
+    hardware_near: HardwareNear = lambda number, sentence: None,
 ) -> tuple[ExtractedClaim, ...]:
     """Claims in the order of the text.
 
-    `default_phase` is taken where no word near the number names one; `hardware_near(start, end)` names the device
-    that the abstract gives for the number at these offsets.
+    `default_phase` is taken where no word near the number names one; `hardware_near` names the device that
+    the abstract gives for a number.
     """
     systems: bool | None = None
     claims: list[ExtractedClaim] = []
@@ -70,7 +71,7 @@ def find_claims(
         clause = Clause(tokens, quantities, systems_paper=systems)
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
-                place = _Place(clause, quantity, reading, noun, order, chain)
+                place = _Place(sentence, clause, quantity, reading, noun, order, chain)
                 claims.append(_claim(abstract, place, default_phase, hardware_near))
     distinct = {(c.start, c.end, c.metric, c.form, c.value, c.baseline): c for c in claims}
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
@@ -100,6 +101,11 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     for at in range(len(read) - 2, -1, -1):
         (chain, reading), (after, known) = read[at], read[at + 1]
         if reading is None and known is not None and continues(clause, chain[-1], after[0]):
+            read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
+    for at in range(1, len(read)):
+        (numbers, known), (chain, reading) = read[at - 1], read[at]
+        if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
+            chain[0].qualifier = chain[0].qualifier or numbers[0].qualifier
             read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
     return read
 
@@ -137,6 +143,7 @@ def _nouns_of_chain(
 class _Place(NamedTuple):
     """A number that is a claim, how it was read, and its place in its list."""
 
+    sentence: Sentence
     clause: Clause
     quantity: Quantity
     reading: Reading
@@ -146,7 +153,7 @@ class _Place(NamedTuple):
 
 
 def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: HardwareNear) -> ExtractedClaim:
-    clause, quantity, reading, noun, order, chain = place
+    sentence, clause, quantity, reading, noun, order, chain = place
     first = min(reading.first, quantity.lead)
     stop = min(max(reading.stop, quantity.stop), len(clause.tokens))
     start, end = clause.tokens[first].start, clause.tokens[stop - 1].end
@@ -168,7 +175,7 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
         unit=unit,
         qualifier=qualifier,
         baseline=baseline_of(clause, quantity, abstract, order, len(chain)),
-        hardware=hardware_near(start, end),
+        hardware=hardware_near(Mention(start, end, order, len(chain)), sentence),
         quote=abstract[start:end],
         start=start,
         end=end,

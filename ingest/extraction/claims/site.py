@@ -141,11 +141,14 @@ _LOOSE_OPENERS = frozenset(
 )
 
 
-def continues(clause: Clause, left: Quantity, right: Quantity) -> bool:
-    """Whether `right` goes on a loose list after `left`: "8x on state-space models, and 14x on linear attention"."""
+def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) -> bool:
+    """Whether `right` goes on a loose list after `left`: "8x on state-space models, and 14x on linear attention".
+
+    Tokens before `read` belong to what `left` measures: the "speedup" of "8x speedup on A and 14x on B".
+    """
     if "absolute" in (left.form, right.form) and left.form != right.form:
         return False
-    between = clause.lows[left.stop : right.lead]
+    between = clause.lows[max(left.stop, min(read, right.lead)) : right.lead]
     if between in (["("], [",", "("]):
         return True
     if (

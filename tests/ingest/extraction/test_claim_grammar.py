@@ -129,6 +129,18 @@ READ = {
         "The block adds little, with a 2% increase in FLOPs.",
         [("flops", "percent", 2.0, None, "worse")],
     ),
+    "more-compact": (
+        "The found nets are 60% and 45% more compact in terms of parameters.",
+        [("params", "percent", 60.0, None, "better"), ("params", "percent", 45.0, None, "better")],
+    ),
+    "loose-list-behind-the-noun": (
+        "We reach 2.1x speedup on phones and 3x on tablets.",
+        [("speedup", "factor", 2.1, None, "better"), ("speedup", "factor", 3.0, None, "better")],
+    ),
+    "wall-clock-of-training": (
+        "During training it reduces wall-clock time by 36%.",
+        [("training_time", "percent", 36.0, None, "better")],
+    ),
     "bigger-rivals": (
         "Zedwick matches networks with up to four times more parameters.",
         [("params", "factor", 4.0, None, "better")],
@@ -146,6 +158,7 @@ def test_a_gain_is_read(sentence: str, expected: list[tuple]) -> None:
 
 
 REFUSED = {
+    "counted-nouns": "It uses only 4 codebooks and 2 heads.",
     "accuracy": "Zedwick improves top-1 accuracy by 3.5% on the test set.",
     "accuracy-behind-comparative": "Zedwick shows 2.3% better accuracy than the baseline.",
     "quality-drop": "It runs with less than 0.8% accuracy drop on average.",
@@ -187,6 +200,7 @@ QUALIFIED = {
     "more-than": ("Memory is reduced by more than 2x.", "at least"),
     "about": ("Zedwick is roughly 2x faster.", "about"),
     "flattened-sim": ("Zedwick brings sim2x speedup.", "about"),
+    "less-than": ("The net has less than 2M parameters.", "up to"),
     "average": ("Memory is reduced by an average of 2x.", "average"),
     "none": ("Zedwick is 2x faster.", None),
 }
@@ -196,6 +210,27 @@ QUALIFIED = {
 def test_the_qualifier_is_kept(sentence: str, qualifier: str | None) -> None:
     claims = extract("Zedwick", PROPOSES + sentence).claims
     assert [c.qualifier for c in claims] == [qualifier]
+
+
+def test_members_of_a_loose_list_share_the_first_qualifier() -> None:
+    sentence = "It improves throughput by up to 18x for small images and 55x for large ones."
+    assert [c.qualifier for c in extract("Zedwick", PROPOSES + sentence).claims] == ["up to", "up to"]
+
+
+DEVICES = {
+    "respectively": (
+        "It achieves 3x, 2x and 1.5x speedups on A100, V100 and T4 GPUs, respectively.",
+        ["A100", "V100", "T4"],
+    ),
+    "pair": ("It is 3x and 2x faster on an RTX 4090 and an iPhone 12.", ["RTX 4090", "iPhone 12"]),
+    "loose": ("It is 3x faster on an A100 and 2x on a V100.", ["A100", "V100"]),
+    "one-for-all": ("It is 3x and 2x faster on an A100.", ["A100", "A100"]),
+}
+
+
+@pytest.mark.parametrize(("sentence", "devices"), DEVICES.values(), ids=DEVICES.keys())
+def test_a_list_of_devices_is_shared_out_over_its_numbers(sentence: str, devices: list[str]) -> None:
+    assert [c.hardware for c in extract("Zedwick", PROPOSES + sentence).claims] == devices
 
 
 def test_each_number_of_a_list_has_its_own_baseline() -> None:
@@ -214,6 +249,11 @@ PHASES = {
 @pytest.mark.parametrize(("sentence", "phase"), PHASES.values(), ids=PHASES.keys())
 def test_the_phase_is_the_one_named(sentence: str, phase: str) -> None:
     assert [c.phase for c in extract("Zedwick", PROPOSES + sentence).claims] == [phase]
+
+
+def test_throughput_of_a_training_method_is_of_training() -> None:
+    abstract = "We propose Zedwick, pipeline parallelism with gradient compression. It gives 2x higher throughput."
+    assert [c.phase for c in extract("Zedwick: distributed training", abstract).claims] == ["training"]
 
 
 def test_the_device_of_a_number_is_kept() -> None:

@@ -28,6 +28,21 @@ KIND = {
         "We introduce ZedText, a dataset of letters.",
         "dataset",
     ),
+    "doing-something-to-networks": (
+        "Slimming Convolutional Networks with Gates",
+        "Many networks are too wide. Channels are removed by gates.",
+        "technique",
+    ),
+    "proposed-at-the-end-of-an-analysis": (
+        "Wide or Deep?",
+        "We analyze how networks are scaled. This leads us to propose a simple scaling strategy.",
+        "technique",
+    ),
+    "dataset-is-only-a-means": (
+        "ZedCap: Captions from Several Datasets",
+        "We propose ZedCap, a small network that reads captions.",
+        "architecture",
+    ),
     "theory": (
         "A Theory of Sparse Gates",
         "We prove convergence rates for sparse gates. Theorems hold for all depths.",
@@ -85,6 +100,8 @@ MODALITY = {
     "language": ("We speed up large language models.", ("language",)),
     "vision": ("We speed up image classification on ImageNet.", ("vision",)),
     "speech": ("We speed up speech recognition.", ("speech-audio",)),
+    "several-alike": ("We test it on speech, on point clouds and on molecules.", ("general",)),
+    "named-by-weak-words": ("We speed up a convolutional neural network.", ("vision",)),
     "none": ("We speed up a sum.", ("general",)),
 }
 
@@ -92,6 +109,46 @@ MODALITY = {
 @pytest.mark.parametrize(("abstract", "modality"), MODALITY.values(), ids=MODALITY.keys())
 def test_modality(abstract: str, modality: tuple[str, ...]) -> None:
     assert extract("Zedwick", abstract).modality == modality
+
+
+STAGE = {
+    "family": ("Zedwick", "We propose KV cache eviction.", {"inference"}),
+    "named-in-the-title": (
+        "Zedwick: Fast Training and Inference",
+        "We propose sparse attention.",
+        {"training", "inference"},
+    ),
+    "post-training-is-no-training": ("Post-Training Pruning", "We propose one-shot pruning of weights.", {"inference"}),
+    "claimed": (
+        "Zedwick",
+        "We propose KV cache eviction. It reduces training time by 30%.",
+        {"training", "inference"},
+    ),
+    "no-family": ("Zedwick", "We study how sums behave.", set()),
+}
+
+
+@pytest.mark.parametrize(("title", "abstract", "stage"), STAGE.values(), ids=STAGE.keys())
+def test_stage(title: str, abstract: str, stage: set[str]) -> None:
+    assert set(extract(title, abstract).stage) == stage
+
+
+VERIFIED = {
+    "kernel": ("We propose post-training quantization and a fused CUDA kernel for 4-bit codes.", "kernel"),
+    "weights": ("We propose post-training quantization of weights to 4-bit codes.", "needs-weights"),
+    "devices": ("We propose pipeline parallelism with gradient compression.", "multi-device"),
+    "nothing": ("We study how sums behave.", "none"),
+}
+
+
+@pytest.mark.parametrize(("abstract", "verify"), VERIFIED.values(), ids=VERIFIED.keys())
+def test_verify(abstract: str, verify: str) -> None:
+    assert extract("Zedwick", abstract).verify == verify
+
+
+def test_a_search_with_gains_gives_efficient_networks() -> None:
+    abstract = "We propose neural architecture search with a supernet. The found nets need 2x fewer FLOPs."
+    assert extract("Zedwick", abstract).families[:2] == ("nas", "efficient-architecture")
 
 
 HARDWARE = {

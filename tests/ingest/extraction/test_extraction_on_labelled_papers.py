@@ -11,15 +11,15 @@ from ingest.extraction import extract
 from ingest.sources import parse_page
 
 FLOORS = {
-    "claim_f1": 0.94,
-    "claim_strict_f1": 0.76,
+    "claim_f1": 0.95,
+    "claim_strict_f1": 0.82,
     "code_f1": 0.97,
-    "kind": 0.75,
-    "name": 0.89,
-    "family1": 0.72,
-    "families_f1": 0.68,
-    "modality_f1": 0.80,
-    "stage_f1": 0.73,
+    "kind": 0.84,
+    "name": 0.90,
+    "family1": 0.75,
+    "families_f1": 0.72,
+    "modality_f1": 0.86,
+    "stage_f1": 0.76,
     "hardware_f1": 0.86,
 }
 

@@ -93,7 +93,7 @@ def find_stage(
 
 def _in_title(document: Document) -> set[str]:
     """Stages that the title names; "post-training" and "training-free" name none."""
-    words = [word.folded for word in document.title_words]
+    words = [word[0] for word in document.title_words]
     named = set()
     for at, word in enumerate(words):
         stage = _NAMES.get(word)

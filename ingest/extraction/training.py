@@ -40,7 +40,7 @@ def find_training_free(document: Document, kind: str, families: tuple[str, ...])
     free = next((phrase for place, _, phrase in document.found[_FREE] if place != BACKGROUND), None)
     if free is not None:
         return True, [free]
-    trains = sorted(_TRAINS.intersection([word.folded for word in document.words]))[:3]
+    trains = sorted(_TRAINS.intersection([word[0] for word in document.words]))[:3]
     first = families[0] if families else ""
     if kind == "analysis":
         return (False, trains) if trains and first in _TRAINED_FAMILIES else (None, [])

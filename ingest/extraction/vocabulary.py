@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from .words import KNOWN, Node, Word, folded
 
@@ -26,11 +26,11 @@ def _insert(tree: dict[str, Node], phrase: str, table: int, payload: object) -> 
     parts = folded(phrase)
     if not parts:
         raise ValueError(f"phrase {phrase!r} has no word; a phrase needs at least one letter or digit")
-    node = Node(tree, [])
+    following, ends = tree, list[tuple[int, Any, str]]()
     for part in parts:
-        node = node.following.setdefault(part, Node({}, []))
-    if all(known != table for known, _, _ in node.ends):
-        node.ends.append((table, payload, " ".join(parts)))
+        following, ends = following.setdefault(part, ({}, []))
+    if all(known != table for known, _, _ in ends):
+        ends.append((table, payload, " ".join(parts)))
 
 
 class Hit(NamedTuple, Generic[Payload]):
@@ -58,12 +58,13 @@ class PhraseTable(Generic[Payload]):
             node: Node | None = tree[word]
             at, last = index + 1, None
             while node is not None:
-                if node.ends:
-                    last, covered = node, at
-                node = node.following.get(words[at]) if at < count else None
+                following, ends = node
+                if ends:
+                    last, covered = ends, at
+                node = following.get(words[at]) if at < count else None
                 at += 1
             if last is not None:
-                yield Hit(last.ends[0][1], index, covered)
+                yield Hit(last[0][1], index, covered)
 
 
 FoundPhrases = list[list[tuple[int, Weights, str]]]

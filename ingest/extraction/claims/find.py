@@ -39,8 +39,11 @@ _DIGIT = re.compile(
 pattern, because the search for it is fast."""
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
 _MAY_HOLD_NUMBER = trigger(" ".join(TRIGGER_WORDS)) | DIGIT
-_SYSTEMS = ("kernel", "librar", "gemm", "spmm", "throughput", "latency", "compiler", "runtime", "cuda", "tensor core")
-"""Pieces of words by which a paper is about running code faster."""
+_SYSTEMS = trigger(
+    "core cores gemm spmm",
+    starts="kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
+)
+"""Words by which a paper is about running code faster."""
 
 
 def find_claims(
@@ -66,8 +69,7 @@ def find_claims(
         if not quantities:
             continue
         if systems is None:
-            lower = abstract.lower()
-            systems = any(piece in lower for piece in _SYSTEMS)
+            systems = any(s.triggers & _SYSTEMS for s in sentences)
         clause = Clause(tokens, quantities, systems_paper=systems)
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):

@@ -65,12 +65,14 @@ class Clause:
     anchors: list[Anchor] = field(default_factory=list)
     lows: list[str] = field(default_factory=list)
     systems_paper: bool = False
+    stops: list[int] = field(default_factory=list)
     qualifying: frozenset[int] = frozenset()
     phases: list[tuple[int, str]] | None = None
     baselines: list[tuple[int, int, int]] | None = None
 
     def __post_init__(self) -> None:
         self.lows = [t[1] for t in self.tokens]
+        self.stops = [at for at, low in enumerate(self.lows) if low in _HARD_STOPS]
         self.qualifying = frozenset(k for q in self.quantities for k in range(q.lead, q.first))
         parts = [_PARTS[t[1]] if t[0] in _NAMING else _NOTHING for t in self.tokens]
         for q in self.quantities:
@@ -170,13 +172,11 @@ def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
     last = place + len(chain)
     right_wall = clause.quantities[last].lead if last < len(clause.quantities) else len(clause.tokens)
     left = max(left_wall, begin - _MAX_LEFT)
-    for at in range(begin - 1, left - 1, -1):
-        if clause.lows[at] in _HARD_STOPS:
-            left = at + 1
-            break
     right = min(right_wall, end + _MAX_RIGHT)
-    for at in range(end, right):
-        if clause.lows[at] in _HARD_STOPS:
+    for at in clause.stops:
+        if left <= at < begin:
+            left = at + 1
+        elif end <= at < right:
             right = at
             break
     return Site(clause, quantity, begin, end, left, right)

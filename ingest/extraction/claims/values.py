@@ -88,8 +88,8 @@ def find_quantities(tokens: list[Token]) -> list[Quantity]:
     """Quantities of a sentence from left to right; bare numbers without unit, factor or percent are left out."""
     found: list[Quantity] = []
     covered = 0
-    for index, (kind, low, _, _, _) in enumerate(tokens):
-        if index >= covered and (kind == "num" or low in _STARTERS):
+    for index, token in enumerate(tokens):
+        if (token.kind == "num" or token.low in _STARTERS) and index >= covered:
             quantity = _read(tokens, index)
             if quantity is not None:
                 found.append(quantity)

@@ -26,7 +26,7 @@ from .record import (
     QualityCost,
     TechniqueRecord,
 )
-from .stage import find_stage, usual_phase
+from .stage import find_stage, usual_phase, weigh_stages
 from .text import Document, Sentence
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
@@ -48,9 +48,8 @@ __all__ = [
 ]
 
 
-def _claims(document: Document, devices: list[Device], first: str) -> tuple[ExtractedClaim, ...]:
-    """Claims, where a number without a phase of its own takes that of the paper's first family and words."""
-    phase = usual_phase(document, first)
+def _claims(document: Document, devices: list[Device], phase: str) -> tuple[ExtractedClaim, ...]:
+    """Claims, where a number without a phase of its own is of `phase`."""
 
     def hardware_near(number: Mention, sentence: Sentence) -> str | None:
         return device_near(devices, number, sentence) if devices else None
@@ -65,11 +64,12 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
     first = first_family(evidence)
     kind, kind_words = find_kind(document, first)
     devices = find_devices(document)
-    claims = _claims(document, devices, first)
+    stages = weigh_stages(document)
+    claims = _claims(document, devices, usual_phase(stages, first))
     families, family_words = find_families(evidence, kind, len(claims))
     hardware = find_hardware(devices, document.own_start)
     modality, modality_words = find_modality(document)
-    stage, stage_words = find_stage(document, families, tuple(c.phase for c in claims))
+    stage, stage_words = find_stage(document, stages, families, tuple(c.phase for c in claims))
     training_free, training_words = find_training_free(document, kind, families)
     name, name_words = find_name(document, kind)
     verify, verify_words = find_verify(kind, families, stage, hardware, claims)

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from .text import Document, Sentence
-from .words import trigger, triggers_of
+from .words import know, trigger
 
 
 class Mention(NamedTuple):
@@ -85,14 +85,16 @@ def find_devices(document: Document) -> list[Device]:
     if document.triggers & _MAY_NAME:
         for sentence in document.sentences:
             if sentence.triggers & _MAY_NAME:
-                _devices_in(sentence.text, sentence.start, devices)
+                _devices_in(sentence, devices)
     return devices
 
 
-def _devices_in(text: str, offset: int, devices: list[Device]) -> None:
-    stop = 0
-    for word in _WORD.finditer(text):
-        if not triggers_of(word[0].lower()) & _MAY_START or word.start() < stop:
+def _devices_in(sentence: Sentence, devices: list[Device]) -> None:
+    text, offset, stop = sentence.text, sentence.start, 0
+    # Other scripts may have more words in lower case than as they are written, so these are looked up one by one.
+    words = sentence.words if text.isascii() else know([w[0].lower() for w in _WORD.finditer(text)])
+    for (_, triggers, _), word in zip(words, _WORD.finditer(text), strict=False):
+        if not triggers & _MAY_START or word.start() < stop:
             continue
         match = _DEVICE.match(text, word.start())
         if match is None:

@@ -62,13 +62,22 @@ _MENTIONED = 0.8
 """The score of a stage that the paper's own part mentions once."""
 
 
+def weigh_stages(document: Document) -> Evidence:
+    """How loudly the words of title and abstract speak for each stage."""
+    evidence = Evidence()
+    evidence.weigh(document.found[_TABLE], _FACTORS)
+    return evidence
+
+
 def find_stage(
-    document: Document, families: tuple[str, ...], claim_phases: tuple[str, ...]
+    document: Document, evidence: Evidence, families: tuple[str, ...], claim_phases: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Up to two stages by families, claims and words, strongest first; none for a paper without a family."""
+    """Stages by families, claims and words, strongest first; none for a paper without a family.
+
+    `evidence`, of `weigh_stages`, takes up that of families and claims.
+    """
     if not families:
         return (), []
-    evidence = Evidence()
     for rank, family in enumerate(families):
         for order, stage in enumerate(_OF_FAMILY[family]):
             gain = _BY_RANK[rank] * (1.0 if order == 0 else 0.5)
@@ -77,7 +86,6 @@ def find_stage(
     for phase in sorted(set(claim_phases) & _VOCABULARY.keys()):
         evidence.scores[phase] += _CLAIMED
         evidence.phrases[phase][f"claims: {phase}"] = _CLAIMED
-    evidence.weigh(document.found[_TABLE], _FACTORS)
     scores = evidence.scores
     ranked = sorted(scores, key=lambda s: -scores[s])
     sure = {*claim_phases, *_in_title(document)}
@@ -105,13 +113,11 @@ def _in_title(document: Document) -> set[str]:
     return named
 
 
-def usual_phase(document: Document, first: str) -> str:
+def usual_phase(evidence: Evidence, first: str) -> str:
     """The phase of a number that names none, from the first family ("" if none) and the words of the abstract."""
-    evidence = Evidence()
     stages = _OF_FAMILY.get(first, ())
     if stages in {("training",), ("fine-tuning",)}:
         return stages[0]
-    evidence.weigh(document.found[_TABLE], _FACTORS)
     prior = _BY_RANK[0] if stages else 0.5 * _BY_RANK[0]
     scores = evidence.scores
     return "training" if scores["training"] > scores["inference"] + prior else "inference"

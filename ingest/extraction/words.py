@@ -126,12 +126,6 @@ def pulled(words: list[Word]) -> int:
     return together
 
 
-def triggers_of(word: str) -> int:
-    """The triggers of one word in lower case."""
-    known = KNOWN.by_spelling.get(word) or KNOWN.learn(word)
-    return known[1]
-
-
 def folded(text: str) -> list[str]:
     """The folded words of `text`."""
     return [word[0] for word in know(split_words(text))]

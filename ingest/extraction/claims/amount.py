@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..words import word_set
 from .nouns import Noun
+from .quantity import Quantity
 from .site import Reading, Site
-from .values import Quantity
 from .words import ONLY
 
 _LATENCY_CUES = word_set(

@@ -6,9 +6,9 @@ import re
 
 from ..words import word_set
 from .nouns import Noun
+from .quantity import Quantity
 from .site import Clause, Reading
 from .tokens import Token
-from .values import Quantity
 
 _RATHER_INFERENCE = "rather inference"
 """What "throughput" says, unless the paper is about training."""

@@ -16,11 +16,12 @@ from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
 from .context import baseline_of, phase_of
 from .nouns import Noun
+from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
 from .site import Clause, Reading, Site, chains_of, continues, site_of
 from .tokens import tokenize
 from .units import SCALES
-from .values import TRIGGER_WORDS, Quantity, find_quantities
+from .values import TRIGGER_WORDS, find_quantities
 from .words import CHANGE_VERBS
 
 HardwareNear = Callable[[Mention, Sentence], str | None]

@@ -6,8 +6,8 @@ import re
 
 from ..words import trigger, word_set
 from .nouns import Noun
+from .quantity import Quantity
 from .site import Clause, Reading
-from .values import Quantity
 
 _OTHERS_SUBJECT = re.compile(
     r"^\W*(?:\w+,? ){0,2}(?:existing|previous|prior|conventional|traditional|current) (?:\w+ ){0,3}(?:methods?|works?|approaches|models|solutions|systems)"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ..words import folded
 from .nouns import NOUNS, Noun
+from .quantity import Quantity
 from .tokens import Token
-from .values import Quantity
 from .words import CHANGE_VERBS, COMPARATIVES
 
 _NAMING = frozenset({"word", "ident"})

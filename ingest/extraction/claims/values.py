@@ -6,9 +6,7 @@ given here: "3x" is the factor 3 whether it is speed or error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ..words import word_set
+from .quantity import Quantity, qualified
 from .tokens import Token
 from .units import BY_SPELLING, BY_WORD, COUNTED, SCALE_WORDS, SCALES, Unit
 
@@ -37,51 +35,8 @@ TRIGGER_WORDS = frozenset({*_PARTS, *_ALONE, *_VERB_FACTORS, *_FUSED_FOLD, "magn
 _STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_FOLD, *_ALONE, *_VERB_FACTORS, "one", "a", "an", "several", "few", "order", "orders",
                         "half"})  # fmt: skip
 
-_QUALIFIERS: dict[tuple[str, ...], str] = {
-    ("up", "to"): "up to", ("upto",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
-    ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("max",): "up to", ("upwards", "of"): "up to",
-    ("a", "maximum", "of"): "up to",
-    ("at", "least"): "at least", ("over",): "at least", ("more", "than"): "at least", ("above",): "at least",
-    ("greater", "than"): "at least", ("exceeding",): "at least", ("beyond",): "at least", ("higher", "than"): "at least",
-    ("better", "than"): "at least", ("exceeds",): "at least", ("no", "less", "than"): "at least",
-    ("about",): "about", ("around",): "about", ("nearly",): "about", ("approximately",): "about", ("roughly",): "about",
-    ("almost",): "about", ("approx",): "about", ("some",): "about", ("close", "to"): "about", ("approximate",): "about",
-    ("ca",): "about", ("circa",): "about",
-    ("an", "average", "of"): "average", ("average",): "average", ("on", "average"): "average", ("averagely",): "average",
-    ("an", "average"): "average", ("average", "of"): "average",
-}  # fmt: skip
 _MOST_BETWEEN = 8
 """Words between two numbers of one range or list."""
-_QUALIFIER_ENDS = frozenset(words[-1] for words in _QUALIFIERS)
-_FILLERS = word_set(
-    """
-    only just merely a an the by impressive remarkable significant whopping of
-    """
-)
-MAGNITUDE_RANGE = {"several", "many", "multiple"}
-
-
-@dataclass(slots=True, eq=False)
-class Quantity:
-    """Tokens `first` to `stop` (exclusive) of a sentence, read as a value.
-
-    `form` is factor, percent or absolute. `origin` is the left end of a from-to pair. `lead` is the first token of the
-    qualifier, or `first`. `how` says what kind of writing it was: digits, word, verb, magnitude, part.
-    """
-
-    first: int
-    stop: int
-    lead: int
-    form: str
-    value: float
-    value_max: float | None = None
-    unit: Unit | None = None
-    qualifier: str | None = None
-    origin: str | None = None
-    origin_value: float | None = None
-    how: str = "digits"
-    bound: str = ""
-    scaled: str = ""
 
 
 def find_quantities(tokens: list[Token]) -> list[Quantity]:
@@ -95,7 +50,7 @@ def find_quantities(tokens: list[Token]) -> list[Quantity]:
                 found.append(quantity)
                 covered = quantity.stop
     merged = _merge_pairs(tokens, _share_units(tokens, found))
-    return [_qualified(tokens, q) for q in merged if q.form != "bare"]
+    return [qualified(tokens, q) for q in merged if q.form != "bare"]
 
 
 def _word(tokens: list[Token], index: int) -> str:
@@ -372,46 +327,3 @@ def _to_before(tokens: list[Token], quantity: Quantity) -> bool:
         )
         == "to"
     )
-
-
-def _qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
-    """Reads the qualifier in front ("by an average of", "up to", "~"), skipping fillers, or "on average" behind."""
-    at, qualifier, lead, bound = quantity.first, None, quantity.first, ""
-    for _ in range(5):
-        if at <= 0:
-            break
-        token = tokens[at - 1]
-        if token.kind == "near":
-            qualifier, at, lead = qualifier or "about", at - 1, at - 1
-            continue
-        if token.kind == "rel":
-            qualifier = qualifier or ("at least" if token.low == ">" else None)
-            bound, at, lead = token.low, at - 1, at - 1
-            continue
-        found = _qualifier_before(tokens, at) if token.low in _QUALIFIER_ENDS else None
-        if found:
-            qualifier, at = qualifier or found[0], at - found[1]
-            lead = at
-        else:
-            if token.low in {"than", "under", "below"} and _word(tokens, at - 2) in {"less", "fewer", "lower"}:
-                bound, at, lead = "<", at - 2, at - 2
-                continue
-            if token.low not in _FILLERS or token.low in {"by", "of"}:
-                break
-            at -= 1
-    if qualifier is None:
-        behind = [t.low for t in tokens[quantity.stop : quantity.stop + 2]]
-        if behind == ["on", "average"] or behind[:1] == ["+"]:
-            qualifier = "average" if behind[0] == "on" else "at least"
-    quantity.qualifier, quantity.lead, quantity.bound = qualifier, lead, bound
-    return quantity
-
-
-def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
-    """The longest qualifier that ends before token `at`, and its length in tokens."""
-    for size in (3, 2, 1):
-        if size <= at:
-            qualifier = _QUALIFIERS.get(tuple(t.low for t in tokens[at - size : at]))
-            if qualifier:
-                return qualifier, size
-    return None

@@ -1,0 +1,99 @@
+"""A number of a sentence, and the qualifier in front of it ("up to", "about", "an average of")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..words import word_set
+from .tokens import Token
+from .units import Unit
+
+_QUALIFIERS: dict[tuple[str, ...], str] = {
+    ("up", "to"): "up to", ("upto",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
+    ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("max",): "up to", ("upwards", "of"): "up to",
+    ("a", "maximum", "of"): "up to",
+    ("at", "least"): "at least", ("over",): "at least", ("more", "than"): "at least", ("above",): "at least",
+    ("greater", "than"): "at least", ("exceeding",): "at least", ("beyond",): "at least", ("higher", "than"): "at least",
+    ("better", "than"): "at least", ("exceeds",): "at least", ("no", "less", "than"): "at least",
+    ("about",): "about", ("around",): "about", ("nearly",): "about", ("approximately",): "about", ("roughly",): "about",
+    ("almost",): "about", ("approx",): "about", ("some",): "about", ("close", "to"): "about", ("approximate",): "about",
+    ("ca",): "about", ("circa",): "about",
+    ("an", "average", "of"): "average", ("average",): "average", ("on", "average"): "average", ("averagely",): "average",
+    ("an", "average"): "average", ("average", "of"): "average",
+}  # fmt: skip
+_QUALIFIER_ENDS = frozenset(words[-1] for words in _QUALIFIERS)
+_FILLERS = word_set(
+    """
+    only just merely a an the by impressive remarkable significant whopping of
+    """
+)
+
+
+@dataclass(slots=True, eq=False)
+class Quantity:
+    """Tokens `first` to `stop` (exclusive) of a sentence, read as a value.
+
+    `form` is factor, percent or absolute. `origin` is the left end of a from-to pair. `lead` is the first token of the
+    qualifier, or `first`. `how` says what kind of writing it was: digits, word, verb, magnitude, part.
+    """
+
+    first: int
+    stop: int
+    lead: int
+    form: str
+    value: float
+    value_max: float | None = None
+    unit: Unit | None = None
+    qualifier: str | None = None
+    origin: str | None = None
+    origin_value: float | None = None
+    how: str = "digits"
+    bound: str = ""
+    scaled: str = ""
+
+
+def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
+    """Reads the qualifier in front ("by an average of", "up to", "~"), skipping fillers, or "on average" behind."""
+    at, qualifier, lead, bound = quantity.first, None, quantity.first, ""
+    for _ in range(5):
+        if at <= 0:
+            break
+        token = tokens[at - 1]
+        if token.kind == "near":
+            qualifier, at, lead = qualifier or "about", at - 1, at - 1
+            continue
+        if token.kind == "rel":
+            qualifier = qualifier or ("at least" if token.low == ">" else None)
+            bound, at, lead = token.low, at - 1, at - 1
+            continue
+        found = _qualifier_before(tokens, at) if token.low in _QUALIFIER_ENDS else None
+        if found:
+            qualifier, at = qualifier or found[0], at - found[1]
+            lead = at
+        else:
+            if token.low in {"than", "under", "below"} and (tokens[at - 2].low if at > 1 else "") in {
+                "less",
+                "fewer",
+                "lower",
+            }:
+                bound, at, lead = "<", at - 2, at - 2
+                continue
+            if token.low not in _FILLERS or token.low in {"by", "of"}:
+                break
+            at -= 1
+    if qualifier is None:
+        behind = [t.low for t in tokens[quantity.stop : quantity.stop + 2]]
+        if behind == ["on", "average"] or behind[:1] == ["+"]:
+            qualifier = "average" if behind[0] == "on" else "at least"
+    quantity.qualifier, quantity.lead, quantity.bound = qualifier, lead, bound
+    return quantity
+
+
+def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
+    """The longest qualifier that ends before token `at`, and its length in tokens."""
+    for size in (3, 2, 1):
+        if size <= at:
+            qualifier = _QUALIFIERS.get(tuple(t.low for t in tokens[at - size : at]))
+            if qualifier:
+                return qualifier, size
+    return None

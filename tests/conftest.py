@@ -40,3 +40,8 @@ def _own_data(settings: Any, tmp_path: Path) -> None:
 def _no_hub() -> None:
     """No test may wait for a model hub."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest first, so that two workers end at about the same time."""
+    items.sort(key=lambda item: item.get_closest_marker("services") is None)

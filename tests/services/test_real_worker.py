@@ -5,11 +5,13 @@ Each test works in a data folder and a database of its own, and starts the very 
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +50,19 @@ class Installation:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def ask(self, expression: str) -> str:
-        """What an expression over the models gives, in a process of its own."""
-        return self.manage("shell", "--no-imports", "-c", f"from papers.models import *\nprint({expression})").strip()
+    def ask(self, column: str, table: str = "papers_run") -> str:
+        """One value of the only row, read past Django: starting it for each look would take longer than the run."""
+        query = f"SELECT {column} FROM {table}"  # noqa: S608 - the test's own words
+        if url := self.env.get("DATABASE_URL"):
+            import psycopg
+
+            with psycopg.connect(url) as database:
+                row = database.execute(query.encode()).fetchone()
+        else:
+            with closing(sqlite3.connect(Path(self.env["DATA_DIR"]) / "speedproof.sqlite3", timeout=20)) as database:
+                row = database.execute(query).fetchone()
+        assert row is not None
+        return str(row[0])
 
     def start_worker(self) -> None:
         command = [
@@ -122,7 +134,7 @@ def use_production_parts(env: dict[str, str]) -> Callable[[], None]:
 
 
 def state(installation: Installation) -> str:
-    return installation.ask("Run.objects.get().state")
+    return installation.ask("state")
 
 
 def test_a_run_is_done_by_a_worker(installation: Installation) -> None:
@@ -130,7 +142,7 @@ def test_a_run_is_done_by_a_worker(installation: Installation) -> None:
     said = installation.manage("verify", QUICK, "--device", "cpu", "--wait", timeout=240)
     assert "finished" in said
     assert "not-comparable" in said, "a CPU is no GPU"
-    assert installation.ask("Run.objects.get().device.kind") == "cpu"
+    assert installation.ask("kind", "papers_device") == "cpu"
 
 
 def test_a_run_whose_worker_is_killed_is_done_by_the_next(installation: Installation) -> None:
@@ -141,8 +153,8 @@ def test_a_run_whose_worker_is_killed_is_done_by_the_next(installation: Installa
     assert state(installation) == "running", "nobody was there to notice"
     installation.start_worker()
     installation.wait_for(lambda: state(installation) == "finished", 240)
-    assert installation.ask("Run.objects.get().attempts") == "2"
-    assert installation.ask("Run.objects.get().measurements.exists()") == "True"
+    assert installation.ask("attempts") == "2"
+    assert int(installation.ask("count(*)", "papers_measurement")) > 0
 
 
 def test_runs_asked_for_while_no_worker_is_there_are_done_when_one_comes(installation: Installation) -> None:

@@ -1,4 +1,7 @@
-"""Gunicorn: threads for slow readers, two processes for two cores. Nothing heavy is loaded before the fork."""
+"""Gunicorn: threads for slow readers, two processes for two cores.
+
+The pages are loaded once, before the fork; torch and the encoder only after it, since their threads do not survive one.
+"""
 
 import os
 
@@ -15,10 +18,12 @@ accesslog = None
 errorlog = "-"
 limit_request_line = 8190
 control_socket_disable = True
+preload_app = True
+WARM_UP_AFTER_S = 4.0  # the first pages come before the imports of torch, which would hold them up
 
 
 def post_worker_init(worker: object) -> None:
     """Warm the encoder in the background: the first search need not wait for it, and the start need not either."""
     from recommender.services import warm_up_in_background
 
-    warm_up_in_background()
+    warm_up_in_background(WARM_UP_AFTER_S)

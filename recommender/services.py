@@ -240,9 +240,10 @@ def ensure_index() -> Index:
         return current_index()
 
 
-def warm_up_in_background() -> threading.Thread:
+def warm_up_in_background(after_s: float = 0.0) -> threading.Thread:
     """Load encoder and index in a thread, so that the first search of a web process does not wait for torch."""
-    thread = threading.Thread(target=_warm_up, name="warm-up", daemon=True)
+    thread = threading.Timer(after_s, _warm_up)
+    thread.name, thread.daemon = "warm-up", True
     thread.start()
     return thread
 

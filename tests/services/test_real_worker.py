@@ -173,6 +173,6 @@ def test_runs_asked_for_while_no_worker_is_there_are_done_when_one_comes(install
     installation.wait_for(lambda: state(installation) in {"running", "finished"}, 60)
     installation.manage(
         "shell", "--no-imports", "-c",
-        "from papers.models import Run; from runners.services import cancel_run; cancel_run(Run.objects.get(), None)",
+        "from papers.models import Run; from runners.services import cancel_run; cancel_run(Run.objects.first(), None)",
     )  # fmt: skip
     installation.wait_for(lambda: state(installation) in {"cancelled", "finished"}, 30)

@@ -205,7 +205,7 @@ def current_index() -> Index:
 
 
 def index_is_behind() -> bool:
-    """Whether a paper or verdict was written since the index was built, or there is no usable index."""
+    """Whether a paper, or a verdict that documents show, was written since the index was built, or there is no usable index."""
     try:
         current_index()
         as_of = datetime.fromisoformat((settings.INDEX_DIR / AS_OF).read_text())
@@ -214,8 +214,8 @@ def index_is_behind() -> bool:
     return (
         Paper.objects.filter(updated_at__gte=as_of).exists()
         or Paper.objects.filter(withdrawn_at__gte=as_of).exists()
-        or Verdict.objects.filter(created_at__gte=as_of).exists()
-        or Verdict.objects.filter(withdrawn_at__gte=as_of).exists()
+        or Verdict.objects.decisive().filter(created_at__gte=as_of).exists()
+        or Verdict.objects.decisive().filter(withdrawn_at__gte=as_of).exists()
     )
 
 

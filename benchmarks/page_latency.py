@@ -40,7 +40,9 @@ def fill(count: int) -> None:
     families = list(FAMILY_LABELS)
     for number in range(count):
         abstract = f"Method {number} needs 2x less memory and runs 3x faster than a plain one. " * 6
-        paper, _ = record_paper(SeenPaper(title=f"Method {number}: a made-up paper", abstract=abstract, votes=number % 40))
+        paper, _ = record_paper(
+            SeenPaper(title=f"Method {number}: a made-up paper", abstract=abstract, votes=number % 40)
+        )
         claims = [
             {"metric": metric, "form": "factor", "direction": "better", "phase": "inference", "value": value, "unit": "x",
              "quote": quote, "start": abstract.index(quote), "end": abstract.index(quote) + len(quote), "rule": "made-up"}
@@ -79,7 +81,9 @@ def measure() -> int:
     }
     client = Client(headers={"host": "localhost"})
     worst = 0.0
-    print(f"{'page':20} {'p50 ms':>8} {'p95 ms':>8} {'p95 ÷ target':>13} {'queries':>8} (targets: {TARGET_MS:.0f} ms, {TARGET_QUERIES})")
+    print(
+        f"{'page':20} {'p50 ms':>8} {'p95 ms':>8} {'p95 ÷ target':>13} {'queries':>8} (targets: {TARGET_MS:.0f} ms, {TARGET_QUERIES})"
+    )
     for name, address in addresses.items():
         client.get(address)
         with CaptureQueriesContext(connection) as queries:

@@ -21,6 +21,8 @@ _UNNAMED_KINDS = frozenset({"survey"})
 _STUDIES = frozenset({"analysis", "theory", "other", "application"})
 
 _GREEK = {"π": "pi", "α": "alpha", "β": "beta", "γ": "gamma", "λ": "lambda", "μ": "mu", "ε": "epsilon", "σ": "sigma"}
+_WORDS = re.compile(r"[^\W_]+")
+_IN_BRACKET = re.compile(r"\(([^()\s]{2,20})\)")
 _FORMULA = re.compile(r"\$([^$]{1,30})\$")
 _COMMAND = re.compile(r"\\(?:textbf|textit|textsc|texttt|textsf|emph|mathrm|mathbf|mathcal|text|ours?|bf|it|sc|em)\b\s*|[{}$]|\\(?=\W)")
 _META = re.compile(r"^\W*(?:preprint|technical report|position(?: paper)?|extended abstract|tutorial|short paper)\s*:\s*", re.I)
@@ -77,6 +79,9 @@ def find_name(document: Document, kind: str) -> tuple[str | None, list[str]]:
     if kind in _UNNAMED_KINDS:
         return None, []
     names = _Candidates(document, kind)
+    head = names.head
+    if head and " " not in head and is_shaped(head) and not is_generic(head) and kind not in _STUDIES:
+        return head, [f"title: {head}"]
     _from_title(names)
     _from_announcements(document, names)
     _from_addresses(names)
@@ -176,9 +181,18 @@ class _Candidates:
         if size and name.count("-") == 1 and self.abstract.count(name[: size.start()]) > self.abstract.count(name):
             name = name[: size.start()]
         single = name[:-1]
-        if len(name) > 3 and name.endswith("s") and (single.isupper() or re.search(rf"\b{re.escape(single)}\b", self.abstract)):
+        if len(name) > 3 and name.endswith("s") and (single.isupper() or self._stands_alone(single)):
             name = single
         return name
+
+    def _stands_alone(self, name: str) -> bool:
+        at = self.abstract.find(name)
+        while at >= 0:
+            around = self.abstract[at - 1 : at] + self.abstract[at + len(name) : at + len(name) + 1]
+            if not any(c.isalnum() for c in around):
+                return True
+            at = self.abstract.find(name, at + 1)
+        return False
 
     def support(self, name: str, long: str) -> float:
         """What speaks for a name wherever it was found."""
@@ -278,15 +292,25 @@ def _phrase_head(names: _Candidates, head: str, words: list[str]) -> None:
 
 def _short_form(names: _Candidates, phrase: str, weight: float) -> bool:
     """Adds the short form that the abstract gives for the phrase: "Blockwise Flow Matching (BFM)"."""
-    words = [re.escape(w.rstrip("s")) + r"\w{0,3}" for w in re.findall(r"[^\W_]+", phrase)]
-    if len(phrase.split()) < 2:
+    if " " not in phrase:
         return False
-    pattern = r"\W{0,3}".join(words) + r"(?:\s\w+){0,2}?[\s~]*\((?P<short>[^()\s]{2,20})\)"
-    found = re.search(pattern, names.abstract, re.I)
-    if found is None or not any(c.isupper() for c in found["short"]) or is_generic(found["short"]):
-        return False
-    names.add(found["short"], weight, f"{phrase} ({found['short']})", phrase)
-    return True
+    wanted = _stems(phrase)
+    abstract, at = names.abstract, names.abstract.find("(")
+    while at >= 0:
+        short = _IN_BRACKET.match(abstract, at)
+        at = abstract.find("(", at + 1)
+        if short is None or not any(c.isupper() for c in short[1]) or is_generic(short[1]):
+            continue
+        stems = _stems(abstract[max(0, short.start() - 2 * len(phrase) - 30) : short.start()])
+        if any(stems[-k - len(wanted) : len(stems) - k] == wanted for k in range(min(3, len(stems)))):
+            names.add(short[1], weight, f"{phrase} ({short[1]})", phrase)
+            return True
+    return False
+
+
+def _stems(phrase: str) -> list[str]:
+    """The words of a phrase in lower case without endings of the plural."""
+    return [w.lower().rstrip("s") for w in _WORDS.findall(phrase)]
 
 
 # Announcements

@@ -3,8 +3,8 @@ alone.
 
 The convention, as the labelled papers have it:
 
-- A named device counts wherever it stands. A class counts in the paper's own part, or if the title names it; what the
-  background says of it ("accelerators such as GPUs") does not.
+- A named device counts wherever it stands. A class counts in the paper's own part, or if the title names it; one of the
+  background only where nothing else is named, and not as an example ("accelerators such as GPUs").
 - "GPU memory" and "GPU-friendly" name the class; "GPU hours" and "GPU-days" are an amount of work and do not.
 - A class is left out beside a device of that class ("GPU" beside "A100"); "mobile" stays beside a phone if the title has it.
 - "Mobile" counts before any noun of use ("mobile targets", "mobile vision"), not in names of parts ("mobile inverted bottleneck").
@@ -42,6 +42,7 @@ class Device(NamedTuple):
 _WORD = re.compile(r"[^\W_]+")
 _WORK = re.compile(r"[\s-]*(?:\*|\\cdot)?[\s-]*(?:days?|hours?|hrs?|years?|minutes?|weeks?|months?)\b", re.I)
 """What makes "GPU" an amount of work."""
+_LISTED = re.compile(r"(?:such as|including|e\.g\.|like)\b[^.;]*\Z")
 _ADDRESS = re.compile(r"\S*(?://|www\.|\.com/|\.io/)\S*")
 _TITLE_MOBILE = re.compile(r"^Mobile[A-Z]|\bMobile\b")
 
@@ -76,7 +77,7 @@ def _devices_in(text: str, words: list[Word], offset: int) -> list[Device]:
         if any(start <= word.start() < end for start, end in addresses):
             continue
         if (kind.cased and not (raw[0].isupper() or raw[0].isdigit() or raw.startswith(("iP", "nRF")))) or (
-            kind.name in {"GPU", "CPU", "tpu"} and _WORK.match(text, stop)
+            kind.name in {"GPU", "tpu"} and _WORK.match(text, stop)
         ):
             continue
         found.append(Device(_label(kind.name, raw), match.start() + offset, stop + offset, kind.classes))
@@ -122,6 +123,9 @@ def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
             hidden.update(device.hides)
     if "mobile" in in_title:
         hidden.discard("mobile")
+    if not labels:
+        early = [d for d in devices if not _LISTED.search(document.abstract, max(0, d.start - 60), d.start)]
+        labels.update(dict.fromkeys(d.label for d in early))
     longer = [label for label in labels if " " in label]
     return tuple(
         label for label in labels if label not in hidden and not any(other.startswith(label + " ") for other in longer)

@@ -34,12 +34,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("intel-gpu", r"Ponte\sVecchio|Intel\s(?:Data\sCenter\s)?(?:GPU\s)?Max(?:\s\d{4})?|Arc\sA\d{3}", ("GPU",)),
     Kind("mobile-gpu", r"Adreno(?:\s\d{3})?|Mali(?:-\w\d+)?|PowerVR", ("GPU", "mobile")),
     Kind("phone", r"iPhone(?:\s?(?:1[0-9]|X[SR]?|SE|[678])(?:\s?Pro(?:\s?Max)?|\sPlus)?)?|iPads?(?:\sPro|\sAir)?|Pixel\s?\d\w?(?:\sPro|\sXL)?"
-         r"|Galaxy\s?(?:S|Note|Z|Tab)[\s-]?\w*|OnePlus\s?\w+|Xiaomi(?:\s?\w*\d\w*)?|Redmi\s?\w+|Mate\s\d0(?:\sPro)?|Apple\sWatch", ("mobile",)),
+         r"|Galaxy\s?(?:S|Note|Tab|A)\s?\d+\w*|Galaxy\sZ\sFold|OnePlus\s?\w+|Xiaomi(?:\s?\w*\d\w*)?|Redmi\s?\w+|Mate\s\d0(?:\sPro)?|Apple\sWatch", ("mobile",)),
     Kind("phone-chip", r"Snapdragon(?:\s(?:\d{3,4}\+?|8\+?\s?(?:Gen|Elite)\s?\d?|X\sElite))?|Hexagon(?:\sDSP|\sNPU)?|Kirin\s?\d*|Dimensity\s?\d*|Exynos\s?\d*"
          r"|Helio\s?\w\d+|A1[1-9]\sBionic", ("mobile", "DSP")),
     Kind("apple-chip", r"(?:Apple\s)?M[1-5](?:\s(?:Pro|Max|Ultra))?(?=\s(?:chip|MacBook|Max|Pro|Ultra|processor|CPU|GPU|SoC))|MacBook(?:\s(?:Pro|Air))?|Mac\s(?:Studio|mini)"
          r"|Apple\s(?:silicon|M[1-5](?:\s(?:Pro|Max|Ultra))?)|Apple\sNeural\sEngine", ()),
     Kind("pi", r"Raspberry[\s-]?Pi(?:\s?[2345](?:\s?Model)?\s?B?\+?|\sZero(?:\s2)?(?:\sW)?|\sPico)?|Orange\sPi(?:\s\w+)?|Odroid[\s-]?\w*|BeagleBone", ("mobile",)),
+    Kind("arm", r"ARM(?:v\d)?(?=[\s-](?:CPU|processor|core|device|chip|SoC|based|server))", ()),
     Kind("arm-core", r"(?:ARM\s)?Cortex[\s-]?[AMRX]\d+\w?(?:\+)?|Neoverse(?:[\s-][NVE]\d)?|Graviton\s?\d?", ("CPU", "MCU")),
     Kind("mcu", r"STM32\w*|ESP32(?:-\w+)?|nRF5\d{3,4}|MAX7800\d|GAP[89]|Arduino(?:\s(?:Nano|Uno)(?:\s33)?)?|Kendryte|K210|RP2040|SAMD\d+", ("MCU",)),
     Kind("edge-tpu", r"Edge\s?TPUs?|Coral(?=\s(?:Edge|Dev|TPU|USB|board))(?:\sDev\sBoard)?", ("TPU",)),

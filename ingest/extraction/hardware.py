@@ -44,7 +44,7 @@ _WORK = re.compile(r"[\s-]*(?:\*|\\cdot)?[\s-]*(?:days?|hours?|hrs?|years?|minut
 """What makes "GPU" an amount of work."""
 _LISTED = re.compile(r"(?:such as|including|e\.g\.|like)\b[^.;]*\Z")
 _ADDRESS = re.compile(r"\S*(?://|www\.|\.com/|\.io/)\S*")
-_TITLE_MOBILE = re.compile(r"^Mobile[A-Z]|\bMobile\b")
+_MOBILE_NAME = re.compile(r"Mobile[A-Z]")
 
 
 def find_devices(document: Document) -> list[Device]:
@@ -106,9 +106,9 @@ def _label(kind: str, raw: str) -> str:
 def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
     """Labels of the record, in order of mention; see the convention above."""
     titled: list[Device] = []
-    if document.title_triggers & MAY_NAME or "Mobile" in document.title:
+    if document.title_triggers & MAY_NAME or document.title.startswith("Mobile"):
         titled = _devices_in(document.title, document.title_words, 0)
-        if _TITLE_MOBILE.search(document.title):
+        if _MOBILE_NAME.match(document.title) and any(d.label == "mobile" for d in devices):
             titled.append(Device("mobile", 0, 0))
     in_title = {d.label for d in titled}
     labels: dict[str, None] = {}
@@ -118,9 +118,8 @@ def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
             labels[device.label] = None
             hidden.update(device.hides)
     for device in titled:
-        if device.label != "mobile" or document.title.startswith("Mobile") is False or any(d.label == "mobile" for d in devices):
-            labels[device.label] = None
-            hidden.update(device.hides)
+        labels[device.label] = None
+        hidden.update(device.hides)
     if "mobile" in in_title:
         hidden.discard("mobile")
     if not labels:

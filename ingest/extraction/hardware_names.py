@@ -40,7 +40,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("apple-chip", r"(?:Apple\s)?M[1-5](?:\s(?:Pro|Max|Ultra))?(?=\s(?:chip|MacBook|Max|Pro|Ultra|processor|CPU|GPU|SoC))|MacBook(?:\s(?:Pro|Air))?|Mac\s(?:Studio|mini)"
          r"|Apple\s(?:silicon|M[1-5](?:\s(?:Pro|Max|Ultra))?)|Apple\sNeural\sEngine", ()),
     Kind("pi", r"Raspberry[\s-]?Pi(?:\s?[2345](?:\s?Model)?\s?B?\+?|\sZero(?:\s2)?(?:\sW)?|\sPico)?|Orange\sPi(?:\s\w+)?|Odroid[\s-]?\w*|BeagleBone", ("mobile",)),
-    Kind("arm", r"ARM(?:v\d)?(?=[\s-](?:CPU|processor|core|device|chip|SoC|based|server))", ()),
+    Kind("arm", r"ARM(?:v\d)?(?=\s(?:and|or|devices?|chips?|SoCs?|servers?|platforms?)\b|[.,;)])", ()),
     Kind("arm-core", r"(?:ARM\s)?Cortex[\s-]?[AMRX]\d+\w?(?:\+)?|Neoverse(?:[\s-][NVE]\d)?|Graviton\s?\d?", ("CPU", "MCU")),
     Kind("mcu", r"STM32\w*|ESP32(?:-\w+)?|nRF5\d{3,4}|MAX7800\d|GAP[89]|Arduino(?:\s(?:Nano|Uno)(?:\s33)?)?|Kendryte|K210|RP2040|SAMD\d+", ("MCU",)),
     Kind("edge-tpu", r"Edge\s?TPUs?|Coral(?=\s(?:Edge|Dev|TPU|USB|board))(?:\sDev\sBoard)?", ("TPU",)),

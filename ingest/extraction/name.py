@@ -190,12 +190,12 @@ def _from_title(names: _Candidates) -> None:
 
 
 def _titled_short_forms(names: _Candidates) -> None:
-    """Abbreviations whose long form the title has, wherever the abstract explains them."""
+    """Abbreviations of the words that the title begins with, wherever the abstract explains them."""
     for bracket in _IN_BRACKET.finditer(names.abstract, len(names.background)):
         if is_shaped(bracket[1]) and not is_generic(bracket[1]):
             words = _WORDS.findall(names.abstract, max(0, bracket.start() - 100), bracket.start())
             long = long_form(bracket[1].strip("."), words)
-            if len(long) > 8 and _fold(long).rstrip("s") in names.folded_title:
+            if len(long) > 8 and names.folded_title.startswith(_fold(long).rstrip("s")):
                 names.add(bracket[1], 1.2, f"{long} ({bracket[1]})", long)
 
 

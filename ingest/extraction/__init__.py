@@ -84,7 +84,7 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
         hardware=hardware,
         code_urls=find_code_urls(abstract),
         claims=claims,
-        quality_cost=find_quality_cost(document.sentences) if families else None,
+        quality_cost=find_quality_cost(document.sentences, bool(claims)) if families else None,
         verify=verify,
         mechanism=describe_mechanism(name, families, verify, claims),
         reasons={

@@ -12,7 +12,9 @@ _HOSTS = (
     r"(?:[\w-]+\.)?(?:github\.com|github\.io|gitlab\.com|huggingface\.co|bitbucket\.org|gitee\.com|kaggle\.com|modelscope\.cn|zenodo\.org"
     r"|sites\.google\.com|colab\.research\.google\.com|anonymous\.4open\.science|bit\.ly|tinyurl\.com|goo\.gl|hf\.co)"
 )
-_URL = re.compile(rf"(?:https?://|www\.|(?<![\w/.@-]){_HOSTS}/)[^\s{{}}<>\"|\\^`“”‘’]+|(?<![\w/.@-])[\w-]+\.github\.io\b", re.I)
+_URL = re.compile(
+    rf"(?:https?://|www\.|(?<![\w/.@-]){_HOSTS}/)[^\s{{}}<>\"|\\^`“”‘’]+|(?<![\w/.@-])[\w-]+\.github\.io\b", re.I
+)
 _MARKS = ("http", "www.", "github", "gitlab", "huggingface", "bitbucket", "gitee.", "kaggle.", "modelscope.", "zenodo.", "google.com/",
           "4open.science", "bit.ly/", "tinyurl.", "goo.gl/", "hf.co/")  # fmt: skip
 """What a text with an address holds, in lower case."""
@@ -20,9 +22,16 @@ _LONGEST_HOST = 80
 _ESCAPED = re.compile(r"\\+([_%#&~])")
 _BROKEN = (
     (re.compile(r"\b(https?)\s*:\s?/\s?/\s?(?=\w)", re.I), r"\1://"),
-    (re.compile(r"((?:https?://|\b)(?:www\.)?(?:github|gitlab|huggingface|bitbucket))\s?\.\s?(com|co|org)\s?/\s?(?=\w)", re.I), r"\1.\2/"),
+    (
+        re.compile(
+            r"((?:https?://|\b)(?:www\.)?(?:github|gitlab|huggingface|bitbucket))\s?\.\s?(com|co|org)\s?/\s?(?=\w)",
+            re.I,
+        ),
+        r"\1.\2/",
+    ),
     (re.compile(r"((?:https?://|\bgithub\.com/)[^\s{}]*[\w]-)\s(?=[A-Z\d][\w.-]*/\w)"), r"\1"),
 )
+_MAY_BE_BROKEN = re.compile(r"[/:]\s?[/:]?\s/|/\s|[ab]\s?\.\s|[abet]\s\.|\s/|\w-\s")
 """Blanks that line breaks have left inside an address. A hyphen at a line's end goes on only if a path follows."""
 _TRAILING = ".,;:!?'*_-"
 _PAIRS = {")": "(", "]": "["}
@@ -37,8 +46,9 @@ def find_code_urls(abstract: str) -> tuple[str, ...]:
     # Addresses stand at the end as a rule, so only what follows the first mark is searched.
     text = abstract[max(0, min(marks) - _LONGEST_HOST) :] if len(lower) == len(abstract) else abstract
     text = _ESCAPED.sub(r"\1", text) if "\\" in text else text
-    for pattern, whole in _BROKEN:
-        text = pattern.sub(whole, text)
+    if _MAY_BE_BROKEN.search(text):
+        for pattern, whole in _BROKEN:
+            text = pattern.sub(whole, text)
     found: dict[str, str] = {}
     for match in _URL.finditer(text):
         url = _clean(match[0])

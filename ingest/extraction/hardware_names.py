@@ -77,9 +77,7 @@ SUPERCOMPUTERS = re.compile(
 )
 """Names of machines; they count where the sentence speaks of a supercomputer."""
 
-DEVICE = re.compile(
-    "|".join(f"(?P<{kind.name.replace('-', '_')}>{kind.pattern})(?![^\\W_])" for kind in KINDS), re.I
-)
+DEVICE = re.compile("|".join(f"(?P<{kind.name.replace('-', '_')}>{kind.pattern})(?![^\\W_])" for kind in KINDS), re.I)
 BY_GROUP = {kind.name.replace("-", "_"): kind for kind in KINDS}
 
 _CARDS = """
@@ -107,7 +105,8 @@ MAY_NAME = trigger(_NAMES + " processing processor cores phone phones cards cont
                    _PREFIXES)  # fmt: skip
 """Words of which a sentence must hold one to name hardware."""
 MAY_START = trigger(
-    _NAMES + " edge cloud apple arm cell micro neural graphics tensor smart intel orange field application digital process processor compute "
+    _NAMES
+    + " edge cloud apple arm cell micro neural graphics tensor smart intel orange field application digital process processor compute "
     "computing computation in logic meta oculus vision ice cyclone",
     _PREFIXES,
 )

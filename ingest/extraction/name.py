@@ -22,18 +22,25 @@ _GREEK = {"π": "pi", "α": "alpha", "β": "beta", "γ": "gamma", "λ": "lambda"
 _WORDS = re.compile(r"[^\W_]+")
 _IN_BRACKET = re.compile(r"\(([^()\s]{2,20})\)")
 _FORMULA = re.compile(r"\$([^$]{1,30})\$")
-_COMMAND = re.compile(r"\\(?:textbf|textit|textsc|texttt|textsf|emph|mathrm|mathbf|mathcal|text|ours?|bf|it|sc|em)\b\s*|[{}$]|\\(?=\W)")
-_META = re.compile(r"^\W*(?:preprint|technical report|position(?: paper)?|extended abstract|tutorial|short paper)\s*:\s*", re.I)
+_COMMAND = re.compile(
+    r"\\(?:textbf|textit|textsc|texttt|textsf|emph|mathrm|mathbf|mathcal|text|ours?|bf|it|sc|em)\b\s*|[{}$]|\\(?=\W)"
+)
+_META = re.compile(
+    r"^\W*(?:preprint|technical report|position(?: paper)?|extended abstract|tutorial|short paper)\s*:\s*", re.I
+)
 _HEAD = re.compile(r"^\s*(?P<head>[^:]{2,90}?)\s*(?::|\s[-–—|]{1,3}\s)\s*\S")
 _HEAD_COMMA = re.compile(r"^\s*(?P<head>[^\s,]*(?:[a-z][A-Z]|[A-Z]{2})[^\s,]*),\s")
 _HEAD_REPORT = re.compile(r"^\s*(?P<head>\S+(?: \S+)?) (?:Technical |System )?Report\b")
 _HEAD_VERB = re.compile(r"^\s*(?P<head>\S*(?:[a-z][A-Z]|[A-Z]{2}|\d)\S*) (?:can|is|makes?|enables?|goes|does)\b")
 _PIECES = re.compile(r"\s(?:via|with|for|using|by|through|in|from|and|of|to|on|as|is|are)\s|[:,?]", re.I)
-_STUDIED = re.compile(r":\s+(?:Re|Under|Analy|Bench|Evaluat|Explor|Investigat|Demystif|On the|A (?:Study|Look|Review|Survey))", re.I)
+_STUDIED = re.compile(
+    r":\s+(?:Re|Under|Analy|Bench|Evaluat|Explor|Investigat|Demystif|On the|A (?:Study|Look|Review|Survey))", re.I
+)
 _USED = re.compile(r"\b(?:with|via|using|through|by|introducing)\s(?P<name>[^\s:,]+)$", re.I)
 
 _NUMBER = re.compile(r"[\W\d_]+[A-Za-z]?")
 _SIZE = re.compile(r"-(?:\d+(?:\.\d+)?[MBKmb]|Tiny|Small|Base|Large|Huge)$")
+
 
 def find_name(document: Document, kind: str) -> tuple[str | None, list[str]]:
     """The name and the words that showed it; None for papers that propose nothing or name nothing."""

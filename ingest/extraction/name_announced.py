@@ -145,7 +145,9 @@ def _cue(tokens: list[_Token], at: int, cue: str) -> tuple[str, int, int]:
     if low in _MADE:
         was = tokens[at - 2].low if before in _ADVERBS and at > 1 else before
         if was in {"is", "are"}:
-            start = next((k + 1 for k in range(at - 1, max(at - _LOOK_BACK, 0), -1) if tokens[k].text in {",", ";"}), None)
+            start = next(
+                (k + 1 for k in range(at - 1, max(at - _LOOK_BACK, 0), -1) if tokens[k].text in {",", ";"}), None
+            )
             return "passive", max(at - _LOOK_BACK, 0) if start is None else start, at - 1
     if low in _NEW and before in {"the", "our", "this", "newly"}:
         return "", at, at
@@ -158,7 +160,9 @@ def _surroundings(found: Found, kind: str) -> float:
     """What the words around a name say: "X method" speaks for it, "X loss" and "X dataset" against it."""
     behind = found.behind.lower()
     weight = -3.0 if found.before in _EXAMPLES else 0.0
-    if behind in HEAD_NOUNS and (kind in {"dataset", "benchmark"} or not behind.startswith(("dataset", "benchmark", "corpus"))):
+    if behind in HEAD_NOUNS and (
+        kind in {"dataset", "benchmark"} or not behind.startswith(("dataset", "benchmark", "corpus"))
+    ):
         return weight + 0.5
     if behind in NOTIONS:
         return weight - 2.0
@@ -194,7 +198,9 @@ class _Walk:
             if token.text in _STOPS and at:
                 break
             if token.text == "(":
-                close = next((k for k in range(at + 1, min(at + 9, len(self.tokens))) if self.tokens[k].text == ")"), None)
+                close = next(
+                    (k for k in range(at + 1, min(at + 9, len(self.tokens))) if self.tokens[k].text == ")"), None
+                )
                 if close is None:
                     break
                 yield from self._bracket(at, close)

@@ -97,7 +97,9 @@ SETTINGS = word_set(
 )
 """Nouns behind an abbreviation that is no name of the paper's own."""
 
-SMALL = word_set("of for in the to with and on via from by at as is are an a or not into over under per between without beyond through")
+SMALL = word_set(
+    "of for in the to with and on via from by at as is are an a or not into over under per between without beyond through"
+)
 
 PLAIN = word_set(
     """

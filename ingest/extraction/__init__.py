@@ -82,7 +82,7 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
         stage=stage,
         training_free=training_free,
         hardware=hardware,
-        code_urls=find_code_urls(abstract),
+        code_urls=find_code_urls(document),
         claims=claims,
         quality_cost=find_quality_cost(document.sentences, bool(claims)) if families else None,
         verify=verify,

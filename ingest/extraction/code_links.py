@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+from .text import Document
+from .words import trigger
+
 _HOSTS = (
     r"(?:[\w-]+\.)?(?:github\.com|github\.io|gitlab\.com|huggingface\.co|bitbucket\.org|gitee\.com|kaggle\.com|modelscope\.cn|zenodo\.org"
     r"|sites\.google\.com|colab\.research\.google\.com|anonymous\.4open\.science|bit\.ly|tinyurl\.com|goo\.gl|hf\.co)"
@@ -15,10 +18,10 @@ _HOSTS = (
 _URL = re.compile(
     rf"(?:https?://|www\.|(?<![\w/.@-]){_HOSTS}/)[^\s{{}}<>\"|\\^`“”‘’]+|(?<![\w/.@-])[\w-]+\.github\.io\b", re.I
 )
-_MARKS = ("http", "www.", "github", "gitlab", "huggingface", "bitbucket", "gitee.", "kaggle.", "modelscope.", "zenodo.", "google.com/",
-          "4open.science", "bit.ly/", "tinyurl.", "goo.gl/", "hf.co/")  # fmt: skip
-"""What a text with an address holds, in lower case."""
-_LONGEST_HOST = 80
+_MAY_LINK = trigger(
+    "http https www github gitlab huggingface bitbucket gitee kaggle modelscope zenodo sites colab 4open ly tinyurl goo hf"
+)
+"""Words of which a sentence must hold one to begin an address."""
 _ESCAPED = re.compile(r"\\+([_%#&~])")
 _BROKEN = (
     (re.compile(r"\b(https?)\s*:\s?/\s?/\s?(?=\w)", re.I), r"\1://"),
@@ -37,15 +40,15 @@ _TRAILING = ".,;:!?'*_-"
 _PAIRS = {")": "(", "]": "["}
 
 
-def find_code_urls(abstract: str) -> tuple[str, ...]:
-    """Each address once, in order of appearance, with a scheme."""
-    lower = abstract.lower()
-    marks = [at for mark in _MARKS if (at := lower.find(mark)) >= 0]
-    if not marks:
+def find_code_urls(document: Document) -> tuple[str, ...]:
+    """Each address of the abstract once, in order of appearance, with a scheme."""
+    if not document.triggers & _MAY_LINK:
         return ()
-    # Addresses stand at the end as a rule, so only what follows the first mark is searched.
-    text = abstract[max(0, min(marks) - _LONGEST_HOST) :] if len(lower) == len(abstract) else abstract
-    text = _ESCAPED.sub(r"\1", text) if "\\" in text else text
+    # Addresses stand at the end as a rule, so only what follows the first sentence with one is searched.
+    start = next((sentence.start for sentence in document.sentences if sentence.triggers & _MAY_LINK), 0)
+    text = document.abstract[start:]
+    if "\\" in text:
+        text = _ESCAPED.sub(r"\1", text)
     if _MAY_BE_BROKEN.search(text):
         for pattern, whole in _BROKEN:
             text = pattern.sub(whole, text)

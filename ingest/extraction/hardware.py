@@ -100,7 +100,7 @@ def _label(kind: str, raw: str) -> str:
         return "TPU"
     if kind == "edge-tpu":
         return "EdgeTPU" if raw.lower().startswith("edge") else "Coral"
-    return re.sub(r"^(?:Intel|Meta|Oculus) ", "", raw)
+    return re.sub(r"^(?:Intel|Meta|Oculus|ARM|Arm) ", "", raw)
 
 
 def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:

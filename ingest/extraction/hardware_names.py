@@ -1,6 +1,7 @@
 """Hardware by name: how each device is written, what its short form is and which class it belongs to.
 
-To add a device, add it to its row and, if no word of `STARTS` begins it, its first word there.
+To add a device, add it to its row, and its first word to `_NAMES` or `_PREFIXES` if none there begins it. Classes come first, since
+they are named most.
 """
 
 from __future__ import annotations
@@ -22,6 +23,18 @@ class Kind(NamedTuple):
 
 _GEFORCE = r"(?:16[56]0|20[5678]0|30[5-9]0|40[5-9]0|50[5-9]0)"
 KINDS: tuple[Kind, ...] = (
+    Kind("FPGA", r"FPGAs?|field[\s-]programmable\sgate\sarrays?", cased=False),
+    Kind("ASIC", r"ASICs?|application[\s-]specific\sintegrated\scircuits?", cased=False),
+    Kind("MCU", r"micro-?controllers?(?:\sunits?)?|MCUs?", cased=False),
+    Kind("NPU", r"NPUs?|neural\sprocessing\sunits?", cased=False),
+    Kind("DSP", r"DSPs?(?!\s*\))|digital\ssignal\sprocessors?", cased=False),
+    Kind("PIM", r"(?:logic-)?PIMs?(?=[\s.,;)-])|process(?:ing|or)[\s-]in[\s-]memory|(?:compute|computing|computation)[\s-]in[\s-]memory|in-memory[\s-]computing", cased=False),
+    Kind("CGRA", r"CGRAs?", cased=False),
+    Kind("RISC-V", r"RISC-V", cased=False),
+    Kind("GPU", r"GPUs?|GPGPUs?|graphics\sprocessing\sunits?|graphics\scards?|tensor\scores?", cased=False),
+    Kind("CPU", r"CPUs?", cased=False),
+    Kind("mobile", r"smart-?phones?|mobile(?=[\s-])(?![\s-](?:inverted|blocks?\b|bottleneck|robot|manipul|agents?\b|former|settings?\b|games?\b|money|crowd|base\b|ad-?hoc|service|traffic|data))"
+         r"|iOS|Android(?=\s(?:phone|device|smart|app|OS|platform)|[.,;)])|cell\sphones?", cased=False),
     Kind("nvidia-card",
          r"(?:A100X?|A800|A40|A30|A10G?|A2000|A4000|A4500|A5000|A5500|A6000|H100|H200|H800|H20|B100|B200|B300|GB200|GB300|GH200|V100S?|P100|P40"
          r"|L40S?|L20|L4|T4G?|T2000|K80|K40|K20X?|M40|M60)s?(?!\.\d)(?=\b)(?!-(?!\d*\s?GB|based|class|GPU|equipped|40|80|PCIe|SXM))",
@@ -55,18 +68,6 @@ KINDS: tuple[Kind, ...] = (
          r"|Tenstorrent(?:\s\w+)?|MTIA|Hailo(?:-\d\w?)?|RK3\d{3}\w?|MLU\d{3}|Kunlun(?:xin)?|SpiNNaker\s?2?|TrueNorth|Akida|BrainScaleS(?:-2)?|Cloud\sAI\s100|Dojo(?=\s(?:chip|D1))|UPMEM"
          r"|Graphcore(?:\sIPUs?)?|IPUs?(?=\s|[.,;)])|Eyeriss|Gemmini|NVDLA|DaVinci(?=\score)|Ethos(?:-[UN]\d+)?", ("NPU", "ASIC")),
     Kind("headset", r"HoloLens(?:\s2)?|(?:Meta\s|Oculus\s)?Quest\s(?:[23]|Pro)|Vision\sPro", ("mobile",)),
-    Kind("FPGA", r"FPGAs?|field[\s-]programmable\sgate\sarrays?", cased=False),
-    Kind("ASIC", r"ASICs?|application[\s-]specific\sintegrated\scircuits?", cased=False),
-    Kind("MCU", r"micro-?controllers?(?:\sunits?)?|MCUs?", cased=False),
-    Kind("NPU", r"NPUs?|neural\sprocessing\sunits?", cased=False),
-    Kind("DSP", r"DSPs?(?!\s*\))|digital\ssignal\sprocessors?", cased=False),
-    Kind("PIM", r"(?:logic-)?PIMs?(?=[\s.,;)-])|process(?:ing|or)[\s-]in[\s-]memory|(?:compute|computing|computation)[\s-]in[\s-]memory|in-memory[\s-]computing", cased=False),
-    Kind("CGRA", r"CGRAs?", cased=False),
-    Kind("RISC-V", r"RISC-V", cased=False),
-    Kind("GPU", r"GPUs?|GPGPUs?|graphics\sprocessing\sunits?|graphics\scards?|tensor\scores?", cased=False),
-    Kind("CPU", r"CPUs?", cased=False),
-    Kind("mobile", r"smart-?phones?|mobile(?=[\s-])(?![\s-](?:inverted|blocks?\b|bottleneck|robot|manipul|agents?\b|former|settings?\b|games?\b|money|crowd|base\b|ad-?hoc|service|traffic|data))"
-         r"|iOS|Android(?=\s(?:phone|device|smart|app|OS|platform)|[.,;)])|cell\sphones?", cased=False),
 )  # fmt: skip
 CLASSES = frozenset({"FPGA", "ASIC", "MCU", "NPU", "DSP", "PIM", "CGRA", "RISC-V", "GPU", "CPU", "TPU", "mobile"})
 """Labels that name a class and no device."""
@@ -89,7 +90,7 @@ _NAMES = (
     + " ".join(card + "s" for card in _CARDS.split())
     + """
     m1 m2 m3 m4 m5 coral core ios android asic asics mcu mcus npu npus dsp dsps gpu gpus gpgpu gpgpus cpu cpus smartphone smartphones
-    mobile arc mate mac cs wse ipu ipus lpu lpus pim pims cgra cgras risc mtia quest groq grace edgetpu edgetpus
+    mobile arm arc mate mac cs wse ipu ipus lpu lpus pim pims cgra cgras risc mtia quest groq grace edgetpu edgetpus
     """
 )
 _PREFIXES = """
@@ -106,7 +107,7 @@ MAY_NAME = trigger(_NAMES + " processing processor cores phone phones cards cont
 """Words of which a sentence must hold one to name hardware."""
 MAY_START = trigger(
     _NAMES
-    + " edge cloud apple arm cell micro neural graphics tensor smart intel orange field application digital process processor compute "
+    + " edge cloud apple arm cell micro neural graphics tensor smart intel orange field application digital process processing processor compute "
     "computing computation in logic meta oculus vision ice cyclone",
     _PREFIXES,
 )

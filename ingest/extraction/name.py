@@ -46,10 +46,11 @@ def find_name(document: Document, kind: str) -> tuple[str | None, list[str]]:
     """The name and the words that showed it; None for papers that propose nothing or name nothing."""
     if kind in _UNNAMED_KINDS:
         return None, []
-    names = _Candidates(document, kind)
-    head = names.head
+    title = plain_title(document.title)
+    head = title_head(title)
     if head and " " not in head and is_shaped(head) and not is_generic(head) and kind not in _STUDIES:
         return head, [f"title: {head}"]
+    names = _Candidates(document, title, kind)
     _from_title(names)
     _from_announcements(document, names)
     _from_addresses(names)
@@ -79,8 +80,8 @@ def _fold(text: str) -> str:
 class _Candidates:
     """Names with a weight each: how they are announced, how often they come again, whether title and address have them."""
 
-    def __init__(self, document: Document, kind: str) -> None:
-        self.title, self.kind = plain_title(document.title), kind
+    def __init__(self, document: Document, title: str, kind: str) -> None:
+        self.title, self.kind = title, kind
         self.background = plain_text(document.abstract[: document.own_start])
         self.abstract = self.background + plain_text(document.abstract[document.own_start :])
         self.folded_title = _fold(self.title)

@@ -55,7 +55,7 @@ MAY_ANNOUNCE = trigger(
 """A sentence without these words holds no cue."""
 WEIGHTS = {
     "named": {"head": 4.0, "inside": 3.0, "apposed": 2.0, "bracket": 3.5, "deep": 0.0, "deep bracket": 1.0},
-    "propose": {"head": 3.5, "inside": 2.5, "apposed": 2.5, "bracket": 3.5, "deep": 0.0, "deep bracket": 2.0},
+    "propose": {"head": 3.5, "inside": 2.5, "apposed": 2.7, "bracket": 3.5, "deep": 0.0, "deep bracket": 2.0},
     "proposed": {"head": 3.0, "inside": 2.0, "apposed": 3.0, "bracket": 2.0, "deep": 0.0, "deep bracket": 0.5},
     "ours": {"head": 2.4, "inside": 1.0, "apposed": 3.0, "bracket": 2.5, "deep": 0.0, "deep bracket": 0.5},
     "passive": {"head": 3.0, "inside": 2.0, "apposed": 1.0, "bracket": 3.0, "deep": 1.0, "deep bracket": 2.0},
@@ -167,7 +167,7 @@ def _surroundings(found: Found, kind: str) -> float:
     if behind in NOTIONS:
         return weight - 2.0
     if behind in PARTS or behind == "and":
-        return weight - 1.0
+        return weight - 0.8
     if behind in SETTINGS:
         return weight - 2.5
     if "bracket" in found.place and behind.isalpha() and behind not in _BREAKS | _PREPOSITIONS | _ASIDE:
@@ -302,7 +302,7 @@ class _Walk:
             # "the Zed Small Language Models (SLMs)": what stands before the words of the abbreviation is the name.
             words = self.phrase[: len(self.phrase) - sum(c.isupper() for c in name)]
             if words and self.depth == 0 and words[-1][:1].isupper() and words[-1] not in {"The", "A", "An"}:
-                yield Found(words[-1], "", "inside", "", "")
+                yield Found(words[-1], "", "head", "", "")
             return
         if not any(c.isupper() for c in name) or not (is_shaped(name) or initials_fit(name, self.phrase[-8:])):
             return

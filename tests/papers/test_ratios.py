@@ -35,7 +35,9 @@ def test_ratio(form: str, direction: str, value: float, grows: bool, remains: bo
 def test_the_harness_which_runs_without_this_package_has_the_same_rule() -> None:
     assert verdicts.GROWS_WITH_GAIN == GROWS_WITH_GAIN
     forms, directions = ("factor", "percent", "absolute"), ("better", "worse", "none")
-    for form, direction, value, metric in itertools.product(forms, directions, (0.5, 2.0, 40.0, 99.0, 100.0, 150.0), METRIC_LABELS):
+    for form, direction, value, metric in itertools.product(
+        forms, directions, (0.5, 2.0, 40.0, 99.0, 100.0, 150.0), METRIC_LABELS
+    ):
         ours = claim_ratio(form, direction, value, grows=metric in GROWS_WITH_GAIN)
         theirs = verdicts.claim_as_ratio(form, direction, value, metric)
         assert ours == (theirs if theirs is None else pytest.approx(theirs)), (form, direction, value, metric)

@@ -102,7 +102,15 @@ def test_an_amount_in_base_units_keeps_what_was_written(sentence: str, value: fl
 
 
 SPELLED = {"us": "microsecond", "FPS": None, "params": None, "$": None, "MAdds": None}
-PINT_NAME = {"s": "second", "byte": "byte", "J": "joule", "W": "watt", "bit/s": "bit/second", "byte/s": "byte/second", "Hz": "hertz"}
+PINT_NAME = {
+    "s": "second",
+    "byte": "byte",
+    "J": "joule",
+    "W": "watt",
+    "bit/s": "bit/second",
+    "byte/s": "byte/second",
+    "Hz": "hertz",
+}
 
 
 @pytest.mark.parametrize("unit", [u for u in BASE_UNITS if "FLOP" not in u and "MAC" not in u and SPELLED.get(u, u)])

@@ -34,7 +34,26 @@ def test_addresses(abstract: str, urls: list[str]) -> None:
     assert list(extract("Zedwick", abstract).code_urls) == urls
 
 
-PIECES = st.sampled_from(["https://", "http: //", "github.com/", " ", "zed", "\\_", "{", "}", "-", ".", "www.", "github .com/", "İ", "^", ")", "("])
+PIECES = st.sampled_from(
+    [
+        "https://",
+        "http: //",
+        "github.com/",
+        " ",
+        "zed",
+        "\\_",
+        "{",
+        "}",
+        "-",
+        ".",
+        "www.",
+        "github .com/",
+        "İ",
+        "^",
+        ")",
+        "(",
+    ]
+)
 
 
 @settings(max_examples=300, deadline=None)

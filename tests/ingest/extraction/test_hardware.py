@@ -77,7 +77,11 @@ def test_every_row_of_the_catalogue_has_a_name_of_its_own() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.sampled_from([*NAMED.values(), "We", "run", "GPU", "hours", "mobile", ".", "/", "-", "İ", "ﬁ"]), max_size=20).map(" ".join))
+@given(
+    st.lists(
+        st.sampled_from([*NAMED.values(), "We", "run", "GPU", "hours", "mobile", ".", "/", "-", "İ", "ﬁ"]), max_size=20
+    ).map(" ".join)
+)
 def test_reasons_are_the_words_of_the_text(abstract: str) -> None:
     record = extract("Sums", abstract)
     assert all(words in abstract for words in record.reasons["hardware"])

@@ -99,7 +99,14 @@ def test_words_written_as_names_are(word: str, shaped: bool) -> None:
 
 @pytest.mark.parametrize(
     ("word", "generic"),
-    [("LLM", True), ("LLMs", True), ("GPU-Efficient", True), ("zed-aware", True), ("Zed-Tuning", False), ("ZED", False)],
+    [
+        ("LLM", True),
+        ("LLMs", True),
+        ("GPU-Efficient", True),
+        ("zed-aware", True),
+        ("Zed-Tuning", False),
+        ("ZED", False),
+    ],
 )
 def test_abbreviations_that_everybody_uses(word: str, generic: bool) -> None:
     assert is_generic(word) is generic

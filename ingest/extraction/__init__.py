@@ -67,7 +67,7 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
     stages = weigh_stages(document)
     claims = _claims(document, devices, usual_phase(stages, first))
     families, family_words = find_families(evidence, kind, len(claims))
-    hardware = find_hardware(devices, document.own_start)
+    hardware = find_hardware(devices, document)
     modality, modality_words = find_modality(document)
     stage, stage_words = find_stage(document, stages, families, tuple(c.phase for c in claims))
     training_free, training_words = find_training_free(document, kind, families)
@@ -82,9 +82,9 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
         stage=stage,
         training_free=training_free,
         hardware=hardware,
-        code_urls=find_code_urls(abstract),
+        code_urls=find_code_urls(document),
         claims=claims,
-        quality_cost=find_quality_cost(document.sentences) if families else None,
+        quality_cost=find_quality_cost(document.sentences, bool(claims)) if families else None,
         verify=verify,
         mechanism=describe_mechanism(name, families, verify, claims),
         reasons={

@@ -1,37 +1,76 @@
-"""Addresses of code, models and project pages in an abstract, cleaned of punctuation and of LaTeX's doubled links."""
+"""Addresses of code, models and project pages in an abstract, cleaned of punctuation and of what LaTeX and line breaks leave.
+
+Read as one address: `\\url{https://a.b/c}`, `https://a.b/c{https://a.b/c}`, `https://a.b/c\\_d`, `https: //a.b/c`, `https://a.b /c`,
+`https://a.b/c- d/e`, and well-known hosts without "https://".
+"""
 
 from __future__ import annotations
 
 import re
 
-_URL = re.compile(
-    r"(?:https?://|www\.|(?<![\w/.])(?:github\.com|huggingface\.co|gitlab\.com|bit\.ly)/)[^\s{}<>\"|\\^`]+", re.I
+from .text import Document
+from .words import trigger
+
+_HOSTS = (
+    r"(?:[\w-]+\.)?(?:github\.com|github\.io|gitlab\.com|huggingface\.co|bitbucket\.org|gitee\.com|kaggle\.com|modelscope\.cn|zenodo\.org"
+    r"|sites\.google\.com|colab\.research\.google\.com|anonymous\.4open\.science|bit\.ly|tinyurl\.com|goo\.gl|hf\.co)"
 )
-_STARTS = ("http://", "https://", "www.", "github.com/", "huggingface.co/", "gitlab.com/", "bit.ly/")
-_TRAILING = ".,;:!?'*_"
+_URL = re.compile(
+    rf"(?:https?://|www\.|(?<![\w/.@-]){_HOSTS}/)[^\s{{}}<>\"|\\^`“”‘’]+|(?<![\w/.@-])[\w-]+\.github\.io\b", re.I
+)
+_MAY_LINK = trigger(
+    "http https www github gitlab huggingface bitbucket gitee kaggle modelscope zenodo sites colab 4open ly tinyurl goo hf"
+)
+"""Words of which a sentence must hold one to begin an address."""
+_ESCAPED = re.compile(r"\\+([_%#&~])")
+_BROKEN = (
+    (re.compile(r"\b(https?)\s*:\s?/\s?/\s?(?=\w)", re.I), r"\1://"),
+    (
+        re.compile(
+            r"((?:https?://|\b)(?:www\.)?(?:github|gitlab|huggingface|bitbucket))\s?\.\s?(com|co|org)\s?/\s?(?=\w)",
+            re.I,
+        ),
+        r"\1.\2/",
+    ),
+    (re.compile(r"((?:https?://|\bgithub\.com/)[^\s{}]*[\w]-)\s(?=[A-Z\d][\w.-]*/\w)"), r"\1"),
+)
+_MAY_BE_BROKEN = re.compile(r"[/:]\s?[/:]?\s/|/\s|[ab]\s?\.\s|[abet]\s\.|\s/|\w-\s")
+"""Blanks that line breaks have left inside an address. A hyphen at a line's end goes on only if a path follows."""
+_TRAILING = ".,;:!?'*_-"
 _PAIRS = {")": "(", "]": "["}
 
 
-def find_code_urls(abstract: str) -> tuple[str, ...]:
-    """Each address once, in order of appearance, with a scheme."""
-    lower = abstract.lower()
-    starts = [at for start in _STARTS if (at := lower.find(start)) >= 0]
-    if not starts:
+def find_code_urls(document: Document) -> tuple[str, ...]:
+    """Each address of the abstract once, in order of appearance, with a scheme."""
+    if not document.triggers & _MAY_LINK:
         return ()
+    # Addresses stand at the end as a rule, so only what follows the first sentence with one is searched.
+    start = next((sentence.start for sentence in document.sentences if sentence.triggers & _MAY_LINK), 0)
+    text = document.abstract[start:]
+    if "\\" in text:
+        text = _ESCAPED.sub(r"\1", text)
+    if _MAY_BE_BROKEN.search(text):
+        for pattern, whole in _BROKEN:
+            text = pattern.sub(whole, text)
     found: dict[str, str] = {}
-    for match in _URL.finditer(abstract, min(starts) if len(lower) == len(abstract) else 0):
+    for match in _URL.finditer(text):
         url = _clean(match[0])
-        if not url.startswith("http"):
+        if not url.lower().startswith("http"):
             url = "https://" + url
         if len(url) > len("https://a.b"):
-            found.setdefault(url.lower().rstrip("/").removesuffix(".git"), url)
+            found.setdefault(_key(url), url)
     return tuple(found.values())
 
 
+def _key(url: str) -> str:
+    return re.sub(r"^https?://(?:www\.)?", "", url.lower()).rstrip("/").removesuffix(".git")
+
+
 def _clean(url: str) -> str:
+    """The address without a second one that follows it at once, and without marks and brackets that end a sentence."""
     for scheme in ("http://", "https://"):
         second = url.find(scheme, 8)
-        if second > 0:
+        if second > 0 and url[second - 1] not in "=?&/":
             url = url[:second]
     while url:
         last = url[-1]

@@ -1,13 +1,24 @@
-"""Hardware that an abstract names, in short form: the named device first, the class ("GPU", "mobile") only where it
-stands alone."""
+"""Hardware that a paper names, in short form: the named device first, its class ("GPU", "mobile") only where it stands
+alone.
+
+The convention, as the labelled papers have it:
+
+- A named device counts wherever it stands. A class counts in the paper's own part, or if the title names it; one of the
+  background only where nothing else is named, and not as an example ("accelerators such as GPUs").
+- "GPU memory" and "GPU-friendly" name the class; "GPU hours" and "GPU-days" are an amount of work and do not.
+- A class is left out beside a device of that class ("GPU" beside "A100"); "mobile" stays beside a phone if the title has it.
+- "Mobile" counts before any noun of use ("mobile targets", "mobile vision"), not in names of parts ("mobile inverted bottleneck").
+- "Edge devices", "embedded systems" and "IoT" name a place to run and no hardware.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
+from .hardware_names import BY_GROUP, CLASSES, DEVICE, MAY_NAME, MAY_START, SUPERCOMPUTERS
 from .text import Document, Sentence
-from .words import know, trigger
+from .words import Word, know
 
 
 class Mention(NamedTuple):
@@ -20,116 +31,104 @@ class Mention(NamedTuple):
 
 
 class Device(NamedTuple):
-    """`label` found at `start` to `end` of the text."""
+    """`label` found at `start` to `end` of the text; `hides` are the classes that need not be said beside it."""
 
     label: str
     start: int
     end: int
+    hides: tuple[str, ...] = ()
 
 
-_NAMED = r"""
-    \b(?P<card>(?:A100|H100|H200|H800|H20|B200|V100|P100|A6000|A5000|A4000|A800|A40|A30|A10G?|L40S?|L4|T4|K80|GH200|MI\d{3}X?)s?)\b(?!-)
-  | \b(?P<rtx>(?:RTX|GTX)[\s-]?(?:\w?\d{3,4})(?:[\s-]?Ti|[\s-]?SUPER)?|RTX\sA\d{4}|(?<!\d)[234]0[6789]0(?:\s?Ti)?(?=\sGPU))
-  | \b(?P<titan>(?:TITAN|Titan)\s?(?:Xp?|RTX|V)?)\b
-  | \b(?P<jetson>Jetson(?:[\s-](?:AGX[\s-]Orin|AGX[\s-]Xavier|Xavier[\s-]NX|Orin[\s-]Nano|Orin[\s-]NX|Xavier|Orin|Nano|TX2|TX1|AGX))?)\b
-  | \b(?P<iphone>iPhone(?:\s?(?:1[0-9]|X[SR]?|SE|[678])(?:\s?Pro(?:\s?Max)?)?)?|iPad)\b
-  | \b(?P<pi>Raspberry[\s-]?Pi(?:\s?[345]B?\+?|\sZero)?)
-  | \b(?P<pixel>Pixel\s?\d\w?|Galaxy\s?S\d+|Snapdragon(?:\s\d+)?|Hexagon(?:\sDSP)?|Kirin\s?\d*)
-  | \b(?P<cortex>(?:ARM\s)?Cortex[\s-]?[AM]\d+|STM32\w*|ESP32)
-  | \b(?P<edgetpu>Edge\s?TPU|Coral)
-  | \b(?P<tpu>(?:Cloud\s)?TPU[\s-]?v?\d?\w?)s?\b
-  | \b(?P<apple>(?:Apple\s)?M[1234](?:\s(?:Pro|Max|Ultra))?(?=\s(?:chip|MacBook|Max|Pro|Ultra|processor)))
-  | \b(?P<cpu_named>Xeon|Ryzen|EPYC|Core\si[3579](?:-\w+)?|Gaudi\s?\d?|Trainium\d?|Inferentia\d?|Ascend(?:\s?910\w?)?|Loihi(?:\s?2)?|Cerebras|Movidius)\b
-  | \b(?P<fpga>FPGAs?)\b
-  | \b(?P<asic>ASICs?)\b
-  | \b(?P<mcu>micro-?controllers?(?:\sunits?)?|MCUs?)\b
-  | \b(?P<npu>NPUs?|neural\sprocessing\sunits?)\b
-  | \b(?P<dsp>DSPs?)\b(?!\s*\))
-  | \b(?P<gpu>GPUs?(?![- ]?(?:days?|hours?)\b)|GPGPUs?|graphics\sprocessing\sunits?|tensor\scores?)\b
-  | \b(?P<cpu>CPUs?)\b
-  | \b(?P<mobile>smart-?phones?|mobile\s(?:devices?|phones?|platforms?|hardware|gpus?|cpus?|accelerators?|processors?|applications?)|iOS|Android|cell\sphones?)\b
-"""
-_DEVICE = re.compile(_NAMED, re.X | re.I)
-_CASED = frozenset({"card", "titan", "edgetpu", "cpu_named", "apple"})
-_CLASS_LABELS = {
-    "fpga": "FPGA",
-    "asic": "ASIC",
-    "mcu": "MCU",
-    "npu": "NPU",
-    "dsp": "DSP",
-    "gpu": "GPU",
-    "cpu": "CPU",
-    "mobile": "mobile",
-}
-_NAMES = """
-    a100 h100 h200 h800 h20 b200 v100 p100 a6000 a5000 a4000 a800 a40 a30 a10 a10g l40 l40s l4 t4 k80 gh200 a100s h100s h200s
-    h800s h20s b200s v100s p100s a6000s a5000s a4000s a800s a40s a30s a10s a10gs l40ss l4s t4s k80s gh200s m1 m2 m3 m4 coral core
-    ios android asic asics mcu mcus npu npus dsp dsps gpu gpus gpgpu gpgpus cpu cpus smartphone smartphones mobile
-    """
-_STARTS = """
-    mi rtx gtx 2060 2070 2080 2090 3060 3070 3080 3090 4060 4070 4080 4090 titan jetson iphone ipad raspberry pixel galaxy
-    snapdragon hexagon kirin cortex stm32 esp32 edgetpu tpu xeon ryzen epyc gaudi trainium inferentia ascend loihi cerebras
-    movidius fpga microcontroller
-    """
-_MAY_NAME = trigger(_NAMES + " processing cores phone phones controller controllers", _STARTS)
-"""Words of which a sentence must hold one to name hardware."""
-_MAY_START = trigger(_NAMES + " edge cloud apple arm cell micro neural graphics tensor smart", _STARTS)
-"""Words at which the pattern may match."""
 _WORD = re.compile(r"[^\W_]+")
-_NAMED_GPU = re.compile(r"[AHBVPLTK]\d|RTX|GTX|TITAN|Titan|GH200|K80|Jetson")
+_WORK = re.compile(r"[\s-]*(?:\*|\\cdot)?[\s-]*(?:days?|hours?|hrs?|years?|minutes?|weeks?|months?)\b", re.I)
+"""What makes "GPU" an amount of work."""
+_LISTED = re.compile(r"(?:such as|including|e\.g\.|like)\b[^.;]*\Z")
+_ADDRESS = re.compile(r"\S*(?://|www\.|\.com/|\.io/)\S*")
+_MOBILE_NAME = re.compile(r"Mobile[A-Z]")
 
 
 def find_devices(document: Document) -> list[Device]:
     """Every mention in the abstract, in order."""
     devices: list[Device] = []
-    if document.triggers & _MAY_NAME:
+    if document.triggers & MAY_NAME:
         for sentence in document.sentences:
-            if sentence.triggers & _MAY_NAME:
-                _devices_in(sentence, devices)
+            if sentence.triggers & MAY_NAME:
+                devices += _devices_in(sentence.text, sentence.words, sentence.start)
     return devices
 
 
-def _devices_in(sentence: Sentence, devices: list[Device]) -> None:
-    text, offset, stop = sentence.text, sentence.start, 0
+def _devices_in(text: str, words: list[Word], offset: int) -> list[Device]:
+    found: list[Device] = []
+    stop = 0
     # Other scripts may have more words in lower case than as they are written, so these are looked up one by one.
-    words = sentence.words if text.isascii() else know([w[0].lower() for w in _WORD.finditer(text)])
+    if not text.isascii():
+        words = know([w[0].lower() for w in _WORD.finditer(text)])
+    addresses: list[tuple[int, int]] | None = None
     for (_, triggers, _), word in zip(words, _WORD.finditer(text), strict=False):
-        if not triggers & _MAY_START or word.start() < stop:
+        if not triggers & MAY_START or word.start() < stop:
             continue
-        match = _DEVICE.match(text, word.start())
+        match = DEVICE.match(text, word.start())
         if match is None:
             continue
-        kind, raw, stop = match.lastgroup or "", match[0], match.end()
-        if kind not in _CASED or raw[0].isupper():
-            devices.append(Device(_label(kind, raw), match.start() + offset, stop + offset))
+        if addresses is None:
+            addresses = [m.span() for m in _ADDRESS.finditer(text)] if "/" in text or "www" in text else []
+        kind, raw = BY_GROUP[match.lastgroup or ""], match[0]
+        stop = match.end()
+        if any(start <= word.start() < end for start, end in addresses):
+            continue
+        if (kind.cased and not (raw[0].isupper() or raw[0].isdigit() or raw.startswith(("iP", "nRF")))) or (
+            kind.name in {"GPU", "tpu"} and _WORK.match(text, stop)
+        ):
+            continue
+        found.append(Device(_label(kind.name, raw), match.start() + offset, stop + offset, kind.classes))
+    if "upercomput" in text or "xascale" in text:
+        found += [Device(m[0], m.start() + offset, m.end() + offset) for m in SUPERCOMPUTERS.finditer(text)]
+    return found
 
 
 def _label(kind: str, raw: str) -> str:
-    if kind in _CLASS_LABELS:
-        return _CLASS_LABELS[kind]
+    """The short form: without maker, plural and class."""
+    if kind in CLASSES:
+        return kind
     raw = " ".join(raw.split())
-    if kind == "card":
-        return raw.rstrip("s")
+    if kind == "nvidia-card":
+        return raw.rstrip("s").upper()
     if kind == "rtx":
-        return re.sub(r"(?i)^(RTX|GTX)[\s-]?(?=\d)", r"\1 ", raw) if not raw[0].isdigit() else "RTX " + raw
+        raw = re.sub(r"(?i)^(RTX|GTX)[\s-]?(?=[A\d])", lambda m: m[1].upper() + " ", raw)
+        return "RTX " + raw if raw[0].isdigit() else raw
     if kind == "tpu":
         return "TPU"
-    if kind == "edgetpu":
-        return "EdgeTPU" if raw.lower().startswith("edge") else raw
-    return raw
+    if kind == "edge-tpu":
+        return "EdgeTPU" if raw.lower().startswith("edge") else "Coral"
+    return re.sub(r"^(?:Intel|Meta|Oculus|ARM|Arm) ", "", raw)
 
 
-def find_hardware(devices: list[Device], own_start: int) -> tuple[str, ...]:
-    """Labels of the record: named devices wherever they stand; "GPU" and "CPU" only from the part about the paper's own work.
-
-    A class is left out beside a device of that class ("GPU" beside "A100", "DSP" beside "Hexagon DSP").
-    """
-    labels = dict.fromkeys(d.label for d in devices if d.start >= own_start or d.label not in {"GPU", "CPU"})
-    if any(_NAMED_GPU.match(label) for label in labels):
-        labels.pop("GPU", None)
-    if any(label.endswith(" DSP") for label in labels):
-        labels.pop("DSP", None)
-    return tuple(labels)
+def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
+    """Labels of the record, in order of mention; see the convention above."""
+    titled: list[Device] = []
+    if document.title_triggers & MAY_NAME or document.title.startswith("Mobile"):
+        titled = _devices_in(document.title, document.title_words, 0)
+        if _MOBILE_NAME.match(document.title) and any(d.label == "mobile" for d in devices):
+            titled.append(Device("mobile", 0, 0))
+    in_title = {d.label for d in titled}
+    labels: dict[str, None] = {}
+    hidden: set[str] = set()
+    for device in devices:
+        if device.label not in CLASSES or device.start >= document.own_start or device.label in in_title:
+            labels[device.label] = None
+            hidden.update(device.hides)
+    for device in titled:
+        labels[device.label] = None
+        hidden.update(device.hides)
+    if "mobile" in in_title:
+        hidden.discard("mobile")
+    if not labels:
+        early = [d for d in devices if not _LISTED.search(document.abstract, max(0, d.start - 60), d.start)]
+        labels.update(dict.fromkeys(d.label for d in early))
+    longer = [label for label in labels if " " in label]
+    return tuple(
+        label for label in labels if label not in hidden and not any(other.startswith(label + " ") for other in longer)
+    )
 
 
 def device_near(devices: list[Device], number: Mention, sentence: Sentence) -> str | None:

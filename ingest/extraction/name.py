@@ -1,227 +1,272 @@
-"""The short name that authors give to their method or system."""
+"""The short name that authors give to their method or system.
+
+Candidates come from the title (what stands before its colon, what it does something "with"), from announcements in the
+paper's own part ("called X", "we propose Long Name (LN)", "our method, X, ...") and from the address of the code. Each
+gets a weight for how it is announced and for what else speaks for it; the heaviest wins if it is heavy enough.
+"""
 
 from __future__ import annotations
 
 import re
 
+from .name_announced import MAY_ANNOUNCE, announced, initials_fit, long_form
+from .name_words import PLAIN, SMALL, is_generic, is_known, is_shaped
 from .text import Document
-from .words import trigger, word_set
 
-_CAPITAL = r"(?:(?-i:[A-Z0-9])[\w.+\-^]*|(?-i:[a-z]+[A-Z])[\w.+\-^]*)"
-_NAMED = re.compile(
-    r"\b(?:called|named|dubbed|termed|coined|denominated|titled|denoted(?: as| by)?|abbreviated (?:as|to)"
-    r"|referred to as|refer to as|we call|which we (?:call|name|term|dub)|we (?:dub|name|term)(?: it| this| the method)?)"
-    rf",?:? (?:the |as |a )?[\"'“`]*(?P<phrase>{_CAPITAL}(?:[ -]{_CAPITAL}){{0,5}})[\"'”]*(?P<rest>[^.;:(]{{0,60}}\s?\((?P<short>[^()\s]{{2,20}})\))?",
-)
-_SHORTENED = re.compile(rf"\b(?:or|short as|shortened to|abbreviated as) (?P<name>{_CAPITAL}) (?:in|for) short\b")
-_TERMED = re.compile(r"\b[Ww]e term [\w\s]{3,40}? (?P<name>[A-Z]\w+(?: [A-Z]\w+){1,3})\b")
-_PROPOSE = re.compile(
-    r"\b(?:we|paper|work|study|article|report)\b[^.;:]{0,60}?\b(?:propos|introduc|present|develop|describ|design|build"
-    r"|releas|creat|devis|offer|unveil|contribut|explor|study|advocat|craft)\w*\b|\bcontribution is(?: the development of)?\b|\bdevelopment of\b",
-    re.I,
-)
-_LONG_AND_SHORT = re.compile(
-    r"^[\s,]*(?:the |a |an |our )?(?:novel |new |simple )?[A-Z0-9][\w\-]*(?:[ -](?:[A-Z0-9][\w\-]*|of|and|for|with|to|in|the)){1,7}"
-    r"\s?\((?P<short>[A-Za-z0-9][\w.+\-^]{1,20})\)"
-)
-_QUOTED = re.compile(
-    r"\b(?:dub|call|name|term|called|named|dubbed|termed)\s[\"'`“]+[^\"'”`]{3,60}[\"'”]+\s*\((?P<name>[^()\s]{2,20})\)"
-)
-_PROPOSED = re.compile(
-    r"\b[Pp]roposed (?:(?:models?|methods?|networks?|framework|approach),? )?(?P<name>[A-Z][\w\-]*[A-Z0-9][\w\-]*)\b"
-)
-_SHORT = re.compile(
-    r"\(\s*(?:(?:i\.e\.|or|called|dubbed|short|named|abbreviated as|denoted as),?\s*)?"
-    r"(?P<short>[A-Za-z0-9$^][\w.+\-$^*]{1,24})\s*\)"
-)
-_WORD_NAME = re.compile(
-    r"^[\s,]*(?:and (?:study|present) )?(?:the |a |an |our )?[\"'“]?"
-    r"(?P<name>(?:[A-Z][a-z]*[A-Z0-9][\w.+\-]*|[A-Z]{2,}[\w.+\-]*|[A-Z][a-z]+-[A-Z][\w.+\-]*"
-    r"|[a-z]+[A-Z][\w+\-]*|[A-Z][a-z]+(?=,| \()))"
-)
-_PHRASE_NAME = re.compile(
-    r"^[\s,]*(?:the |a |an |our )?(?:novel |new |simple |general )?(?P<name>[A-Z][\w\-]+(?: [A-Z][\w\-]+){1,3})(?=[,.]| (?:which|that|strategy|approach|method|framework|as))"
-)
-_OURS = re.compile(r"\b[Oo]ur (?P<name>[A-Z][\w+\-]*[A-Z0-9][\w+\-]*)\b")
-_INNER = re.compile(r",\s(?P<name>[A-Z][\w+\-]*[A-Z0-9][\w+\-]*)\s*[,.(]")
-_NAMES = trigger(
-    words="called named dubbed termed coined denominated titled denoted abbreviated referred refer call name term dub or short shortened",
-    starts="propos introduc present develop describ design build releas creat devis offer unveil contribut explor study advocat craft",
-)
-_SAYS_OUR = trigger("our")
-_GENERIC_TAIL = word_set("strategy approach method framework algorithm technique model architecture network system")
-_STOP = word_set(
-    """
-    for of the to in with on via and from by at is are be as how do does what why when can towards toward not a an
-    """
-)
-_NOT_NAMES = word_set(
-    """
-    LLM LLMs NLP CNN CNNs RNN RNNs GAN GANs ViT ViTs MoE MoEs GPU GPUs CPU NAS FL AI ML DL KD RL VLM VLMs MLLM MLLMs DNN DNNs
-    BERT GPT SSM SSMs LSTM MLP MLPs LoRA PEFT PTQ QAT KV NeRF NeRFs SOTA SGD API APIs QA ASR TTS SLM SLMs LM LMs PLM PLMs CV
-    NMT LVLM LVLMs SR OCR RAG SFT RLHF DPO AR DiT VAE FLOPs FLOP IoT NN NNs SNN SNNs FPGA ASIC TPU MRI CT ICL CoT DP TP PP 3D
-    2D i.e e.g Transformer Transformers Mamba Diffusion Attention Experiments Extensive However Specifically Our We This In To
-    PT SMBO VSR MIM TPUs ViT-B LMM LMMs CLIP SSL FFN NTK AGI PDE PDEs ODE SDE TTA SLR AAC VLA SAM UNet U-Net EMA MTL DETR
-    ImageNet PyTorch TensorFlow CUDA Triton JAX PI ReLU ReLUs FP8 FP16 INT8 INT4 INT2 W4A4 BF16 NFE NFEs SL FM FMs LiDAR BEV
-    MSA NVS TSF SISR ISR CSR GNN GNNs MSE CFG SVD PCA FFT EP CBM CBMs Large Deep Neural Efficient Vision Language Federated
-    Knowledge OOD SE CTC GRU DDPM DDIM FID DAG HPC HPO PPO MDP MCTS AutoML VQA RNN-T ANN ANNs FSL UDA
-    """
-)
-_GREEK = {"π": "pi", "α": "alpha", "β": "beta", "γ": "gamma", "λ": "lambda", "μ": "mu", "ε": "epsilon", "σ": "sigma"}
+LEAST = 3.0
+"""The weight that a name needs."""
 _UNNAMED_KINDS = frozenset({"survey"})
+_STUDIES = frozenset({"analysis", "theory", "other", "application"})
+
+_GREEK = {"π": "pi", "α": "alpha", "β": "beta", "γ": "gamma", "λ": "lambda", "μ": "mu", "ε": "epsilon", "σ": "sigma"}
+_WORDS = re.compile(r"[^\W_]+")
+_IN_BRACKET = re.compile(r"\(([^()\s]{2,20})\)")
+_FORMULA = re.compile(r"\$([^$]{1,30})\$")
+_COMMAND = re.compile(
+    r"\\(?:textbf|textit|textsc|texttt|textsf|emph|mathrm|mathbf|mathcal|text|ours?|bf|it|sc|em)\b\s*|[{}$]|\\(?=\W)"
+)
+_META = re.compile(
+    r"^\W*(?:preprint|technical report|position(?: paper)?|extended abstract|tutorial|short paper)\s*:\s*", re.I
+)
+_HEAD = re.compile(r"^\s*(?P<head>[^:]{2,90}?)\s*(?::|\s[-–—|]{1,3}\s)\s*\S")
+_HEAD_COMMA = re.compile(r"^\s*(?P<head>[^\s,]*(?:[a-z][A-Z]|[A-Z]{2})[^\s,]*),\s")
+_HEAD_REPORT = re.compile(r"^\s*(?P<head>\S+(?: \S+)?) (?:Technical |System )?Report\b")
+_HEAD_VERB = re.compile(r"^\s*(?P<head>\S*(?:[a-z][A-Z]|[A-Z]{2}|\d)\S*) (?:can|is|makes?|enables?|goes|does)\b")
+_PIECES = re.compile(r"\s(?:via|with|for|using|by|through|in|from|and|of|to|on|as|is|are)\s|[:,?]", re.I)
+_STUDIED = re.compile(
+    r":\s+(?:Re|Under|Analy|Bench|Evaluat|Explor|Investigat|Demystif|On the|A (?:Study|Look|Review|Survey))", re.I
+)
+_USED = re.compile(r"\b(?:with|via|using|through|by|introducing)\s(?P<name>[^\s:,]+)$", re.I)
+
+_NUMBER = re.compile(r"[\W\d_]+[A-Za-z]?")
+_SIZE = re.compile(r"-(?:\d+(?:\.\d+)?[MBKmb]|Tiny|Small|Base|Large|Huge)$")
 
 
 def find_name(document: Document, kind: str) -> tuple[str | None, list[str]]:
     """The name and the words that showed it; None for papers that propose nothing or name nothing."""
-    title, abstract = document.title, document.abstract
     if kind in _UNNAMED_KINDS:
         return None, []
-    head = _title_head(title)
-    if head is not None:
-        short = _short_form(head, abstract)
-        if short is not None:
-            return short, [f"{head} ({short})"]
-        if _looks_like_name(head, abstract):
-            return head, [f"title: {head}"]
-    stated = _stated(document)
-    if stated is not None:
-        return stated
-    unsure = (
-        head is None or len(head.split()) > 3 or _STOP & set(head.lower().split()) or kind in {"analysis", "theory"}
-    )
-    if unsure or head is None or head.lower() not in abstract.lower():
-        return None, []
-    return head, [f"title: {head}"]
+    title = plain_title(document.title)
+    head = title_head(title)
+    if head and " " not in head and is_shaped(head) and not is_generic(head) and kind not in _STUDIES:
+        return head, [f"title: {head}"]
+    names = _Candidates(document, title, kind)
+    _from_title(names)
+    _from_announcements(document, names)
+    _from_addresses(names)
+    return names.best()
 
 
-def _title_head(title: str) -> str | None:
-    """What stands before the title's colon or dash, or before a comma behind a word written as names are."""
-    match = re.match(r"^\s*(?P<head>[^:]{2,60}?)\s*(?::|\s[-–—]{1,3}\s)\s*\S", title)
-    if match is None:
-        match = re.match(r"^\s*(?P<head>[^\s,]*(?:[a-z][A-Z]|[A-Z]{2})[^\s,]*),\s", title)
-    return _tidy(match["head"]) if match else None
+def plain_title(title: str) -> str:
+    """The title without LaTeX; Greek letters of formulas spelled out, as abstracts have them."""
+    if "$" in title:
+        title = _FORMULA.sub(lambda m: "".join(_GREEK.get(c, c) for c in m[1]), title)
+    return _META.sub("", title.replace("{", "").replace("}", "").replace("\\", "").replace("$", ""))
 
 
-def _tidy(name: str) -> str:
-    for letter, spelled in _GREEK.items():
-        name = name.replace(letter, spelled)
-    name = name.strip(" \"'“”`.,;:").replace("{", "").replace("}", "").replace("$", "").replace("\\", "")
-    return name
+def plain_text(text: str) -> str:
+    """Text without the commands and braces of LaTeX."""
+    return _COMMAND.sub("", text) if "\\" in text or "{" in text or "$" in text else text
+
+
+def _small(phrase: str) -> frozenset[str]:
+    return SMALL.intersection(phrase.lower().split())
 
 
 def _fold(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.lower())
 
 
-def _singular(short: str, abstract: str) -> str:
-    """A plural short form in the singular: "CBMs" to "CBM", "GENets" to "GENet" where the abstract has that too."""
-    if (
-        len(short) > 3
-        and short.endswith("s")
-        and (short[:-1].isupper() or re.search(rf"\b{re.escape(short[:-1])}\b", abstract))
-    ):
-        return short[:-1]
-    return short
-
-
-def _short_form(head: str, abstract: str) -> str | None:
-    """The short form in "Blockwise Flow Matching (BFM)" for a head of two or more words."""
-    words = [re.escape(w.rstrip("s")) + r"s?" for w in re.findall(r"[^\W_]+", head)]
-    if len(head.split()) < 2 or not words:
-        return None
-    pattern = r"[\s,-]*".join(words) + r"\w{0,3}(?:\s\w+){0,2}?\s*\((?P<short>[^()\s]{2,20})\)"
-    found = re.search(pattern, abstract, re.I)
-    if found is None:
-        return None
-    short = _singular(_tidy(found["short"]), abstract)
-    return short if any(c.isupper() for c in short) else None
-
-
-def _looks_like_name(head: str, abstract: str) -> bool:
-    """One word, or a few words of which one is written as names are ("Zero-Fit(4+2)", "Swift-LLM")."""
-    words = head.split()
-    if len(words) == 1:
-        return len(head) > 3 or "-" in head or any(c.isupper() for c in head[1:]) or _fold(head) in _fold(abstract)
-    if len(words) > 4 or _STOP & {w.lower() for w in words}:
-        return False
-    return head.lower() in abstract.lower() and any(
-        re.search(r"[a-z][A-Z]|[A-Z]{2}|\d", w) and w not in _NOT_NAMES for w in words
-    )
-
-
-def _plausible(name: str) -> bool:
-    return (
-        2 <= len(name) <= 40
-        and name not in _NOT_NAMES
-        and any(c.isupper() for c in name)
-        and not re.fullmatch(r"[\d.,%]+|\d+[A-Z]", name)
-    )
-
-
 class _Candidates:
-    """Names with a weight each: how they are announced, how often they come again, whether the title has them."""
+    """Names with a weight each: how they are announced, how often they come again, whether title and address have them."""
 
-    def __init__(self, title: str, abstract: str) -> None:
-        self.title, self.abstract = title, abstract
+    def __init__(self, document: Document, title: str, kind: str) -> None:
+        self.title, self.kind = title, kind
+        self.background = plain_text(document.abstract[: document.own_start])
+        self.abstract = self.background + plain_text(document.abstract[document.own_start :])
+        self.folded_title = _fold(self.title)
+        self.head = title_head(self.title)
+        self.title_words = {w.strip(".,;:'’-/*&") for w in re.split(r"[\s:()]+", self.title)}
+        self.repositories = [m[1] for m in _REPOSITORY.finditer(self.abstract)] if "/" in self.abstract else []
+        self.folded_repositories = {_fold(name) for name in self.repositories}
         self.scored: dict[str, tuple[float, str]] = {}
 
-    def add(self, name: str, weight: float, words: str) -> None:
-        name = re.sub(r"-\d+(?:\.\d+)?[MBmb]$", "", _singular(_tidy(name), self.abstract))
-        if not _plausible(name):
+    def add(self, name: str, weight: float, words: str, long: str = "") -> None:
+        name = self.tidy(name)
+        if not 2 <= len(name) <= 60 or (is_generic(name) and name != self.head) or _NUMBER.fullmatch(name):
             return
-        weight += min(self.abstract.count(name), 6) * 0.5 + (2.0 if name.lower() in self.title.lower() else 0.0)
+        head = self.head or ""
+        if " " in name and head != name and _fold(name) in _fold(head) and len(head.split()) <= 4 and not _small(head):
+            name = head
+        weight += self.support(name, long)
+        if long:
+            weight += 0.6
         if weight > self.scored.get(name, (0.0, ""))[0]:
             self.scored[name] = (weight, words)
 
+    def tidy(self, name: str) -> str:
+        name = name.strip(" \"'“”`.,;:’‘")
+        if name in self.title_words or name == self.head:
+            return name
+        size = _SIZE.search(name)
+        if size and name.count("-") == 1 and self.abstract.count(name[: size.start()]) > self.abstract.count(name):
+            name = name[: size.start()]
+        single = name[:-1]
+        if len(name) > 3 and name.endswith("s") and (single.isupper() or self._stands_alone(single)):
+            name = single
+        return name
 
-def _stated(document: Document) -> tuple[str, list[str]] | None:
-    """A name announced in the abstract: "called X", "we propose Long Name (LN)", "we introduce X, a ..."."""
-    abstract = document.abstract
-    names = _Candidates(document.title, abstract)
+    def _stands_alone(self, name: str) -> bool:
+        at = self.abstract.find(name)
+        while at >= 0:
+            around = self.abstract[at - 1 : at] + self.abstract[at + len(name) : at + len(name) + 1]
+            if not any(c.isalnum() for c in around):
+                return True
+            at = self.abstract.find(name, at + 1)
+        return False
+
+    def support(self, name: str, long: str) -> float:
+        """What speaks for a name wherever it was found."""
+        weight = 0.4 * min(self.abstract.count(name, len(self.background)), 6)
+        folded = _fold(name)
+        known, early = is_known(name) and name != self.head, name in self.background and name != self.head
+        if name in self.title_words or (" " in name and folded in self.folded_title):
+            weight += 0.0 if known or early else 2.0
+        elif long and len(long) > 8 and _fold(long).rstrip("s") in self.folded_title:
+            weight += 2.0
+        if early:
+            weight -= 2.0
+        if known:
+            weight -= 1.7
+        if folded in self.folded_repositories:
+            weight += 1.5
+        return weight
+
+    def best(self) -> tuple[str | None, list[str]]:
+        if not self.scored:
+            return None, []
+        name = max(self.scored, key=lambda key: (round(self.scored[key][0], 2), len(key)))
+        weight, words = self.scored[name]
+        return (name, [words]) if weight >= LEAST else (None, [])
+
+
+_REPOSITORY = re.compile(r"(?:github\.com|gitlab\.com|huggingface\.co)/(?:datasets/|spaces/)?[\w.\-]+/([\w.\-]*\w)")
+
+
+def _from_addresses(names: _Candidates) -> None:
+    """A repository named as names are, whose letters the title's words begin with, or that the title has."""
+    for repository in names.repositories:
+        if is_shaped(repository) and not is_generic(repository) and 3 <= len(repository) <= 16:
+            words = re.findall(r"[^\W_]+", names.title)
+            if repository.isupper() and initials_fit(repository, words) and repository[0] == words[0][0]:
+                names.add(repository, 3.0, repository)
+
+
+def title_head(title: str) -> str | None:
+    """What stands before the title's colon or dash, or before a comma or a verb behind a word written as names are."""
+    for pattern in (_HEAD, _HEAD_COMMA, _HEAD_REPORT, _HEAD_VERB):
+        match = pattern.match(title)
+        if match:
+            return match["head"].strip(" \"'“”`.,;:")
+    return None
+
+
+def _from_title(names: _Candidates) -> None:
+    title = names.title
+    head = names.head
+    _own_phrases(names)
+    _titled_short_forms(names)
+    bracket = re.search(r"\((?P<name>[^()\s]{2,20})\)\s*(?:$|:)", title)
+    if bracket and is_shaped(bracket["name"]):
+        names.add(bracket["name"], 3.0, title)
+    for part in (head, title):
+        used = _USED.search(part or "")
+        if used and is_shaped(used["name"]):
+            names.add(used["name"], 0.5 if used["name"] in names.abstract else 0.0, f"title: {used[0]}")
+    if head is None:
+        words = title.split()
+        if 2 <= len(words) <= 4 and not _short_form(names, title, 3.0) and title.lower() in names.abstract.lower():
+            _phrase_head(names, title, words)
+        return
+    words = head.split()
+    if _short_form(names, head, 4.5):
+        return
+    if len(words) == 1:
+        _single_head(names, head)
+    elif len(words) <= 4:
+        _phrase_head(names, head, words)
+
+
+def _titled_short_forms(names: _Candidates) -> None:
+    """Abbreviations of the words that the title begins with, wherever the abstract explains them."""
+    for bracket in _IN_BRACKET.finditer(names.abstract, len(names.background)):
+        if is_shaped(bracket[1]) and not is_generic(bracket[1]):
+            words = _WORDS.findall(names.abstract, max(0, bracket.start() - 100), bracket.start())
+            long = long_form(bracket[1].strip("."), words)
+            if len(long) > 8 and names.folded_title.startswith(_fold(long).rstrip("s")):
+                names.add(bracket[1], 1.2, f"{long} ({bracket[1]})", long)
+
+
+def _own_phrases(names: _Candidates) -> None:
+    """A piece of the title that the abstract calls its own: "8-bit Zeds via Rounding" and "our 8-bit zeds"."""
+    lower = names.abstract.lower()
+    for piece in _PIECES.split(names.title):
+        words = piece.lower().split()
+        if 2 <= len(words) <= 4 and not PLAIN.issuperset(words):
+            phrase = " ".join(words)
+            if f"our {phrase}" in lower or f"proposed {phrase}" in lower:
+                names.add(piece.strip(), 1.5, f"our {phrase}")
+
+
+def _single_head(names: _Candidates, head: str) -> None:
+    told = is_shaped(head) or "-" in head or head.lower() in names.abstract.lower()
+    study = names.kind in _STUDIES and not is_shaped(head) and head not in names.abstract
+    if len(head) > 3 or told:
+        names.add(head, 2.0 if study else 5.0, f"title: {head}")
+
+
+def _phrase_head(names: _Candidates, head: str, words: list[str]) -> None:
+    """ "Swift Zed: ..." as a name, unless its words are plain ("Layer-Wise Quantization: ...")."""
+    small = SMALL.intersection(w.lower() for w in words)
+    told = head.lower() in names.abstract.lower()
+    shaped = any(is_shaped(w) and not is_generic(w) for w in words)
+    if shaped and told and not small:
+        names.add(head, 3.5, f"title: {head}")
+        return
+    plain = all(w.lower() in PLAIN for w in words) or words[0].lower().endswith("ing")
+    study = names.kind in _STUDIES or _STUDIED.search(names.title)
+    if study or plain or small or "," in head:
+        return
+    if head.endswith("s") and head[:-1] in names.abstract and head not in names.abstract:
+        names.head = head = head[:-1]
+    names.add(head, 1.6 if told else 1.0, f"title: {head}")
+
+
+def _short_form(names: _Candidates, phrase: str, weight: float) -> bool:
+    """Adds the short form that the abstract gives for the phrase: "Blockwise Flow Matching (BFM)"."""
+    if " " not in phrase:
+        return False
+    wanted = _stems(phrase)
+    abstract, at = names.abstract, names.abstract.find("(")
+    while at >= 0:
+        short = _IN_BRACKET.match(abstract, at)
+        at = abstract.find("(", at + 1)
+        if short is None or not any(c.isupper() for c in short[1]) or is_generic(short[1]):
+            continue
+        stems = _stems(abstract[max(0, short.start() - 2 * len(phrase) - 30) : short.start()])
+        if any(stems[-k - len(wanted) : len(stems) - k] == wanted for k in range(min(3, len(stems)))):
+            names.add(short[1], weight, f"{phrase} ({short[1]})", phrase)
+            return True
+    return False
+
+
+def _stems(phrase: str) -> list[str]:
+    """The words of a phrase in lower case without endings of the plural."""
+    return [w.lower().rstrip("s") for w in _WORDS.findall(phrase)]
+
+
+def _from_announcements(document: Document, names: _Candidates) -> None:
     for sentence in document.sentences:
-        if sentence.own and sentence.triggers & _NAMES:
-            _announced(sentence.text, abstract, names)
-        if sentence.triggers & _SAYS_OUR:
-            for match in _OURS.finditer(sentence.text):
-                names.add(match["name"], 1.5, match[0])
-    if not names.scored:
-        return None
-    best = max(names.scored, key=lambda name: names.scored[name][0])
-    return best, [names.scored[best][1]]
-
-
-def _announced(text: str, abstract: str, names: _Candidates) -> None:
-    for match in _NAMED.finditer(text):
-        if match["short"] and re.search(r"[A-Z]", match["short"]):
-            names.add(match["short"], 3.5, match[0])
-        else:
-            names.add(match["phrase"], 3.0 + 0.5 * (abstract.count(match["phrase"]) > 1), match[0])
-    for match in _PROPOSED.finditer(text):
-        names.add(match["name"], 2.5, match[0])
-    for pattern in (_SHORTENED, _TERMED, _QUOTED):
-        for match in pattern.finditer(text):
-            names.add(match["name"], 3.5, match[0])
-    proposal = _PROPOSE.search(text)
-    if proposal is None:
-        return
-    rest = text[proposal.end() :]
-    both = _LONG_AND_SHORT.match(rest)
-    if both and re.search(r"[A-Z]", both["short"]):
-        names.add(both["short"], 4.5, both[0].strip())
-        return
-    direct = _WORD_NAME.match(rest)
-    if direct:
-        names.add(direct["name"], 3.5, text[proposal.start() : proposal.end()] + " " + direct["name"])
-    phrase = _PHRASE_NAME.match(rest)
-    if phrase:
-        kept = phrase["name"].split()
-        while kept and kept[-1].lower() in _GENERIC_TAIL:
-            kept.pop()
-        if len(kept) >= 2:
-            names.add(" ".join(kept), 2.2, phrase[0].strip())
-    short = _SHORT.search(rest[:220])
-    if short and re.search(r"[A-Z]", short["short"]):
-        names.add(short["short"], 3.0 - short.start() / 200, rest[: short.end()].strip()[-80:])
-    inner = _INNER.search(rest)
-    if inner:
-        names.add(inner["name"], 1.5, inner[0].strip(" ,"))
+        if sentence.own and sentence.triggers & MAY_ANNOUNCE:
+            for found, weight, words in announced(plain_text(sentence.text), names.kind):
+                names.add(found.name, weight, words, found.long)

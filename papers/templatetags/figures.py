@@ -7,11 +7,11 @@ from django import template
 from django.core.paginator import Paginator
 
 from papers.models import Claim, Outcome
+from papers.ratios import GROWS_WITH_GAIN, claim_ratio
 
 register = template.Library()
 
 BAR_WIDTH, BAR_MARGIN = 200.0, 8.0
-MORE_IS_BETTER = {"throughput", "speedup", "bandwidth"}
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -71,17 +71,7 @@ def claimed_ratio(claim: Claim) -> float | None:
 
     "N times" is N, "40 % less" is 1/0.6, "20 % more throughput" is 1.2.
     """
-    share = claim.value / 100
-    if claim.form == "factor" and claim.value > 0:
-        return 1 / claim.value if claim.direction == "worse" else claim.value
-    if claim.form != "percent" or claim.direction == "none":
-        return None
-    grows = claim.metric in MORE_IS_BETTER
-    if grows == (claim.direction == "better"):  # the quantity rises
-        return 1 + share if grows else 1 / (1 + share)
-    if share >= 1:
-        return None
-    return 1 - share if grows else 1 / (1 - share)
+    return claim_ratio(claim.form, claim.direction, claim.value, grows=claim.metric in GROWS_WITH_GAIN)
 
 
 @register.inclusion_tag("papers/_interval.html")

@@ -15,6 +15,7 @@ from .change_left import by_verb, continued, of_noun
 from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
 from .context import baseline_of, phase_of
+from .normalise import normalise
 from .nouns import Noun
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
@@ -168,6 +169,7 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
     phase = phase_of(clause, quantity, reading, noun, default_phase)
     # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
     qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
+    normal = normalise(clause, quantity, reading, noun)
     return ExtractedClaim(
         metric="training_time" if noun.metric == "latency" and phase in _TRAINS else noun.metric,
         phase=phase,
@@ -183,6 +185,10 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
         start=start,
         end=end,
         rule=reading.rule,
+        ratio=normal.ratio,
+        ratio_max=normal.ratio_max,
+        base_value=normal.base_value,
+        base_unit=normal.base_unit,
     )
 
 

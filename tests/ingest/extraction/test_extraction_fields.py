@@ -187,6 +187,22 @@ def test_code_urls(abstract: str, urls: tuple[str, ...]) -> None:
 QUALITY = {
     "a-number": ("We propose pruning with less than 0.7% accuracy drop.", 0.7, "%", False),
     "no-loss": ("We propose pruning without sacrificing model quality.", None, None, True),
+    "first-of-a-list": ("We propose pruning with 0.4% and 0.7% higher accuracy.", 0.4, "%", True),
+    "what-is-kept": (
+        "We propose pruning that maintains accuracy to within 99.9% of the dense model.",
+        99.9,
+        "%",
+        False,
+    ),
+    "range-has-no-one-value": ("We propose pruning with 2-4% higher mAP.", None, None, True),
+    "not-as-much": ("We propose pruning without sacrificing the accuracy as much.", None, None, False),
+    "no-significant-loss": ("We propose pruning without significant accuracy loss.", None, None, False),
+    "better-by-a-number": (
+        "We propose pruning that is 2x faster and surpasses others by an average of 5%.",
+        5.0,
+        "%",
+        True,
+    ),
     "small-loss": ("We propose pruning with negligible accuracy loss.", None, None, False),
 }
 
@@ -197,6 +213,18 @@ def test_quality_cost(abstract: str, value: float | None, unit: str | None, loss
     assert cost is not None
     assert (cost.value, cost.unit, cost.lossless) == (value, unit, lossless)
     assert cost.quote in abstract
+
+
+@pytest.mark.parametrize(
+    "abstract",
+    [
+        pytest.param("We propose pruning that outperforms other methods.", id="better-and-no-gain-claimed"),
+        pytest.param("We propose pruning with minor training cost.", id="cost-of-another-kind"),
+        pytest.param("We propose pruning and achieve 90% accuracy.", id="a-score"),
+    ],
+)
+def test_what_says_nothing_of_a_cost_in_quality(abstract: str) -> None:
+    assert extract("Zedwick: pruning", abstract).quality_cost is None
 
 
 TRAINING = {

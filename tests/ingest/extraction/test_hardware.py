@@ -1,0 +1,88 @@
+"""Which hardware a record names, in which form, and when the word for a class counts."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.extraction import extract
+from ingest.extraction.hardware_names import DEVICE, KINDS, MAY_NAME, MAY_START
+from ingest.extraction.words import know, split_words
+
+NAMED = {
+    "A100": "an NVIDIA A100 GPU", "H100": "8x H100s", "H200": "one H200", "B200": "a B200 GPU", "L40S": "an L40S", "T4": "T4 GPUs",
+    "V100": "a Tesla V100", "GH200": "a GH200", "A800": "A800-80GB cards", "RTX 4090": "a single RTX-4090 GPU", "RTX 3090": "an NVIDIA 3090 GPU",
+    "RTX 2080 Ti": "an RTX 2080 Ti", "GTX 1080": "a GTX1080", "RTX A6000": "an RTX A6000", "Titan RTX": "a Titan RTX",
+    "MI300X": "an MI300X", "MI250": "an AMD MI250", "Jetson Nano": "a Jetson Nano board", "Jetson AGX Orin": "a Jetson AGX Orin",
+    "iPhone 12": "an iPhone 12", "Pixel 6": "a Pixel 6 phone", "Galaxy S21": "a Samsung Galaxy S21", "Snapdragon 835": "a Snapdragon 835",
+    "Snapdragon 8 Gen 2": "a Snapdragon 8 Gen 2", "Hexagon DSP": "a Hexagon DSP", "Adreno 740": "an Adreno 740 GPU",
+    "Raspberry Pi 4": "a Raspberry Pi 4", "Cortex-M7": "an ARM Cortex-M7", "STM32F746": "an STM32F746", "EdgeTPU": "an Edge TPU",
+    "TPU": "a TPUv3 pod", "Apple M2": "an Apple M2", "Xeon": "an Intel Xeon server", "EPYC": "an AMD EPYC host", "Ascend 910B": "an Ascend 910B chip",
+    "Gaudi 2": "Intel Gaudi 2 cards", "Trainium2": "Trainium2 chips", "Loihi 2": "Loihi 2", "Cerebras CS-2": "a Cerebras CS-2",
+    "Alveo U280": "an Alveo U280 card", "Hailo-8": "a Hailo-8 module", "Zynq": "a Zynq board",
+}  # fmt: skip
+
+CLASS = {
+    "own-part": ("Sums", "We run on GPUs and CPUs.", ("GPU", "CPU")),
+    "memory": ("Sums", "We halve GPU memory.", ("GPU",)),
+    "friendly": ("Sums", "We design GPU-friendly sums.", ("GPU",)),
+    "hours-are-work": ("Sums", "We search for 12 GPU hours, then train for 3 GPU-days (2 GPU*hrs).", ()),
+    "background-example": ("Sums", "Accelerators such as GPUs and TPUs are common. We add.", ()),
+    "background-alone": ("Sums", "Sums are slow on modern GPUs. We add.", ("GPU",)),
+    "background-beside-own": ("Sums", "Sums need a GPU. We add on microcontrollers.", ("MCU",)),
+    "title": ("Sums on FPGAs", "Sums are slow. We add.", ("FPGA",)),
+    "title-makes-background-count": ("Sums on GPU and TPU", "Sums need GPUs or TPUs. We add.", ("GPU", "TPU")),
+    "beside-its-card": ("Sums", "We run on consumer GPUs (an RTX 4090).", ("RTX 4090",)),
+    "cpu-beside-card": ("Sums", "We run on an A100 GPU and on CPUs.", ("A100", "CPU")),
+    "mobile-word": ("Sums", "We give sums for desktop as well as mobile targets.", ("mobile",)),
+    "mobile-devices-beside-phone": ("Sums", "We run on mobile devices, such as an iPhone 12.", ("iPhone 12",)),
+    "mobile-title-beside-phone": ("Sums on Mobile Devices", "We run on mobile devices, such as an iPhone 12.", ("mobile", "iPhone 12")),
+    "mobile-block": ("Sums", "We use the mobile inverted bottleneck.", ()),
+    "mobile-robot": ("Sums", "We move a mobile robot.", ()),
+    "mobile-cpu": ("Sums", "We run on mobile CPUs.", ("mobile", "CPU")),
+    "smartphones": ("Sums", "We run on smartphones.", ("mobile",)),
+    "edge": ("Sums", "We run on edge devices and embedded systems.", ()),
+    "pim": ("Sums", "We design processing-in-memory for sums.", ("PIM",)),
+    "shorter-beside-longer": ("Sums", "We run on a Jetson Nano. The Jetson is small.", ("Jetson Nano",)),
+    "supercomputer": ("Sums on Frontier", "We add on the Frontier supercomputer.", ("Frontier",)),
+    "frontier-of-knowledge": ("Sums", "We push the Frontier of sums.", ()),
+    "address": ("Sums", "We add. See https://github.com/zed/tpu/tree/gpu.", ()),
+    "lower-case-word": ("Sums", "We find a core, a pixel 3 times, a galaxy of titan sums.", ()),
+    "model-names": ("Sums", "We test T5, A2C, L4-loss, M1 and W4A16 networks.", ()),
+    "arm-platform": ("Sums", "We give kernels for ARM and WebAssembly.", ("ARM",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "phrase"), NAMED.items(), ids=NAMED.keys())
+def test_a_named_device_in_its_short_form(label: str, phrase: str) -> None:
+    assert extract("Sums", f"We run the adder on {phrase}.").hardware == (label,)
+
+
+@pytest.mark.parametrize(("title", "abstract", "hardware"), CLASS.values(), ids=CLASS.keys())
+def test_when_a_class_counts(title: str, abstract: str, hardware: tuple[str, ...]) -> None:
+    assert extract(title, abstract).hardware == hardware
+
+
+@pytest.mark.parametrize("phrase", NAMED.values(), ids=NAMED.keys())
+def test_every_device_is_looked_for_where_it_begins(phrase: str) -> None:
+    words = split_words(phrase)
+    triggers = [pulled for _, pulled, _ in know(words)]
+    assert any(t & MAY_NAME for t in triggers)
+    assert any(t & MAY_START for t in triggers)
+
+
+def test_every_row_of_the_catalogue_has_a_name_of_its_own() -> None:
+    names = [kind.name for kind in KINDS]
+    assert len(set(names)) == len(names)
+    assert DEVICE.groups >= len(names)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*NAMED.values(), "We", "run", "GPU", "hours", "mobile", ".", "/", "-", "İ", "ﬁ"]), max_size=20
+    ).map(" ".join)
+)
+def test_reasons_are_the_words_of_the_text(abstract: str) -> None:
+    record = extract("Sums", abstract)
+    assert all(words in abstract for words in record.reasons["hardware"])
+    assert len(set(record.hardware)) == len(record.hardware)

@@ -1,0 +1,68 @@
+"""Ids, DOIs, days and years as pages write them, in one canonical form each; None where there is none."""
+
+import re
+from datetime import date
+from typing import NamedTuple
+
+_ARXIV_ID = (
+    r"(?P<new>\d{2}(?:0[1-9]|1[0-2])\.\d{4,5})"
+    r"|(?P<archive>[a-z][a-z-]{1,9})(?:\.[a-z][a-z-]{0,11})?/(?P<number>\d{2}(?:0[1-9]|1[0-2])\d{3})"
+)
+_BARE_ID = re.compile(rf"(?:arxiv:\s*)?(?:{_ARXIV_ID})(?:v\d{{1,3}})?", re.IGNORECASE)
+_ID_IN_ADDRESS = re.compile(
+    rf"(?:arxiv\.org/(?:abs|pdf|html|e-print|src)/|huggingface\.co/papers/|hf\.co/papers/|10\.48550/arxiv\.)(?:{_ARXIV_ID})"
+    r"(?:v\d{1,3})?(?:\.pdf)?(?=[/?#\s]|$)",
+    re.IGNORECASE,
+)
+_DOI = re.compile(r"(?:^|doi\.org/|doi:|[\s(])\s*(?P<doi>10\.\d{4,9}/[^\s\"<>{}|\\^`]+)", re.IGNORECASE)
+_OWN_DOI_OF_ARXIV = "10.48550/arxiv."
+_LONGEST_DOI = 200
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d{2}(?!\d)")
+
+
+class Month(NamedTuple):
+    year: int
+    month: int
+
+
+def read_arxiv_id(text: str) -> str | None:
+    """The id that text is, or that an address in it holds; without version, and without the class of an old archive."""
+    found = _BARE_ID.fullmatch(text.strip()) or _ID_IN_ADDRESS.search(text)
+    if found is None:
+        return None
+    return found["new"] or f"{found['archive'].lower()}/{found['number']}"
+
+
+def month_of(arxiv_id: str) -> Month:
+    """When arXiv gave out the id, which says year and month: "2103.00001", "math/0301001"."""
+    digits = arxiv_id.rpartition("/")[2][:4]
+    year = int(digits[:2])
+    # The ids began in 1991 and changed their form in 2007.
+    return Month(1900 + year if "/" in arxiv_id and year > 90 else 2000 + year, int(digits[2:]))
+
+
+def read_doi(text: str) -> str | None:
+    """The first DOI in text, lower case. The DOIs that arXiv gives its own papers are none: the id says the same."""
+    found = _DOI.search(text)
+    if found is None:
+        return None
+    doi = found["doi"].lower().rstrip(".,;:")
+    while doi.endswith(")") and doi.count(")") > doi.count("("):
+        doi = doi[:-1]
+    return None if doi.startswith(_OWN_DOI_OF_ARXIV) or len(doi) > _LONGEST_DOI else doi
+
+
+def read_day(stamp: object) -> date | None:
+    """The day of an ISO time stamp such as "2024-05-02T17:59:59Z"; None for anything else."""
+    try:
+        return date.fromisoformat(stamp[:10]) if isinstance(stamp, str) else None
+    except ValueError:
+        return None
+
+
+def read_year(value: object) -> int | None:
+    """The year in a number or text such as 2021 or "May 2021"; None where there is none or it is not of our time."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 1900 <= value < 2100 else None
+    found = _YEAR.search(value) if isinstance(value, str) else None
+    return int(found[0]) if found else None

@@ -7,7 +7,7 @@ from django import template
 from django.core.paginator import Paginator
 
 from papers.models import Claim, Outcome
-from papers.ratios import GROWS_WITH_GAIN, claim_ratio
+from papers.ratios import ratio_of
 
 register = template.Library()
 
@@ -67,11 +67,7 @@ def percent(value: float | None) -> str:
 
 
 def claimed_ratio(claim: Claim) -> float | None:
-    """What the claim says as baseline ÷ technique, above 1 is better; None for an absolute figure.
-
-    "N times" is N, "40 % less" is 1/0.6, "20 % more throughput" is 1.2.
-    """
-    return claim_ratio(claim.form, claim.direction, claim.value, grows=claim.metric in GROWS_WITH_GAIN)
+    return ratio_of(claim.metric, claim.form, claim.direction, claim.value)
 
 
 @register.inclusion_tag("papers/_interval.html")

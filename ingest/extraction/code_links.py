@@ -46,7 +46,11 @@ def find_code_urls(document: Document) -> tuple[str, ...]:
         return ()
     # Addresses stand at the end as a rule, so only what follows the first sentence with one is searched.
     start = next((sentence.start for sentence in document.sentences if sentence.triggers & _MAY_LINK), 0)
-    text = document.abstract[start:]
+    return addresses_in(document.abstract[start:])
+
+
+def addresses_in(text: str) -> tuple[str, ...]:
+    """Each address of a text once, in order of appearance, with a scheme."""
     if "\\" in text:
         text = _ESCAPED.sub(r"\1", text)
     if _MAY_BE_BROKEN.search(text):

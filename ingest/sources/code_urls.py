@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-from ingest.extraction.code_links import find_code_urls
+from ingest.extraction.code_links import addresses_in
 from ingest.sources.base import CodeLink
 
 _LONGEST = 500  # no repository has a longer address; what has is a query that someone copied along
@@ -53,7 +53,7 @@ def code_link(address: str, *, official: bool | None = None, framework: str = ""
     text = address.strip()
     if text and not text.lower().startswith(("http://", "https://")):
         text = f"https://{text}"
-    found = find_code_urls(text[: 4 * _LONGEST])
+    found = addresses_in(text[: 4 * _LONGEST])
     known = _canonical(found[0]) if found else None
     if known is None or len(known[0]) > _LONGEST:
         return None
@@ -69,7 +69,7 @@ def links_in(text: str, said_in: str) -> tuple[CodeLink, ...]:
     """
     links = []
     lower, behind = text.lower(), 0
-    for address in find_code_urls(text):
+    for address in addresses_in(text):
         bare = address.lower().removeprefix("https://").removeprefix("http://")
         at = max(behind, lower.find(bare, behind))
         before, behind = text[max(0, at - 120) : at], at

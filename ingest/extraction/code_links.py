@@ -33,11 +33,10 @@ def _clean(url: str) -> str:
         second = url.find(scheme, 8)
         if second > 0:
             url = url[:second]
-    while url:
-        last = url[-1]
-        opener = _PAIRS.get(last)
-        if last in _TRAILING or (opener and url.count(last) > url.count(opener)):
-            url = url[:-1]
-        else:
-            break
-    return url
+    # Counted once: an address may end in as many brackets as someone cares to write.
+    surplus = {closer: url.count(closer) - url.count(opener) for closer, opener in _PAIRS.items()}
+    end = len(url)
+    while end and (url[end - 1] in _TRAILING or surplus.get(url[end - 1], 0) > 0):
+        surplus[url[end - 1]] = surplus.get(url[end - 1], 0) - 1
+        end -= 1
+    return url[:end]

@@ -8,7 +8,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
-from ingest.sources import arxiv_atom, daily_papers_blocks, daily_papers_lines, hf_daily_json
+from ingest.sources import (
+    arxiv_atom,
+    arxiv_oai,
+    arxiv_snapshot,
+    bibtex,
+    daily_papers_blocks,
+    daily_papers_lines,
+    hf_daily_json,
+    hf_papers_html,
+    plain_jsonl,
+    pwc_abstracts,
+    pwc_links,
+    pwc_methods,
+)
 from ingest.sources.base import (
     CodeLink,
     Cursor,
@@ -82,11 +95,11 @@ class Reading:
     page_date: str | None = None
 
 
-SOURCES: list[Source] = [
-    cast(Source, module) for module in (daily_papers_lines, daily_papers_blocks, arxiv_atom, hf_daily_json)
-]
-STREAMS: list[StreamSource] = []
-_EXPECTED = "; ".join((DAILY_PAPERS_PAGE, arxiv_atom.EXPECTED, hf_daily_json.EXPECTED))
+_PAGES = (daily_papers_lines, daily_papers_blocks, arxiv_atom, arxiv_oai, hf_daily_json, hf_papers_html, bibtex)
+_STREAMS = (arxiv_snapshot, plain_jsonl, pwc_links, pwc_abstracts, pwc_methods)
+SOURCES: list[Source] = [cast(Source, module) for module in _PAGES]
+STREAMS: list[StreamSource] = [cast(StreamSource, module) for module in _STREAMS]
+_EXPECTED = "; ".join((DAILY_PAPERS_PAGE, *(module.EXPECTED for module in (*_PAGES[2:], *_STREAMS))))
 
 
 def parse_page(raw: bytes) -> ParsedPage:

@@ -66,12 +66,15 @@ def links_in(text: str, said_in: str) -> tuple[CodeLink, ...]:
     In a comment, which also names the pages of conferences, a page counts only where a word such as "code" stands before it.
     """
     links = []
+    lower, behind = text.lower(), 0
     for address in find_code_urls(text):
+        bare = address.lower().removeprefix("https://").removeprefix("http://")
+        at = max(behind, lower.find(bare, behind))
+        before, behind = text[max(0, at - 120) : at], at
         link = code_link(address, official=True, said_in=said_in)
         if link is None:
             continue
-        at = text.lower().find(address.lower().removeprefix("https://").removeprefix("http://"))
-        before = text[max(0, at - 120) : max(0, at)].removesuffix("https://").removesuffix("http://")
+        before = before.removesuffix("https://").removesuffix("http://")
         if link.kind == "page" and said_in != "abstract" and not _RELEASE_WORDS.search(before):
             continue
         links.append(replace(link, official=None) if _BORROWED.search(before) else link)

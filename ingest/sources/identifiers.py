@@ -9,9 +9,9 @@ _ARXIV_ID = (
     r"|(?P<archive>[a-z][a-z-]{1,9})(?:\.[a-z][a-z-]{0,11})?/(?P<number>\d{2}(?:0[1-9]|1[0-2])\d{3})"
 )
 _BARE_ID = re.compile(rf"(?:arxiv:\s*)?(?:{_ARXIV_ID})(?:v\d{{1,3}})?", re.IGNORECASE)
-_ID_IN_ADDRESS = re.compile(
-    rf"(?:arxiv\.org/(?:abs|pdf|html|e-print|src)/|huggingface\.co/papers/|hf\.co/papers/|10\.48550/arxiv\.)(?:{_ARXIV_ID})"
-    r"(?:v\d{1,3})?(?:\.pdf)?(?=[/?#\s]|$)",
+_ID_IN_TEXT = re.compile(
+    rf"(?:\barxiv:\s*|arxiv\.org/(?:abs|pdf|html|e-print|src)/|huggingface\.co/papers/|hf\.co/papers/|10\.48550/arxiv\.)(?:{_ARXIV_ID})"
+    r"(?:v\d{1,3})?(?:\.pdf)?(?=[][/?#\s,;)]|$)",
     re.IGNORECASE,
 )
 _DOI = re.compile(r"(?:^|doi\.org/|doi:|[\s(])\s*(?P<doi>10\.\d{4,9}/[^\s\"<>{}|\\^`]+)", re.IGNORECASE)
@@ -26,8 +26,8 @@ class Month(NamedTuple):
 
 
 def read_arxiv_id(text: str) -> str | None:
-    """The id that text is, or that an address in it holds; without version, and without the class of an old archive."""
-    found = _BARE_ID.fullmatch(text.strip()) or _ID_IN_ADDRESS.search(text)
+    """The id that text is, or that an address or "arXiv:..." in it names; without version, and without the class of an old archive."""
+    found = _BARE_ID.fullmatch(text.strip()) or _ID_IN_TEXT.search(text)
     if found is None:
         return None
     return found["new"] or f"{found['archive'].lower()}/{found['number']}"
@@ -39,6 +39,14 @@ def month_of(arxiv_id: str) -> Month:
     year = int(digits[:2])
     # The ids began in 1991 and changed their form in 2007.
     return Month(1900 + year if "/" in arxiv_id and year > 90 else 2000 + year, int(digits[2:]))
+
+
+def trusted_day(day: date | None, arxiv_id: str | None) -> date | None:
+    """The day, unless it lies behind the month of the id: then it is the day of a later version, as arXiv prints it at times."""
+    if day is None or arxiv_id is None:
+        return day
+    year, month = month_of(arxiv_id)
+    return day if (day.year - year) * 12 + day.month - month <= 1 else None
 
 
 def read_doi(text: str) -> str | None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import F
+from django.utils import timezone
 
 from ingest.fetch_runs import Run, read_targets
-from ingest.models import DailyFetch, DailyState
+from ingest.models import DailyFetch, DailyState, FetchCursor, HostTurn
 from ingest.services import PageReport
 from ingest.targets import DailyTarget
 
@@ -96,3 +97,27 @@ def _finish_failed(row: DailyFetch, now: datetime, reason: str) -> None:
 def counts_of(reports: Sequence[PageReport]) -> dict[str, int]:
     keys = ("read", "new", "updated", "duplicate", "refused_count")
     return {key.removesuffix("_count"): sum(getattr(report, key) for report in reports) for key in keys}
+
+
+def status_lines() -> list[str]:
+    """What an operator wants to know: whether the job is on, how the last days went, what broke off, who wants quiet."""
+    at = f"on, at {settings.DAILY_PAPERS_AT:%H:%M} UTC" if settings.DAILY_PAPERS else "off (DAILY_PAPERS)"
+    lines = [f"Daily Papers: {at}"]
+    for row in DailyFetch.objects.all()[: 2 * MOST_DAYS_BACK]:
+        lines.append(f"  {row.day}  {row.state:8}{_told(row)}")
+    unfinished = FetchCursor.objects.unfinished()
+    lines.append(f"Not read to the end: {'' if unfinished else 'nothing'}".rstrip())
+    lines += [f"  {cursor.target}  (since {cursor.updated_at:%Y-%m-%d %H:%M} UTC)" for cursor in unfinished]
+    quiet = HostTurn.objects.filter(next_at__gt=timezone.now() + timedelta(seconds=30))
+    lines += [f"{turn.host} wants quiet until {turn.next_at:%Y-%m-%d %H:%M:%S} UTC" for turn in quiet]
+    return lines
+
+
+def _told(row: DailyFetch) -> str:
+    if row.state == DailyState.DONE:
+        counts = row.counts
+        return f"{counts['read']} read, {counts['new']} new, {counts['updated']} updated, {counts['refused']} refused"
+    if row.state == DailyState.FAILED and row.next_try_at:
+        again = f"again after {row.next_try_at:%Y-%m-%d %H:%M} UTC" if row.attempts < MOST_ATTEMPTS else "given up"
+        return f"{row.failure} ({row.attempts} of {MOST_ATTEMPTS} tries, {again})"
+    return f"by a worker until {row.lease_until:%H:%M} UTC" if row.lease_until else ""

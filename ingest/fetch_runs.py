@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -10,12 +10,14 @@ from django.conf import settings
 
 from ingest import fetch_services as kept
 from ingest.fetching import arxiv, huggingface
-from ingest.fetching.client import Fetcher, Limits
+from ingest.fetching.client import Fetcher
 from ingest.fetching.clock import Clock, SystemClock
-from ingest.fetching.downloads import Download, Place, download
+from ingest.fetching.downloads import Place, download
 from ingest.fetching.errors import FetchError
 from ingest.fetching.feed import Ask, Batch, Position
-from ingest.services import PageReport, find_files, ingest_file, read_page
+from ingest.services import PageReport, count_file, find_files, ingest_file
+from ingest.sources import Cursor
+from ingest.sources.streams import START
 from ingest.targets import (
     DailyTarget,
     HarvestTarget,
@@ -62,7 +64,7 @@ def read_targets(targets: Sequence[Target], run: Run) -> Iterator[PageReport]:
     Raises: FileNotFoundError where a file is gone that was there a moment ago.
     """
     for path in find_files([str(target.path) for target in targets if isinstance(target, PathTarget)]):
-        yield _read_file(path, run)
+        yield _read_stored(path, path.name, str(path.resolve()), run)
     if any(not isinstance(target, PathTarget) for target in targets):
         with kept.open_fetcher(run.clock) as fetcher:
             for name, feed in _feeds(targets, run):
@@ -95,9 +97,9 @@ def _feed(target: Target, run: Run) -> Feed | None:
             return lambda ask, position: huggingface.paper(ask, hub, arxiv_id)
         case QueryTarget(query):
             return lambda ask, position: arxiv.query(ask, api, query, run.limit or USUAL_LIMIT, position)
-        case HarvestTarget(category, first, until):
+        case HarvestTarget(category, begin, until):
             return lambda ask, position: arxiv.harvest(
-                ask, oai, category, first=first, until=until or run.today, position=position
+                ask, oai, category, first=begin, until=until or run.today, position=position
             )
     return None
 
@@ -118,34 +120,55 @@ def _read_feed(name: str, feed: Feed, fetcher: Fetcher, run: Run) -> Iterator[Pa
         yield _unfinished(name, fault)
 
 
-def _read_file(path: Path, run: Run) -> PageReport:
-    if run.dry_run:
-        return read_page(path)[1]
-    return ingest_file(path, lambda done, total: run.progress(path.name, done, total))
-
-
 def _read_address(address: str, fetcher: Fetcher, run: Run) -> PageReport:
     """A page, file or dump of the web: stored whole first, read, and then taken away again."""
     folder = settings.DATA_DIR / "downloads"
     if run.restart:
         Place(folder, address).clear()
     known = None if run.restart or run.dry_run else kept.known_version(address)
-    limits = Limits(
-        wall_s=settings.FETCH_DUMP_WALL_S, max_bytes=settings.FETCH_DUMP_MAX_BYTES, attempts=fetcher.limits.attempts
-    )
+    limits = replace(fetcher.limits, wall_s=settings.FETCH_DUMP_WALL_S, max_bytes=settings.FETCH_DUMP_MAX_BYTES)
     try:
         got = download(fetcher, address, folder, limits, known)
     except FetchError as fault:
         return _unfinished(address, fault)
     if got.path is None:
         return PageReport(name=address, layout=kept.UNCHANGED)
-    report = _read_download(got, got.path, run)
+    report = _read_stored(got.path, address, address, run)
+    if report.layout and not run.dry_run:
+        kept.remember(address, 200, got.validators, run.now)
     Place(folder, address).clear()
     return report
 
 
-def _read_download(got: Download, path: Path, run: Run) -> PageReport:
-    raise NotImplementedError
+def _read_stored(path: Path, name: str, target: str, run: Run) -> PageReport:
+    """A file on the disk; a stream that was not read to its end goes on there, if it is still the same version of it."""
+    if run.dry_run:
+        return count_file(path, name)
+    position = {} if run.restart else kept.position_of(target)
+    version, start = _version(path), START
+    if position and position.get("version") == version:
+        start = Cursor(int(position["offset"]), int(position["line"]))
+
+    def keep_place(cursor: Cursor) -> None:
+        kept.move_cursor(target, {"version": version, "offset": cursor.offset, "line": cursor.line}, done=False)
+
+    report = ingest_file(
+        path,
+        lambda done, total: run.progress(name, done, total),
+        name=name,
+        start=start,
+        after_batch=keep_place,
+    )
+    kept.forget_cursor(target)
+    return report
+
+
+def _version(path: Path) -> str:
+    try:
+        about = path.stat()
+    except OSError:  # reading it will say what is wrong
+        return ""
+    return f"{about.st_size} {about.st_mtime_ns}"
 
 
 def _unfinished(name: str, fault: FetchError) -> PageReport:

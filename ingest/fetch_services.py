@@ -75,15 +75,23 @@ def cursor_name(target: str) -> str:
 
 
 def position_of(target: str) -> Position:
-    """Where an earlier run stopped; empty where there was none, or it reached the end and the next begins anew."""
+    """Where an earlier run stopped; empty where there was none, or the next begins anew."""
     row = FetchCursor.objects.filter(name=cursor_name(target)).first()
     return dict(row.position) if row else {}
 
 
 def move_cursor(target: str, position: Position, *, done: bool) -> None:
+    """Keep the place. A feed that reached its end and begins anew next time has none."""
+    if done and not position:
+        forget_cursor(target)
+        return
     FetchCursor.objects.update_or_create(
         name=cursor_name(target), defaults={"target": target, "position": dict(position), "done": done}
     )
+
+
+def forget_cursor(target: str) -> None:
+    FetchCursor.objects.filter(name=cursor_name(target)).delete()
 
 
 def store_batch(batch: Batch, target: str, at: datetime) -> PageReport:

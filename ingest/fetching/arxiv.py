@@ -67,8 +67,9 @@ def query(ask: Ask, endpoint: str, words: str, limit: int, position: Position) -
 
     New papers move the others back, so that a query which goes on later meets some again and misses none.
     """
-    start = int(position["start"]) if position else 0
     limit = min(limit, MOST_OF_A_QUERY)
+    start = int(position["start"]) if position else 0
+    start = start if start < limit else 0  # it went further than this run shall go
     while start < limit:
         size = min(PAGE, limit - start)
         asked = {

@@ -133,8 +133,13 @@ def open_papers(file: BinaryIO, start: Cursor = START) -> Reading:
     rest = plain.read(MAX_PAGE_BYTES + 1 - len(head))
     if len(head) + len(rest) > MAX_PAGE_BYTES:
         raise ParseError(f"is larger than {MAX_PAGE_BYTES // 2**20} MiB; a page of papers is smaller")
-    page = parse_page(head + rest)
     damage = damage_of(plain)
+    try:
+        page = parse_page(head + rest)
+    except ParseError as error:
+        if damage is None:
+            raise
+        raise ParseError(f"{error.reason}; {damage}", error.line) from error
     problems = (*page.problems, *([Problem(None, damage)] if damage else ()))
     items: Iterable[Item] = (*page.papers, *page.links, *problems)
     return Reading(page.source, page.layout, True, (Step(item, START) for item in items), page.page_date)

@@ -36,7 +36,7 @@ class CodeLink:
     """Where a paper's code is, or the page about it, as a source names it. `code_urls` makes them.
 
     url: in canonical form, so that two spellings of one repository are equal. original: the address as it was given where
-    that says more than url (a folder or file of the repository), else "". kind: "github", "gitlab", "bitbucket", "huggingface",
+    that says more than url (a folder or file of the repository, capitals in its name), else "". kind: "github", "gitlab", "bitbucket", "huggingface",
     "kaggle", "colab" or "page". official: whether it is the authors' own, None where the source does not say. framework: as
     the source names it, else "". said_in: "abstract", "comment", or the field of the source that holds it.
     """

@@ -30,7 +30,7 @@ _ENTRY = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _IN_LATEX = re.compile(r"[\\{}~]|--|``|''")
-_CITATION = re.compile(r"\s?\\[cC]ite\w{0,12}\*?(?:\[[^][]*\])*\{[^{}]*\}")
+_CITATION = re.compile(r"[\s~]?\\[cC]ite\w{0,12}\*?(?:\[[^][]*\])*\{[^{}]*\}")
 _SIGN = re.compile(
     r"\\text(less|greater)(?![a-zA-Z])(?:\s*\{\})?"
 )  # the decoder knows them not, and numbers lean on them

@@ -44,6 +44,7 @@ _RELEASE_WORDS = re.compile(
     r"[^.!?]{0,80}$",
     re.IGNORECASE,
 )
+_ONE_CASE = frozenset(("github", "gitlab", "bitbucket"))  # they do not tell upper from lower case
 _ORDER = {"github": 0, "gitlab": 0, "bitbucket": 0, "huggingface": 1, "kaggle": 1, "colab": 1, "page": 2}
 
 
@@ -57,6 +58,7 @@ def code_link(address: str, *, official: bool | None = None, framework: str = ""
     if known is None:
         return None
     url, kind = known
+    url = url.lower() if kind in _ONE_CASE else url
     return CodeLink(url, kind, official, framework, said_in, "" if _same(found[0], url) else found[0])
 
 
@@ -88,16 +90,10 @@ def group_links(*sources: Iterable[CodeLink]) -> tuple[CodeLink, ...]:
     """
     grouped: dict[str, CodeLink] = {}
     for link in (link for source in sources for link in source):
-        known = grouped.setdefault(key_of(link.url), link)
+        known = grouped.setdefault(link.url, link)
         if known is not link:
-            grouped[key_of(link.url)] = _merge(known, link)
+            grouped[link.url] = _merge(known, link)
     return tuple(sorted(grouped.values(), key=lambda link: (link.official is not True, _ORDER.get(link.kind, 3))))
-
-
-def key_of(url: str) -> str:
-    """Under which key a canonical address is known: the hosts of code do not tell upper from lower case."""
-    host, _, path = url.removeprefix("https://").partition("/")
-    return f"{host}/{path}" if _kind(host) in ("page", "colab") else f"{host}/{path}".lower()
 
 
 def _merge(known: CodeLink, again: CodeLink) -> CodeLink:
@@ -189,7 +185,7 @@ def _page(host: str, parts: SplitResult) -> str:
 
 def _same(given: str, url: str) -> bool:
     """Whether the address as it was given says no more than the canonical one."""
-    plain = given.partition("://")[2].lower().removeprefix("www.")
-    plain = plain.partition("#")[0].partition("?")[0].rstrip("/").removesuffix(".git").removesuffix("/index.html")
-    mine = url.removeprefix("https://").lower().partition("?")[0].partition("#")[0]
-    return plain == mine or plain.replace("hf.co/", "huggingface.co/", 1) == mine
+    plain = given.partition("://")[2].removeprefix("www.").partition("#")[0].partition("?")[0]
+    host, _, path = plain.rstrip("/").removesuffix(".git").removesuffix("/index.html").partition("/")
+    host = {"hf.co": "huggingface.co"}.get(host.lower().removeprefix("www."), host.lower().removeprefix("www."))
+    return f"{host}/{path}".rstrip("/") == url.removeprefix("https://").partition("?")[0].partition("#")[0]

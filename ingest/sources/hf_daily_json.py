@@ -19,6 +19,7 @@ EXPECTED = 'JSON of the Hugging Face Daily Papers API: a list of {"paper": {"id"
 MAX_BYTES = 32 * 1024 * 1024
 
 _KEYS = frozenset(("paper", "title", "summary", "error"))
+_KEYS_OF_OTHERS = frozenset(("abstract", "code_snippet_url", "repo_url"))
 _BLANK = re.compile(r"[ \t\n\r]*")
 _BEGINNING_OF_LITERAL = re.compile(r"-|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|")
 _ESCAPE_AT_END = re.compile(r"\\(?:u[0-9a-fA-F]{0,4})?$")
@@ -34,7 +35,9 @@ def accepts(raw: bytes) -> bool:
     head = json_head(raw)
     if head is None:
         return False
-    return bool(head.keys & _KEYS) and "abstract" not in head.keys if head.keys else head.is_array
+    if not head.keys:
+        return head.is_array
+    return bool(head.keys & _KEYS) and head.keys.isdisjoint(_KEYS_OF_OTHERS)
 
 
 def parse(raw: bytes) -> ParsedPage:
@@ -47,7 +50,7 @@ def parse(raw: bytes) -> ParsedPage:
     page, _ = decode(raw)
     papers: list[ParsedPaper] = []
     problems: list[Problem] = []
-    for item in _items(page):
+    for item in items(page):
         paper = item.value if isinstance(item.value, Problem) else _to_paper(item)
         if isinstance(paper, Problem):
             problems.append(paper)
@@ -56,7 +59,7 @@ def parse(raw: bytes) -> ParsedPage:
     return ParsedPage(NAME, "json", tuple(papers), tuple(problems))
 
 
-def _items(text: str) -> Iterator[_Item]:
+def items(text: str) -> Iterator[_Item]:
     """The items of the list in text, each with its line; where the list is cut, a Problem comes last."""
     decoder = json.JSONDecoder()
     at = _skip_blank(text, 0)

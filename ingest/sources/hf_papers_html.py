@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from html import unescape
 from typing import Any
 
 from lxml import etree
@@ -17,7 +18,7 @@ from ingest.sources.base import CodeLink, ParsedPage, ParsedPaper, ParseError, P
 from ingest.sources.code_urls import code_link
 from ingest.sources.entries import PROSE_LENGTH
 from ingest.sources.fields import text as text_value
-from ingest.sources.hf_daily_json import to_paper
+from ingest.sources.hf_daily_json import items, to_paper
 from ingest.sources.identifiers import month_of, read_arxiv_id, read_day
 from ingest.sources.page_text import page_day
 
@@ -28,7 +29,8 @@ MAX_BYTES = 32 * 1024 * 1024
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _SIGNS = (b"DailyPapers", b'href="/papers/', b"huggingface.co/papers/")
 _LISTS = ("dailyPapers", "searchResults", "papers")
-_MADE_BY_A_MODEL = re.compile(r"\bAI[- ]generated summary\b", re.IGNORECASE)
+_MADE_BY_A_MODEL = re.compile(r"\bAI[- ]generated summary", re.IGNORECASE)
+_LIST_IN_ATTRIBUTE = re.compile(r"&quot;dailyPapers&quot;:\s*\[")
 _PUBLISHED = re.compile(r"\bPublished on (?P<day>[A-Z][a-z]{2,8}\.? \d{1,2}, ?\d{4})")
 _LONGEST_ANCESTRY = 4
 _LONGEST_HEADING = 1_000
@@ -57,6 +59,8 @@ def parse(raw: bytes) -> ParsedPage:
     for props, line in _embedded(root):
         day = day or text_value(props.get("dateString")) or None
         entries += _papers_of(props, line)
+    if not entries:
+        entries += _cut_list(text)
     for name, found in [*entries, *(_cards(root) or _one_paper(root))]:
         if isinstance(found, ParsedPaper):
             papers.setdefault(name, found)
@@ -97,10 +101,24 @@ def _embedded(root: etree._Element) -> Iterator[tuple[Mapping[str, Any], int]]:
                 yield value, element.sourceline or 1
 
 
+def _cut_list(text: str) -> Iterator[tuple[str, ParsedPaper | Problem]]:
+    """Papers of a list whose attribute never ends, because the page was cut in it: those before the cut."""
+    begin = _LIST_IN_ATTRIBUTE.search(text)
+    if begin is None:
+        return
+    line = text.count("\n", 0, begin.start()) + 1
+    try:
+        for item in items(unescape(text[begin.end() - 1 :])):
+            if isinstance(item.value, Mapping):
+                yield from _papers_of(item.value, line)
+    except ParseError:
+        return  # what stands behind the list, or where it broke
+
+
 def _papers_of(props: Mapping[str, Any], line: int) -> Iterator[tuple[str, ParsedPaper | Problem]]:
     """Papers of a page's lists, or of the page of one paper, each under its id or title."""
-    items = [item for key in _LISTS if isinstance(listed := props.get(key), list) for item in listed]
-    for item in [*items, props]:
+    listed = [item for key in _LISTS if isinstance(found := props.get(key), list) for item in found]
+    for item in [*listed, props]:
         paper = item.get("paper") if isinstance(item, Mapping) else None
         if isinstance(paper, Mapping) and {"title", "summary"} & set(paper):
             name = text_value(paper.get("id")) or text_value(paper.get("title"))
@@ -147,7 +165,7 @@ def _one_paper(root: etree._Element) -> list[tuple[str, ParsedPaper | Problem]]:
         root
     )
     marked = [span for span in root.iter("span") if "author" in (span.get("class") or "").split()]
-    authors = tuple(dict.fromkeys(filter(None, (_said(span, _LONGEST_HEADING) for span in marked))))
+    authors = tuple(dict.fromkeys(filter(None, (_said(span, _LONGEST_HEADING).strip(", ") for span in marked))))
     links = dict.fromkeys(link for a in root.iter("a") if (link := _code(a)) is not None)
     paper = _paper(name, title, abstract, line)
     year = None if published_on else paper.year

@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from typing import NamedTuple
+from urllib.parse import unquote
 
 _ARXIV_ID = (
     r"(?P<new>\d{2}(?:0[1-9]|1[0-2])\.\d{4,5})"
@@ -14,9 +15,10 @@ _ID_IN_TEXT = re.compile(
     r"(?:v\d{1,3})?(?:\.pdf)?(?=[][/?#\s,;)]|$)",
     re.IGNORECASE,
 )
-_DOI = re.compile(r"(?:^|doi\.org/|doi:|[\s(])\s*(?P<doi>10\.\d{4,9}/[^\s\"<>{}|\\^`]+)", re.IGNORECASE)
+_DOI = re.compile(r"(?:^|doi\.org/|doi:|[\s(])\s*(?P<doi>10\.\d{4,9}(?:\.\d+)*/[^\s\"<>{}|\\^`]+)", re.IGNORECASE)
 _OWN_DOI_OF_ARXIV = "10.48550/arxiv."
 _LONGEST_DOI = 200
+_BLANK = re.compile(r"\s|[\x00-\x1f]")  # hidden in "%20"
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d{2}(?!\d)")
 
 
@@ -54,10 +56,10 @@ def read_doi(text: str) -> str | None:
     found = _DOI.search(text)
     if found is None:
         return None
-    doi = found["doi"].lower().rstrip(".,;:")
+    doi = unquote(found["doi"]).casefold().rstrip(".,;:")
     while doi.endswith(")") and doi.count(")") > doi.count("("):
         doi = doi[:-1]
-    return None if doi.startswith(_OWN_DOI_OF_ARXIV) or len(doi) > _LONGEST_DOI else doi
+    return None if doi.startswith(_OWN_DOI_OF_ARXIV) or len(doi) > _LONGEST_DOI or _BLANK.search(doi) else doi
 
 
 def read_day(stamp: object) -> date | None:

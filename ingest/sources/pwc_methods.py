@@ -29,7 +29,11 @@ def stream(file: BinaryIO, start: Cursor = START) -> Iterator[Step]:
     return stream_array(file, start, _read)
 
 
-def _read(record: Mapping[str, Any], line: int | None) -> Item:
+def _read(record: Mapping[str, Any], line: int | None) -> Item | None:
+    code = text(record.get("code_snippet_url"))
+    if not code:
+        return None  # most methods have none, and then the method adds nothing to its paper
+    link = code_link(code, said_in=NAME)
     nested = record.get("paper")
     paper: Mapping[str, Any] = nested if isinstance(nested, Mapping) else {}
     title = text(record.get("source_title")) or text(paper.get("title"))
@@ -38,9 +42,6 @@ def _read(record: Mapping[str, Any], line: int | None) -> Item:
     arxiv_id, doi = read_arxiv_id(address), read_doi(address)
     if not (title or arxiv_id or doi):
         return Problem(line, f"the method {name[:80]} names no paper: it has neither source_title nor source_url")
-    code = text(record.get("code_snippet_url"))
-    link = code_link(code, said_in=NAME)
     if link is None:
-        told = f"{code[:120]!r} is no address of code" if code else "is blank, so it adds nothing to its paper"
-        return Problem(line, f"the method {name[:80]}: code_snippet_url {told}")
+        return Problem(line, f"the method {name[:80]}: code_snippet_url {code[:120]!r} is no address of code")
     return ParsedLinks(title, (link,), line, arxiv_id, doi)

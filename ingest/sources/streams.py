@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import ijson
+from ijson.common import ObjectBuilder
 
 from ingest.sources.base import Cursor, Item, ParseError, Problem, Step
 
 MAX_ITEM_BYTES = 2 * 1024 * 1024  # ten times the longest entry of arXiv's snapshot, which names thousands of authors
 START = Cursor()
 
-ReadItem: TypeAlias = Callable[[Mapping[str, Any], int | None], Item]
+# None: there is nothing to say of the object, and nothing is wrong with it.
+ReadItem: TypeAlias = Callable[[Mapping[str, Any], int | None], Item | None]
 
 _CHUNK = 64 * 1024
+_DEEPEST = 64
 _GZIP = b"\x1f\x8b"
 
 
@@ -27,7 +30,14 @@ class _Unpacked(io.RawIOBase):
     """The content of a gzip file. Where the file is damaged or cut, it ends there, and `damage` says so."""
 
     def __init__(self, packed: BinaryIO) -> None:
-        self._file = gzip.GzipFile(fileobj=packed, mode="rb")
+        self._packed = packed
+        self._rewind()
+
+    def _rewind(self) -> None:
+        # A new reader each time: one that met a fault goes on wrongly.
+        self._packed.seek(0)
+        self._file = gzip.GzipFile(fileobj=self._packed, mode="rb")
+        self._at = 0
         self.damage: str | None = None
 
     def readable(self) -> bool:
@@ -48,18 +58,21 @@ class _Unpacked(io.RawIOBase):
             self.damage = f"the gzip file is damaged: {error}"
             return 0
         buffer[: len(data)] = data
+        self._at += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self.damage = None
-        try:
-            return self._file.seek(offset, whence)
-        except (EOFError, OSError, zlib.error) as error:
-            self.damage = f"the gzip file is damaged: {error}"
-            return offset
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("a packed file is sought from its beginning only")
+        if offset < self._at:
+            self._rewind()
+        skipped = memoryview(bytearray(_CHUNK))
+        while self._at < offset and self.readinto(skipped[: offset - self._at]):
+            pass
+        return self._at
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._at
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:
@@ -76,17 +89,20 @@ def damage_of(file: BinaryIO) -> str | None:
 
 
 def stream_lines(file: BinaryIO, start: Cursor, read: ReadItem) -> Iterator[Step]:
-    """A step for each line that holds something. `read` gets the line's object and its number."""
+    """A step for each line that has something to say. `read` gets the line's object and its number."""
     line = start.line
     for raw, offset in _bounded_lines(file, start.offset):
         line += 1
         if raw is None:
-            item: Item = Problem(line, f"the line has more than {MAX_ITEM_BYTES} bytes: expected one paper a line")
+            item: Item | None = Problem(
+                line, f"the line has more than {MAX_ITEM_BYTES} bytes: expected one paper a line"
+            )
         elif not raw.strip():
             continue
         else:
             item = _read_line(raw, line, read)
-        yield Step(item, Cursor(offset, line))
+        if item is not None:
+            yield Step(item, Cursor(offset, line))
     if damage := damage_of(file):
         yield Step(Problem(line or None, damage), Cursor(_offset_of(file), line))
 
@@ -113,14 +129,14 @@ def _offset_of(file: BinaryIO) -> int:
         return 0
 
 
-def _read_line(raw: bytes, line: int, read: ReadItem) -> Item:
+def _read_line(raw: bytes, line: int, read: ReadItem) -> Item | None:
     try:
         value = json.loads(raw.decode("utf-8-sig" if line == 1 else "utf-8"))
     except UnicodeDecodeError:
         return Problem(line, "the line is not text in UTF-8")
     except json.JSONDecodeError as error:
         cut = "" if raw.endswith(b"\n") else ", and the file ends in it"
-        return Problem(line, f"not JSON: {error.msg} at character {error.pos + 1} of the line{cut}")
+        return Problem(line, f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1} of the line{cut}")
     except RecursionError:
         return Problem(line, "the JSON is nested too deeply")
     except ValueError as error:  # an integer of thousands of digits
@@ -152,16 +168,16 @@ class _Guard:
 
 
 def stream_array(file: BinaryIO, start: Cursor, read: ReadItem) -> Iterator[Step]:
-    """A step for each item of the array; where it is cut or broken, a Problem comes last.
+    """A step for each item of the array that has something to say; where it is cut or broken, a Problem comes last.
 
     Raises ParseError if the file is no array at all.
     """
     guard, number = _Guard(file), 0
     try:
-        for value in ijson.items(guard, "item", use_float=True, buf_size=_CHUNK):
+        for value in _values(guard):
             number, guard.fed = number + 1, 0
-            if number > start.line:
-                yield Step(_named(_read_item(value, read), number), Cursor(0, number))
+            if number > start.line and (item := _read_item(value, read)) is not None:
+                yield Step(_named(item, number), Cursor(0, number))
         reason = damage_of(file)
     except ParseError as error:
         if error.line is not None:
@@ -175,7 +191,24 @@ def stream_array(file: BinaryIO, start: Cursor, read: ReadItem) -> Iterator[Step
         yield Step(Problem(None, f"behind entry {number}: {reason}"), Cursor(0, number))
 
 
-def _read_item(value: object, read: ReadItem) -> Item:
+def _values(guard: _Guard) -> Iterator[Any]:
+    """The values in the array. `ijson.items` would do, but it spells out the path to each value, and a hostile file makes
+    that path as long as itself."""
+    depth, builder = 0, ObjectBuilder()
+    for event, value in ijson.basic_parse(guard, use_float=True, buf_size=_CHUNK):
+        opens, closes = event.startswith("start_"), event.startswith("end_")
+        depth += opens - closes
+        if depth > _DEEPEST:
+            raise ParseError("it is nested too deeply")
+        if depth == opens:  # the array itself begins or ends
+            continue
+        builder.event(event, value)
+        if depth == 1:
+            yield builder.value
+            builder = ObjectBuilder()
+
+
+def _read_item(value: object, read: ReadItem) -> Item | None:
     if not isinstance(value, Mapping):
         return Problem(None, f"expected a JSON object, found {type(value).__name__}")
     return read(value, None)

@@ -134,7 +134,8 @@ def _read_address(address: str, fetcher: Fetcher, run: Run) -> PageReport:
     if got.path is None:
         return PageReport(name=address, layout=kept.UNCHANGED)
     report = _read_stored(got.path, address, address, run)
-    if report.layout and not run.dry_run:
+    # A file with faults is sent again next time: it may have been damaged on its way or at its source.
+    if report.layout and not report.refused_count and not run.dry_run:
         kept.remember(address, 200, got.validators, run.now)
     Place(folder, address).clear()
     return report

@@ -267,6 +267,7 @@ LOGGING = {
     "loggers": {
         "axes": {"level": "WARNING"},
         "faiss": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
         "sentence_transformers": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
     },

@@ -85,16 +85,16 @@ class FileReading:
         for batch in self.batches():
             yield from batch
 
-    def batches(self, size: int = BATCH) -> Iterator[list[ParsedPaper | ParsedLinks]]:
-        """All of a page, or so many items of a stream at a time."""
+    def batches(self) -> Iterator[list[ParsedPaper | ParsedLinks]]:
+        """All of a page, or BATCH items of a stream at a time."""
         try:
-            yield from self._batches(size)
+            yield from self._batches()
         except OSError as fault:
             self.report.refuse(f"cannot be read: {fault.strerror}")
         except ParseError as fault:
             self.report.refuse(fault.reason, fault.line)
 
-    def _batches(self, size: int) -> Iterator[list[ParsedPaper | ParsedLinks]]:
+    def _batches(self) -> Iterator[list[ParsedPaper | ParsedLinks]]:
         self.bytes_total = self.path.stat().st_size
         with self.path.open("rb") as file:
             self.reading = open_papers(file, self.cursor)
@@ -106,7 +106,7 @@ class FileReading:
                     continue
                 self.report.read += 1
                 batch.append(step.item)
-                if len(batch) == size and not self.reading.is_page:
+                if len(batch) == BATCH and not self.reading.is_page:
                     self.bytes_done = file.tell()
                     yield batch
                     batch = []
@@ -236,11 +236,12 @@ def _record(seen: SeenPaper, report: PageReport) -> None:
 
 
 def _seen_links(parsed: ParsedPaper | ParsedLinks) -> tuple[SeenLink, ...]:
-    """Links of the source and of the abstract, one for each address."""
+    """Links of the source and of the abstract, one for each address and place that names it."""
     own = links_in(parsed.abstract, "abstract") if isinstance(parsed, ParsedPaper) else ()
     return tuple(
-        SeenLink(link.url, link.official, link.framework, link.said_in, link.kind, link.original)
+        SeenLink(link.url, link.official, link.framework, place, link.kind, link.original)
         for link in group_links(own, parsed.code_links)
+        for place in link.said_in.split(", ")
     )
 
 

@@ -3,12 +3,11 @@
 import re
 from dataclasses import dataclass, replace
 from datetime import date
-from email.utils import parsedate_to_datetime
 from xml.etree.ElementTree import Element
 
 from ingest.sources.base import ParsedPage, ParsedPaper, ParseError, Problem, one_line
 from ingest.sources.code_urls import links_in
-from ingest.sources.identifiers import month_of, read_arxiv_id, read_day, read_doi, trusted_day
+from ingest.sources.identifiers import month_of, read_arxiv_id, read_day, read_doi, read_mail_day, trusted_day
 from ingest.sources.xml_feed import begins_with, read_feed, text_of
 
 NAME = "arxiv-oai"
@@ -132,7 +131,7 @@ def _from_arxiv(body: Element, line: int, known: str | None) -> ParsedPaper:
 def _from_raw(body: Element, line: int, known: str | None) -> ParsedPaper:
     arxiv_id = read_arxiv_id(text_of(body, f"{_RAW}id")) or known
     first = next((v for v in body.iterfind(f"{_RAW}version") if v.get("version") == "v1"), None)
-    created = _mail_day(text_of(first, f"{_RAW}date")) if first is not None else None
+    created = read_mail_day(text_of(first, f"{_RAW}date")) if first is not None else None
     paper = _common(body, _RAW, line, arxiv_id)
     return with_authors_and_day(paper, split_names(text_of(body, f"{_RAW}authors")), created)
 
@@ -184,11 +183,3 @@ def _from_dublin_core(body: Element, line: int, known: str | None) -> ParsedPape
 def split_names(names: str) -> tuple[str, ...]:
     """Names of a list such as "A. Rey (Somewhere, Elsewhere), B. Doe and C. Li", without their affiliations."""
     return tuple(filter(None, (one_line(name) for name in _BETWEEN_NAMES.split(_AFFILIATION.sub("", names)))))
-
-
-def _mail_day(stamp: str) -> date | None:
-    """The day of a time such as "Tue, 19 Jan 2021 04:10:52 GMT"."""
-    try:
-        return parsedate_to_datetime(stamp).date()
-    except (ValueError, TypeError, IndexError):
-        return None

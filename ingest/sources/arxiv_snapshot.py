@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
-from ingest.sources.base import Cursor, Item, ParsedPaper, Problem, Step, one_line
+from ingest.sources.base import CodeLink, Cursor, Item, ParsedPaper, Problem, Step, one_line
 from ingest.sources.code_urls import links_in
 from ingest.sources.fields import text
-from ingest.sources.identifiers import month_of, read_arxiv_id, read_doi, trusted_day
+from ingest.sources.identifiers import month_of, read_arxiv_id, read_doi, read_mail_day, trusted_day
 from ingest.sources.json_head import json_head
 from ingest.sources.streams import START, stream_lines
 
@@ -54,7 +53,7 @@ def _read(record: Mapping[str, Any], line: int | None) -> Item:
     )
 
 
-def _comment_links(record: Mapping[str, Any]) -> Any:
+def _comment_links(record: Mapping[str, Any]) -> tuple[CodeLink, ...]:
     comment = text(record.get("comments"))
     return links_in(comment, "comment") if "." in comment else ()
 
@@ -71,10 +70,6 @@ def _authors(people: object) -> tuple[str, ...]:
 
 
 def _first_day(versions: object) -> date | None:
-    """The day of the first version: "Mon, 11 Jan 2021 20:31:27 GMT"."""
+    """The day of the first version."""
     first = versions[0] if isinstance(versions, list) and versions else None
-    stamp = first.get("created") if isinstance(first, Mapping) else None
-    try:
-        return parsedate_to_datetime(stamp).date() if isinstance(stamp, str) else None
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    return read_mail_day(first.get("created")) if isinstance(first, Mapping) else None

@@ -10,7 +10,7 @@ from bibtexparser.middlewares import LatexDecodingMiddleware
 from bibtexparser.middlewares.enclosing import RemoveEnclosingMiddleware
 from bibtexparser.middlewares.interpolate import ResolveStringReferencesMiddleware
 from bibtexparser.middlewares.names import parse_single_name_into_parts, split_multiple_persons_names
-from bibtexparser.model import Block, DuplicateBlockKeyBlock, DuplicateFieldKeyBlock, Entry, Field
+from bibtexparser.model import Block, DuplicateBlockKeyBlock, DuplicateFieldKeyBlock, Entry, Field, ImplicitComment
 
 from ingest.sources.base import CodeLink, ParsedPage, ParsedPaper, ParseError, Problem, decode, one_line
 from ingest.sources.code_urls import code_link, group_links, links_in
@@ -19,7 +19,7 @@ from ingest.sources.identifiers import month_of, read_arxiv_id, read_day, read_d
 NAME = "bibtex"
 EXPECTED = "BibTeX: entries such as @article{key, title = {...}, abstract = {...}}"
 # It tells the console of each broken entry, and so do our problems.
-logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
+logging.getLogger("bibtexparser").setLevel(logging.ERROR)
 
 MAX_BYTES = 16 * 1024 * 1024  # some ten thousand entries with abstracts
 MAX_DECODED = 20_000  # characters: LaTeX is decoded by a parser that follows every brace
@@ -34,6 +34,7 @@ _CITATION = re.compile(r"[\s~]?\\[cC]ite\w{0,12}\*?(?:\[[^][]*\])*\{[^{}]*\}")
 _SIGN = re.compile(
     r"\\text(less|greater)(?![a-zA-Z])(?:\s*\{\})?"
 )  # the decoder knows them not, and numbers lean on them
+_ABOUT = re.compile(r"\\~(?=\d)")  # an accent by its form; people write it for "about" and "to"
 _SPECIAL = re.compile(r"(?<!\\)([%&#])")
 _PARTS_OF_A_SUM = re.compile(r"\s*(?:\"(?P<quoted>[^\"]*)\"|\{(?P<braced>[^{}]*)\}|(?P<name>[^\s#\"{}]+))\s*(?:#|$)")
 _LONGEST_NAME = 200
@@ -84,6 +85,9 @@ def parse(raw: bytes) -> ParsedPage:
             problems.append(found)
         else:
             papers.append(found)
+    last = library.blocks[-1] if library.blocks else None
+    if isinstance(last, ImplicitComment) and last.comment.startswith("@"):
+        problems.append(Problem((last.start_line or 0) + 1, "the file ends where an entry begins"))
     if not papers and not problems:
         raise ParseError(f"expected {EXPECTED}; this file has no entry")
     return ParsedPage(NAME, "bibtex", tuple(papers), tuple(problems))
@@ -168,6 +172,7 @@ def _decoded(value: str) -> str:
     """
     if not _IN_LATEX.search(value) or len(value) > MAX_DECODED:
         return value
+    value = _ABOUT.sub(r"$\\sim$", value)
     plain = _SIGN.sub(lambda found: "<" if found[1] == "less" else ">", _CITATION.sub("", value))
     entry = Entry("misc", "key", [Field("value", _SPECIAL.sub(r"\\\1", plain))])
     decoded = _DECODER.transform_entry(entry, None)  # type: ignore[arg-type]  # it looks at the entry alone
@@ -180,7 +185,7 @@ def _authors(names: str) -> tuple[tuple[str, ...], bool]:
     for name in split_multiple_persons_names(names[:MAX_DECODED]):
         if name.casefold() in ("others", "et al.", "et al"):
             is_whole = False
-        elif len(name) <= _LONGEST_NAME and (person := _person(name)):
+        elif name.casefold() != "and" and len(name) <= _LONGEST_NAME and (person := _person(name)):
             found.append(person)
     return tuple(found), is_whole and len(names) <= MAX_DECODED
 

@@ -55,7 +55,7 @@ def code_link(address: str, *, official: bool | None = None, framework: str = ""
         text = f"https://{text}"
     found = find_code_urls(text[: 4 * _LONGEST])
     known = _canonical(found[0]) if found else None
-    if known is None:
+    if known is None or len(known[0]) > _LONGEST:
         return None
     url, kind = known
     url = url.lower() if kind in _ONE_CASE else url

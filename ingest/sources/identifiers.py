@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -67,6 +68,14 @@ def read_day(stamp: object) -> date | None:
     try:
         return date.fromisoformat(stamp[:10]) if isinstance(stamp, str) else None
     except ValueError:
+        return None
+
+
+def read_mail_day(stamp: object) -> date | None:
+    """The day of a time as arXiv prints it in its versions: "Tue, 19 Jan 2021 04:10:52 GMT"; None for anything else."""
+    try:
+        return parsedate_to_datetime(stamp).date() if isinstance(stamp, str) else None
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 

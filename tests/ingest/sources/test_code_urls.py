@@ -81,6 +81,7 @@ from ingest.sources.code_urls import code_link, group_links, links_in
         ("javascript:alert(1)", None, None, None),
         ("not an address", None, None, None),
         ("https://github.com/" + "a" * 600, None, None, None),
+        ("https://a.invented.org/?q=" + "é" * 200, None, None, None),
         ("", None, None, None),
     ],
 )
@@ -101,7 +102,7 @@ def test_a_canonical_address_stays_as_it_is(address):
         assert again is not None
         assert (again.url, again.kind, again.original) == (link.url, link.kind, "")
         assert link.url.startswith("https://")
-        assert len(link.url) <= 520
+        assert len(link.url) <= 500
 
 
 @pytest.mark.parametrize(

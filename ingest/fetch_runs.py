@@ -83,7 +83,7 @@ def _feeds(targets: Sequence[Target], run: Run) -> Iterator[tuple[str, Feed]]:
         yield name, lambda ask, position: arxiv.papers(ask, settings.ARXIV_API_URL, ids, position)
     for target in targets:
         if (feed := _feed(target, run)) is not None:
-            yield target.name, feed  # type: ignore[union-attr]
+            yield target.name, feed
 
 
 def _feed(target: Target, run: Run) -> Feed | None:

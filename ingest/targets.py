@@ -51,6 +51,10 @@ class TargetError(ValueError):
 class PathTarget:
     path: Path
 
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class PageTarget:

@@ -283,7 +283,7 @@ def test_a_range_of_days_goes_on_at_the_day_that_failed(host):
 
 @pytest.mark.parametrize("by_address", [True, False], ids=["address", "file"])
 def test_a_dump_that_was_interrupted_goes_on_in_its_middle(host, monkeypatch, tmp_path, by_address):
-    monkeypatch.setattr("ingest.services.FileReading.batches.__defaults__", (4,))
+    monkeypatch.setattr("ingest.services.BATCH", 4)
     names = ids(1, 14)
     dump = "".join(json.dumps({"title": title_of(n), "abstract": abstract_of(n)}) + "\n" for n in names).encode()
     host.script["/dump.jsonl"] = with_ranges(dump, '"v1"')
@@ -310,7 +310,7 @@ def test_a_dump_that_was_interrupted_goes_on_in_its_middle(host, monkeypatch, tm
 
 
 def test_a_dump_that_changed_meanwhile_is_read_from_its_beginning(tmp_path, monkeypatch):
-    monkeypatch.setattr("ingest.services.FileReading.batches.__defaults__", (2,))
+    monkeypatch.setattr("ingest.services.BATCH", 2)
     path = tmp_path / "dump.jsonl"
     lines = [json.dumps({"title": title_of(n), "abstract": abstract_of(n)}) + "\n" for n in ids(1, 6)]
     path.write_text("".join(lines[2:]))

@@ -45,10 +45,10 @@ class DatabaseTurns:
 
 def open_fetcher(clock: Clock | None = None) -> Fetcher:
     """The client that the settings describe. Close it after use."""
-    contact = f" (+{settings.FETCH_CONTACT})" if settings.FETCH_CONTACT else ""
+    contact = settings.FETCH_CONTACT.encode("ascii", "replace").decode()  # all that a header may hold
     return Fetcher(
         Rules(settings.FETCH_HOSTS, settings.FETCH_ALLOW_PRIVATE),
-        user_agent=f"Speedproof/1{contact}",
+        user_agent=f"Speedproof/1 (+{contact})" if contact else "Speedproof/1",
         limits=Limits(wall_s=settings.FETCH_WALL_S, max_bytes=settings.FETCH_MAX_BYTES),
         turns=DatabaseTurns(),
         intervals=settings.FETCH_INTERVALS,

@@ -4,8 +4,10 @@ import gzip
 import itertools
 from email.utils import formatdate
 
+import httpx
 import pytest
 
+from ingest.fetching.bodies import PIECE, pieces
 from ingest.fetching.client import Limits, Validators
 from ingest.fetching.errors import FetchError, Refused
 from ingest.fetching.feed import whole_json, whole_xml
@@ -137,6 +139,15 @@ def test_a_gzip_bomb_is_stopped_while_it_unpacks(host, make_fetcher):
     with pytest.raises(FetchError, match="more than 1 MiB"):
         fetcher.get(address)
     assert len(host.seen) == 1
+
+
+def test_unpacking_never_holds_more_than_a_piece():
+    packed = httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(gzip.compress(bytes(2**24)))
+    )
+    sizes = [len(piece) for piece in pieces(packed, "https://host/page", 2**30)]
+    assert sum(sizes) == 2**24
+    assert max(sizes) <= PIECE
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def test_a_later_run_goes_on_as_well(host, make_fetcher, folder):
     host.script["/dump"] = with_ranges(DUMP, '"v1"')
     assert download(once, f"{host.url}/dump", folder, LIMITS).path.read_bytes() == DUMP
     assert host.seen[-1].headers["range"] == "bytes=123456-"
+    assert host.seen[-1].headers["if-range"] == '"v1"', "else the end of another version would be put behind"
 
 
 def test_a_file_that_changed_meanwhile_is_read_from_its_beginning(host, make_fetcher, folder):

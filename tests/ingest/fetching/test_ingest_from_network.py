@@ -10,9 +10,10 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from ingest import fetch_services
+from ingest import fetch_runs, fetch_services
 from ingest.fetch_runs import Run, read_targets
 from ingest.fetch_services import DatabaseTurns
+from ingest.fetching import arxiv
 from ingest.fetching.clock import SystemClock
 from ingest.models import FetchCursor, FetchedAddress, HostTurn
 from ingest.targets import parse_targets
@@ -86,9 +87,11 @@ def test_ids_of_arxiv_in_one_request_and_unknown_ones_named(host):
     assert Paper.objects.filter(arxiv_id="cs/0112017").exists()
 
 
-@pytest.mark.parametrize(("options", "papers"), [({}, 100), ({"limit": 30}, 30), ({"limit": 250}, 250)])
-def test_a_query_stops_at_its_limit(host, options, papers):
-    found = ids(1, 260)
+@pytest.mark.parametrize(("options", "papers"), [({}, 12), ({"limit": 5}, 5), ({"limit": 25}, 25), ({"limit": 90}, 33)])
+def test_a_query_stops_at_its_limit(host, monkeypatch, options, papers):
+    monkeypatch.setattr(arxiv, "PAGE", 10)
+    monkeypatch.setattr(fetch_runs, "USUAL_LIMIT", 12)
+    found = ids(1, 33)
 
     def answer(seen):
         start, size = int(seen.query["start"]), int(seen.query["max_results"])

@@ -147,7 +147,9 @@ FETCH_HOSTS = env.list(
         "oaipmh.arxiv.org",
     ],
 )
-FETCH_ALLOW_PRIVATE = env.bool("FETCH_ALLOW_PRIVATE", default=False)  # also from the own network: tests, mirrors of a firm
+FETCH_ALLOW_PRIVATE = env.bool(
+    "FETCH_ALLOW_PRIVATE", default=False
+)  # also from the own network: tests, mirrors of a firm
 FETCH_CONTACT = env.str("FETCH_CONTACT", default="")  # hosts see it in the User-Agent
 # Seconds between two requests. arXiv allows one in three; a tenth more, since a request may be held up on its way.
 FETCH_INTERVALS = {"arxiv.org": 3.1, "huggingface.co": 1.0}

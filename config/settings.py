@@ -2,11 +2,13 @@
 
 import os
 import secrets
+from datetime import time
 from pathlib import Path
 
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 django_stubs_ext.monkeypatch()
 
@@ -35,6 +37,13 @@ def kept_secret(path: Path) -> str:
         finally:
             aside.unlink()
     return path.read_text().strip()
+
+
+def time_of_day(name: str, text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={text!r} is no time of day; write it like 22:00") from None
 
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_secret(DATA_DIR / "secret_key")
@@ -124,6 +133,36 @@ RUN_QUOTA_PER_USER = env.int("RUN_QUOTA_PER_USER", default=20)  # runs a user ma
 
 # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 REVIEW_BELOW = env.float("REVIEW_BELOW", default=0.6)  # claims that extraction is less sure of go to a person
+
+# ── fetching ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# Nothing is fetched from any other host; "name:port" where the port is not the usual one.
+FETCH_HOSTS = env.list(
+    "FETCH_HOSTS",
+    default=[
+        "huggingface.co",
+        "cdn-lfs.huggingface.co",
+        "cas-bridge.xethub.hf.co",
+        "arxiv.org",
+        "export.arxiv.org",
+        "oaipmh.arxiv.org",
+    ],
+)
+FETCH_ALLOW_PRIVATE = env.bool(
+    "FETCH_ALLOW_PRIVATE", default=False
+)  # also from the own network: tests, mirrors of a firm
+FETCH_CONTACT = env.str("FETCH_CONTACT", default="")  # hosts see it in the User-Agent
+# Seconds between two requests. arXiv allows one in three; a tenth more, since a request may be held up on its way.
+FETCH_INTERVALS = {"arxiv.org": 3.1, "huggingface.co": 1.0}
+FETCH_INTERVAL_S = 1.0  # to any other host
+FETCH_WALL_S = env.float("FETCH_WALL_S", default=180.0)
+FETCH_MAX_BYTES = env.int("FETCH_MAX_MIB", default=64) * 2**20
+FETCH_DUMP_WALL_S = env.float("FETCH_DUMP_WALL_S", default=6 * 3600.0)
+FETCH_DUMP_MAX_BYTES = env.int("FETCH_DUMP_MAX_MIB", default=20 * 1024) * 2**20
+HUGGINGFACE_URL = env.str("HUGGINGFACE_URL", default="https://huggingface.co").rstrip("/")
+ARXIV_API_URL = env.str("ARXIV_API_URL", default="https://export.arxiv.org/api/query")
+ARXIV_OAI_URL = env.str("ARXIV_OAI_URL", default="https://oaipmh.arxiv.org/oai")
+DAILY_PAPERS = env.bool("DAILY_PAPERS", default=False)
+DAILY_PAPERS_AT = time_of_day("DAILY_PAPERS_AT", env.str("DAILY_PAPERS_AT", default="22:00"))  # UTC
 
 # ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"
@@ -231,6 +270,7 @@ LOGGING = {
     "loggers": {
         "axes": {"level": "WARNING"},
         "faiss": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
         "sentence_transformers": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
     },

@@ -1,6 +1,6 @@
 """Reads pages, feeds and dumps into the knowledge base. Parsing and extraction are pure and live beside this file."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -8,13 +8,15 @@ from django.db import transaction
 from django.db.models import Q
 
 from ingest.extraction import EXTRACTOR_VERSION, extract
-from ingest.sources import ParsedLinks, ParsedPaper, ParseError, Problem, Reading, open_papers
+from ingest.sources import Cursor, ParsedLinks, ParsedPage, ParsedPaper, ParseError, Problem, Reading, open_papers
 from ingest.sources.code_urls import group_links, links_in
+from ingest.sources.streams import START
 from papers.folding import fold_title
 from papers.models import Paper, PaperTitle
 from papers.services import SeenLink, SeenPaper, find_paper, record_paper, store_record
 
 BATCH = 500  # papers of a stream that are kept or lost together
+LONGEST_LOCATOR = 300
 REFUSALS_KEPT = 100  # the rest is counted
 SUFFIXES = frozenset((".txt", ".xml", ".atom", ".json", ".jsonl", ".ndjson", ".html", ".htm", ".bib", ".gz"))
 
@@ -23,7 +25,8 @@ SUFFIXES = frozenset((".txt", ".xml", ".atom", ".json", ".jsonl", ".ndjson", ".h
 class PageReport:
     """What reading one file did. `refused` names places and reasons of the first refusals; the rest are counts of entries.
 
-    unmatched: code links of papers that are not known, which is no fault of the file.
+    unmatched: code links of papers that are not known, which is no fault of the file. unfinished: fetching broke off; what came
+    before is kept, and the last refusal says why.
     """
 
     name: str
@@ -35,6 +38,7 @@ class PageReport:
     unmatched: int = 0
     refused_count: int = 0
     refused: list[dict[str, str | int | None]] = field(default_factory=list)
+    unfinished: bool = False
 
     def refuse(self, reason: str, line: int | None = None) -> None:
         self.refused_count += 1
@@ -66,12 +70,14 @@ def find_files(targets: Iterable[str]) -> list[Path]:
 class FileReading:
     """The papers and links of one file, in constant memory where its format is a stream. Whatever is wrong is in `report`.
 
-    bytes_done, bytes_total: of the file as it lies on the disk, which tell how far reading has come.
+    name: under which its papers list it, if not its own. start: where an earlier reading of a stream stopped; cursor: behind the
+    last batch. bytes_done, bytes_total: of the file as it lies on the disk, which tell how far reading has come.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "", start: Cursor = START) -> None:
         self.path = path
-        self.report = PageReport(name=path.name)
+        self.report = PageReport(name=name or path.name)
+        self.cursor = start
         self.reading: Reading | None = None
         self.bytes_done = self.bytes_total = 0
 
@@ -91,10 +97,10 @@ class FileReading:
     def _batches(self) -> Iterator[list[ParsedPaper | ParsedLinks]]:
         self.bytes_total = self.path.stat().st_size
         with self.path.open("rb") as file:
-            self.reading = open_papers(file)
+            self.reading = open_papers(file, self.cursor)
             batch: list[ParsedPaper | ParsedLinks] = []
             for step in self.reading.steps:
-                self.report.layout = self.reading.layout
+                self.report.layout, self.cursor = self.reading.layout, step.cursor
                 if isinstance(step.item, Problem):
                     self.report.refuse(step.item.reason, step.item.line)
                     continue
@@ -109,30 +115,73 @@ class FileReading:
             yield batch
 
 
-def ingest_file(path: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> PageReport:
+def ingest_file(
+    path: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    name: str = "",
+    start: Cursor = START,
+    after_batch: Callable[[Cursor], None] = lambda cursor: None,
+) -> PageReport:
     """Read one file into the database; reading it again changes nothing.
 
     A page is kept whole or not at all. A stream is kept batch by batch, so that a reading that was cut off has not been in vain.
-    `progress` is told how many entries of a page are done, or bytes of a stream, of how many.
+    `progress` is told how many entries of a page are done, or bytes of a stream, of how many. name, start: as in FileReading.
+    `after_batch` is told, in the transaction that keeps a batch of a stream, from where reading can go on.
     """
-    file = FileReading(path)
+    file = FileReading(path, name, start)
     for batch in file.batches():
         if file.reading is None:
             break
         with transaction.atomic():
-            known = _known_keys(item for item in batch if isinstance(item, ParsedLinks))
-            for done, item in enumerate(batch, 1):
-                if isinstance(item, ParsedPaper):
-                    _ingest_paper(item, file.reading, file.report)
-                elif known.isdisjoint(_keys(item)):
-                    file.report.unmatched += 1
-                else:
-                    _ingest_links(item, file.reading, file.report)
-                if file.reading.is_page:
-                    progress(done, len(batch))
+            _keep(batch, file.reading, file.report, progress)
+            if not file.reading.is_page:
+                after_batch(file.cursor)
         if not file.reading.is_page:
             progress(file.bytes_done, file.bytes_total)
     return file.report
+
+
+def count_file(path: Path, name: str = "") -> PageReport:
+    """What there is to read in a file. Nothing is written."""
+    file = FileReading(path, name)
+    for _ in file:
+        pass
+    return file.report
+
+
+def store_page(page: ParsedPage, name: str) -> PageReport:
+    """Keep the papers of a page that was read already, whole or not at all. name: the place that its papers list."""
+    report = report_page(page, name)
+    with transaction.atomic():
+        _keep((*page.papers, *page.links), Reading(page.source, page.layout, True, iter(()), page.page_date), report)
+    return report
+
+
+def report_page(page: ParsedPage, name: str) -> PageReport:
+    """What there is to read on a page. Nothing is written."""
+    report = PageReport(name=name, layout=page.layout, read=len(page.papers) + len(page.links))
+    for problem in page.problems:
+        report.refuse(problem.reason, problem.line)
+    return report
+
+
+def _keep(
+    items: Sequence[ParsedPaper | ParsedLinks],
+    reading: Reading,
+    report: PageReport,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    known = _known_keys(item for item in items if isinstance(item, ParsedLinks))
+    for done, item in enumerate(items, 1):
+        if isinstance(item, ParsedPaper):
+            _ingest_paper(item, reading, report)
+        elif known.isdisjoint(_keys(item)):
+            report.unmatched += 1
+        else:
+            _ingest_links(item, reading, report)
+        if reading.is_page:
+            progress(done, len(items))
 
 
 def _ingest_paper(parsed: ParsedPaper, reading: Reading, report: PageReport) -> None:
@@ -148,7 +197,7 @@ def _ingest_paper(parsed: ParsedPaper, reading: Reading, report: PageReport) -> 
         votes=parsed.votes,
         code_links=_seen_links(parsed),
         source_kind=reading.source,
-        locator=report.name,
+        locator=report.name[:LONGEST_LOCATOR],
         line=parsed.line,
         page_date=reading.page_date or "",
     )
@@ -167,7 +216,7 @@ def _ingest_links(parsed: ParsedLinks, reading: Reading, report: PageReport) -> 
         doi=paper.doi or parsed.doi,
         code_links=_seen_links(parsed),
         source_kind=reading.source,
-        locator=report.name,
+        locator=report.name[:LONGEST_LOCATOR],
         line=parsed.line,
     )
     _record(seen, report)

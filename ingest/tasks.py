@@ -1,0 +1,37 @@
+"""Doorbell of the daily job. It may ring twice or on two machines: the rows know what is due."""
+
+import logging
+import threading
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_ready
+from django.conf import settings
+
+from ingest import daily
+
+logger = logging.getLogger(__name__)
+
+RING_S = 600.0
+
+
+@shared_task(name="ingest.daily_papers", ignore_result=True)
+def daily_papers() -> None:
+    daily.read_due_days()
+
+
+@worker_ready.connect
+def begin_ringing(sender: Any, **kwargs: Any) -> None:
+    """With no beat process, as on one machine, a worker of the default queue rings instead."""
+    if settings.DAILY_PAPERS and "default" in {queue.name for queue in sender.task_consumer.queues}:
+        threading.Thread(target=_ring, name="daily-papers", daemon=True).start()
+
+
+def _ring() -> None:
+    pause = threading.Event()
+    while True:
+        try:
+            current_app.send_task("ingest.daily_papers", queue="default", expires=RING_S, retry=False)
+        except Exception as fault:  # every transport raises its own kind; the next ring may get through
+            logger.warning("the daily job was not rung for, the broker did not answer: %s", fault)
+        pause.wait(RING_S)

@@ -134,7 +134,7 @@ def same_claim(mine: Claim, other: Claim) -> bool:
 
 def _same_value(mine: Claim, other: Claim) -> bool:
     """Equal values, or ranges of which one gives an end only. An amount may be written out or with its letter."""
-    scales = (1.0,)
+    scales: tuple[float, ...] = (1.0,)
     if mine["form"] == "absolute":
         scales = (1.0, *_SCALES, *(1 / scale for scale in _SCALES))
     ends, others = _ends(mine), _ends(other)

@@ -122,6 +122,9 @@ RUN_LEASE_S = env.int("RUN_LEASE_S", default=30)
 RUN_WALL_LIMIT_S = env.int("RUN_WALL_LIMIT_S", default=900)
 RUN_QUOTA_PER_USER = env.int("RUN_QUOTA_PER_USER", default=20)  # runs a user may have waiting or running at once
 
+# ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+REVIEW_BELOW = env.float("REVIEW_BELOW", default=0.6)  # claims that extraction is less sure of go to a person
+
 # ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -7,11 +7,11 @@ from django import template
 from django.core.paginator import Paginator
 
 from papers.models import Claim, Outcome
+from papers.ratio import ratio_of
 
 register = template.Library()
 
 BAR_WIDTH, BAR_MARGIN = 200.0, 8.0
-MORE_IS_BETTER = {"throughput", "speedup", "bandwidth"}
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -67,21 +67,7 @@ def percent(value: float | None) -> str:
 
 
 def claimed_ratio(claim: Claim) -> float | None:
-    """What the claim says as baseline ÷ technique, above 1 is better; None for an absolute figure.
-
-    "N times" is N, "40 % less" is 1/0.6, "20 % more throughput" is 1.2.
-    """
-    share = claim.value / 100
-    if claim.form == "factor" and claim.value > 0:
-        return 1 / claim.value if claim.direction == "worse" else claim.value
-    if claim.form != "percent" or claim.direction == "none":
-        return None
-    grows = claim.metric in MORE_IS_BETTER
-    if grows == (claim.direction == "better"):  # the quantity rises
-        return 1 + share if grows else 1 / (1 + share)
-    if share >= 1:
-        return None
-    return 1 - share if grows else 1 / (1 - share)
+    return ratio_of(claim.metric, claim.form, claim.direction, claim.value)
 
 
 @register.inclusion_tag("papers/_interval.html")

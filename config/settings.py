@@ -7,6 +7,7 @@ from pathlib import Path
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 django_stubs_ext.monkeypatch()
 
@@ -35,6 +36,14 @@ def kept_secret(path: Path) -> str:
         finally:
             aside.unlink()
     return path.read_text().strip()
+
+
+def whole_number(name: str, default: int) -> int:
+    """Raises: ImproperlyConfigured that names the variable."""
+    try:
+        return int(env.int(name, default=default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={env.str(name)!r} is not a whole number such as {default}.") from None
 
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_secret(DATA_DIR / "secret_key")
@@ -124,6 +133,16 @@ RUN_QUOTA_PER_USER = env.int("RUN_QUOTA_PER_USER", default=20)  # runs a user ma
 
 # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 REVIEW_BELOW = env.float("REVIEW_BELOW", default=0.6)  # claims that extraction is less sure of go to a person
+
+# ── the endpoint ────────────────────────────────────────────────────────────────────────────────────────────────────
+ENDPOINT_URL = env.str("ENDPOINT_URL", default="").strip()  # base address of an OpenAI-compatible API; empty: off
+ENDPOINT_MODEL = env.str("ENDPOINT_MODEL", default="").strip()
+ENDPOINT_API_KEY = env.str("ENDPOINT_API_KEY", default="").strip()
+ENDPOINT_TIMEOUT_S = whole_number("ENDPOINT_TIMEOUT_S", 60)
+ENDPOINT_CONCURRENCY = whole_number("ENDPOINT_CONCURRENCY", 2)
+ENDPOINT_MAX_TOKENS = whole_number("ENDPOINT_MAX_TOKENS", 4096)
+ENDPOINT_DAILY_LIMIT = whole_number("ENDPOINT_DAILY_LIMIT", 1000)  # requests of one day in UTC, retries included
+ENDPOINT_RESPONSE_FORMAT = env.str("ENDPOINT_RESPONSE_FORMAT", default="json_schema")
 
 # ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from django.db import transaction
 
+from ingest.endpoint import services as endpoint
 from ingest.extraction import EXTRACTOR_VERSION, extract
 from ingest.sources import ParsedPage, ParsedPaper, ParseError, parse_page
 from papers.models import Paper
-from papers.services import SeenPaper, record_paper, store_record
+from papers.services import SeenPaper, record_paper
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 
@@ -122,7 +123,9 @@ def extract_paper(paper: Paper) -> bool:
     if known and not _abstract_is_newer(paper):
         return False
     record = extract(paper.title, paper.abstract).to_json()
-    return store_record(paper, record, EXTRACTOR_VERSION) != "unchanged"
+    changed = endpoint.store_beside_reading(paper, record)
+    endpoint.ask_after_commit(paper)
+    return changed
 
 
 def _abstract_is_newer(paper: Paper) -> bool:

@@ -1,0 +1,5 @@
+"""What ingest keeps besides papers and records."""
+
+from ingest.models.endpoint import EndpointDay, EndpointReading, ReadingOutcome
+
+__all__ = ["EndpointDay", "EndpointReading", "ReadingOutcome"]

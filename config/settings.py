@@ -252,5 +252,8 @@ LOGGING = {
         "faiss": {"level": "WARNING"},
         "sentence_transformers": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # Below this they note the headers of every answer, in which a server may echo a key.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
     },
 }

@@ -245,8 +245,8 @@ def _claim_doubts(paper: Paper, found: Comparison, live: Mapping[Any, Claim]) ->
     for claim in found.only_rules:
         row = live.get(place_of(claim))
         if row is not None and not row.is_reviewed:
-            details: dict[str, Any] = {"rules": _said(claim), "endpoint": None}
-            yield Doubt(ReviewReason.ENDPOINT_DISAGREES, paper, f"claim:{row.pk}:unseen", row, details=details)
+            unseen: dict[str, Any] = {"rules": _said(claim), "endpoint": None}
+            yield Doubt(ReviewReason.ENDPOINT_DISAGREES, paper, f"claim:{row.pk}:unseen", row, details=unseen)
 
 
 def _proposals(paper: Paper, found: Comparison, rows: list[Claim]) -> Iterable[Doubt]:

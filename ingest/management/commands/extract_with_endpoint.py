@@ -1,6 +1,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -44,29 +45,30 @@ class Command(BaseCommand):
             raise CommandError("no endpoint is set: give ENDPOINT_URL and ENDPOINT_MODEL (docs/guide/endpoint.md)")
         if wrong := wrong_settings(config):
             raise CommandError(f"{wrong[0].setting} {wrong[0].problem}. {wrong[0].hint}")
-        papers = self._chosen(config, options)
+        keys = self._chosen(config, options)
         if options["dry_run"]:
-            self._foretell(papers, config, options)
+            self._foretell(keys, config, options)
             return
-        report = self._read(papers, config, options)
+        report = self._read(keys, config, options)
         self._close(report, as_json=options["json"])
 
-    def _chosen(self, config: EndpointConfig, options: dict[str, Any]) -> list[Paper]:
-        """The papers to be asked about. Raises: CommandError where none or contradictory ones are named."""
+    def _chosen(self, config: EndpointConfig, options: dict[str, Any]) -> list[int]:
+        """Keys of the papers to be asked about. Raises: CommandError where none or contradictory ones are named."""
         named, limit = options["papers"], options["limit"]
         if sum(map(bool, (named, options["all"], options["missing"]))) != 1:
             raise CommandError("name papers, or give --all, or give --missing; one of the three")
         if limit is not None and limit < 1:
             raise CommandError(f"--limit {limit}: give a number of at least 1")
         if named:
-            papers = [self._named(name) for name in named]
+            keys = [self._named(name).pk for name in named]
         else:
             every: PaperQuerySet = Paper.objects.visible().exclude(abstract="").order_by("pk")
             found = unread(every, config.model, PROMPT_VERSION) if options["missing"] else every
-            papers = list(found)
-        if not options["again"] and limit is not None:
-            papers = [*islice((p for p in papers if not services.is_current(p, config)), limit)]
-        return papers if limit is None else papers[:limit]
+            keys = list(found.values_list("pk", flat=True))
+        if limit is None:
+            return keys
+        asked = keys if options["again"] else (p.pk for p in _papers(keys) if not services.is_current(p, config))
+        return [*islice(asked, limit)]
 
     def _named(self, name: str) -> Paper:
         paper = Paper.objects.filter(Q(slug=name) | Q(arxiv_id=name)).first()
@@ -76,21 +78,21 @@ class Command(BaseCommand):
             raise CommandError(f"{name}: has no abstract that could be read")
         return paper
 
-    def _foretell(self, papers: list[Paper], config: EndpointConfig, options: dict[str, Any]) -> None:
-        asked = papers if options["again"] else [p for p in papers if not services.is_current(p, config)]
+    def _foretell(self, keys: list[int], config: EndpointConfig, options: dict[str, Any]) -> None:
+        asked = [p for p in _papers(keys) if options["again"] or not services.is_current(p, config)]
         left = services.requests_left(config.daily_limit)
         if options["json"]:
-            told = {"would_ask": [paper.slug for paper in asked], "already_read": len(papers) - len(asked)}
+            told = {"would_ask": [paper.slug for paper in asked], "already_read": len(keys) - len(asked)}
             self.stdout.write(json.dumps({**told, "model": config.model, "requests_left_today": left}))
             return
         for paper in asked:
             self.stdout.write(f"would ask about {paper.slug}: {paper.title}")
         self.stdout.write(
-            f"{len(asked)} papers would be asked about with {config.model}, {len(papers) - len(asked)} are read already; "
+            f"{len(asked)} papers would be asked about with {config.model}, {len(keys) - len(asked)} are read already; "
             f"{left} requests are left today."
         )
 
-    def _read(self, papers: list[Paper], config: EndpointConfig, options: dict[str, Any]) -> RunReport:
+    def _read(self, keys: list[int], config: EndpointConfig, options: dict[str, Any]) -> RunReport:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         quiet = options["json"] or not sys.stderr.isatty()
 
@@ -99,7 +101,7 @@ class Command(BaseCommand):
             self.stderr.write(told)
 
         with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
-            task = progress.add_task("reading", total=len(papers))
+            task = progress.add_task("reading", total=len(keys))
 
             def told(paper: Paper, what: str) -> None:
                 progress.update(task, advance=1)
@@ -107,7 +109,8 @@ class Command(BaseCommand):
                     self.stderr.write(f"{paper.slug}: {what}")
 
             try:
-                return read_papers(papers, config, again=options["again"], on_paper=told, on_interrupt=interrupted)
+                papers, again = _papers(keys), options["again"]
+                return read_papers(papers, config, again=again, on_paper=told, on_interrupt=interrupted)
             except EndpointError as fault:
                 raise CommandError(fault.message) from None
 
@@ -122,6 +125,12 @@ class Command(BaseCommand):
             raise CommandError(f"stopped: {report.stopped}")
         if report.failed and not report.read:
             raise CommandError("no paper could be read")
+
+
+def _papers(keys: Iterable[int]) -> Iterator[Paper]:
+    """Papers as they are when their turn comes, which in a long run is not what they were at its start."""
+    for key in keys:
+        yield from Paper.objects.filter(pk=key)
 
 
 def _summary(report: RunReport) -> str:

@@ -57,13 +57,13 @@ class FoldedText:
     def find(self, quote: str) -> list[Span]:
         """Every place where `quote` stands, exact ones alone if there are any; none begins or ends inside a word or number."""
         bare = quote.strip()
-        if not bare or len(bare) > _LONGEST_QUOTE:
+        if len(bare) > _LONGEST_QUOTE or not any(c.isalnum() for c in bare):
             return []
         exact = [Span(at, at + len(bare)) for at in _places(self.text, bare)]
         if exact := [span for span in exact if self._is_whole(span)]:
             return exact
         wanted = FoldedText(bare).folded.strip()
-        if not any(c.isalnum() for c in wanted):
+        if not wanted:
             return []
         spans = (Span(self._starts[at], self._ends[at + len(wanted) - 1]) for at in _places(self.folded, wanted))
         return [span for span in spans if self._is_whole(span)]

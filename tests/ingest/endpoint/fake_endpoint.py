@@ -13,9 +13,9 @@ from typing import Any
 KEY = "sk-test-5e1f0c7a9b3d"
 TITLE = "Foldcache: Folded Pages for Long Prompts"
 ABSTRACT = (
-    "Decoding with long prompts is bound by memory. We introduce Foldcache, a training-free scheme that keeps keys and "
-    "values of language models in folded pages. On an A100 it decodes up to 2.3x faster than paged attention and uses "
-    "40% less memory. Code: https://github.com/example/foldcache."
+    "Decoding with long prompts is bound by memory. We introduce Foldcache, a training-free scheme that folds the KV cache "
+    "of large language models. On an A100 it decodes up to 2.3x faster than a plain cache and uses 40% less memory. "
+    "Code: https://github.com/example/foldcache."
 )
 
 
@@ -37,7 +37,7 @@ def claim(quote: str, value: float, form: str = "factor", **fields: Any) -> dict
     return {**defaults, **fields}
 
 
-SPEEDUP = claim("decodes up to 2.3x faster than paged attention", 2.3, qualifier="up to", baseline="paged attention")
+SPEEDUP = claim("decodes up to 2.3x faster than a plain cache", 2.3, qualifier="up to", baseline="a plain cache")
 MEMORY = claim("uses 40% less memory", 40, "percent", metric="memory")
 
 
@@ -45,8 +45,8 @@ def record(**fields: Any) -> dict[str, Any]:
     """A right answer about TITLE and ABSTRACT; a test sets what it is about."""
     evidence = {
         "kind": "a training-free scheme",
-        "families": "keeps keys and values",
-        "modality": "language models",
+        "families": "folds the KV cache",
+        "modality": "large language models",
         "stage": "Decoding",
         "training_free": "training-free",
     }
@@ -63,7 +63,7 @@ def record(**fields: Any) -> dict[str, Any]:
         "claims": [SPEEDUP, MEMORY],
         "quality_cost": None,
         "verify": "kernel",
-        "mechanism": "Folds the pages of a KV cache and measures decoding against paged attention.",
+        "mechanism": "Folds the pages of a KV cache; measured against one that is not folded.",
     }
     return {**right, **fields}
 

@@ -137,17 +137,20 @@ def store_answer(
 
     Raises: TextChanged; then the paper may be asked about again.
     """
-    with transaction.atomic():
-        paper = Paper.objects.select_for_update(of=("self",)).get(pk=paper_id)
-        if text_hash(paper.title, paper.abstract) != asked_hash:
-            release(paper_id)
-            raise TextChanged
-        checked = check(paper.title, paper.abstract, answer, config.model)
-        reading = EndpointReading.objects.get(paper=paper)
-        reading.outcome, reading.message, reading.failures = ReadingOutcome.ANSWERED, "", 0
-        reading.text_hash, reading.answer = asked_hash, _to_json(checked)
-        _sign(reading, config, usage)
-        return _bear(paper, _rules_record(paper), reading, checked)[1]
+    try:
+        with transaction.atomic():
+            paper = Paper.objects.select_for_update(of=("self",)).get(pk=paper_id)
+            if text_hash(paper.title, paper.abstract) != asked_hash:
+                raise TextChanged
+            checked = check(paper.title, paper.abstract, answer, config.model)
+            reading = EndpointReading.objects.get(paper=paper)
+            reading.outcome, reading.message, reading.failures = ReadingOutcome.ANSWERED, "", 0
+            reading.text_hash, reading.answer = asked_hash, _to_json(checked)
+            _sign(reading, config, usage)
+            return _bear(paper, _rules_record(paper), reading, checked)[1]
+    except TextChanged:
+        release(paper_id)
+        raise
 
 
 def store_failure(paper_id: int, asked_hash: str, config: EndpointConfig, fault: EndpointError) -> None:

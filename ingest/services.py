@@ -135,12 +135,3 @@ def _abstract_is_newer(paper: Paper) -> bool:
         for claim in paper.claims.all()
         if claim.start is not None and claim.withdrawn_at is None
     )
-
-
-def re_extract(on_paper: Callable[[], None] = lambda: None) -> int:
-    """Run the present extractor over every stored abstract; the number of records that changed."""
-    changed = 0
-    for paper in Paper.objects.exclude(abstract="").select_related("technique").iterator(chunk_size=200):
-        changed += extract_paper(paper)
-        on_paper()
-    return changed

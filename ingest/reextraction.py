@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from ingest import services
+from ingest.endpoint import services as endpoint
 from ingest.extraction import EXTRACTOR_VERSION, extract
 from papers.models import Claim, Paper, Technique
 from papers.services import diff_record
@@ -109,7 +110,8 @@ def summarise(papers: QuerySet[Paper], progress: Progress = lambda done: None) -
     """What re-extraction of the papers would change. Writes nothing."""
     summary = Summary(EXTRACTOR_VERSION)
     for paper in papers.prefetch_related("claims").iterator(chunk_size=BATCH):
-        diff = diff_record(paper, extract(paper.title, paper.abstract).to_json())
+        record = endpoint.raise_confidence(paper, extract(paper.title, paper.abstract).to_json())
+        diff = diff_record(paper, record)
         plan = diff.claims
         claims = {
             "new": [*plan.new, *plan.restored],

@@ -173,11 +173,32 @@ def _sign(reading: EndpointReading, config: EndpointConfig, usage: Usage) -> Non
 
 def store_beside_reading(paper: Paper, record: dict[str, Any]) -> bool:
     """Store what the rules found, with what an earlier answer about the same text makes of it. True if the record changed."""
-    reading = EndpointReading.objects.filter(paper=paper).exclude(answer=None).first()
-    if reading is None or reading.text_hash != text_hash(paper.title, paper.abstract):
+    reading = _reading_of(paper)
+    if reading is None:
         return store_record(paper, record, EXTRACTOR_VERSION) != "unchanged"
     with transaction.atomic():
         return _bear(paper, record, reading, _from_json(reading.answer))[0]
+
+
+def raise_confidence(paper: Paper, record: dict[str, Any]) -> dict[str, Any]:
+    """The rules' record as `store_beside_reading` would store it, for a preview. Writes nothing to the database."""
+    reading = _reading_of(paper)
+    if reading is not None:
+        _raise_agreed(compare(record, _from_json(reading.answer)))
+    return record
+
+
+def _reading_of(paper: Paper) -> EndpointReading | None:
+    """The reading whose answer is about the paper's present text."""
+    reading = EndpointReading.objects.filter(paper=paper).exclude(answer=None).first()
+    is_of_text = reading is not None and reading.text_hash == text_hash(paper.title, paper.abstract)
+    return reading if is_of_text else None
+
+
+def _raise_agreed(found: Comparison) -> None:
+    for claim in found.agreed_claims:
+        # The comparison hands out the record's own objects.
+        claim["confidence"] = max(claim.get("confidence") or 0.0, AGREED_CONFIDENCE)  # type: ignore[index]
 
 
 def _rules_record(paper: Paper) -> dict[str, Any]:
@@ -201,9 +222,7 @@ def _bear(
 ) -> tuple[bool, Effect]:
     """Store the rules' record with the confidence that agreement gives it, and ask people about the rest."""
     found = compare(record, checked)
-    for claim in found.agreed_claims:
-        # The comparison hands out the record's own objects.
-        claim["confidence"] = max(claim.get("confidence") or 0.0, AGREED_CONFIDENCE)  # type: ignore[index]
+    _raise_agreed(found)
     changed = store_record(paper, record, EXTRACTOR_VERSION) != "unchanged"
     rows = list(paper.claims.all())
     live = {place_of_row(row): row for row in rows if row.withdrawn_at is None}
@@ -279,8 +298,8 @@ def _close_settled(paper: Paper, asked: set[str], agreed: list[Claim | None]) ->
 
 # ── doorbells ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def ask_after_commit(paper: Paper) -> None:
-    """Have a worker ask about the paper once its text is in the database. Does nothing where the endpoint is off."""
-    if settings.ENDPOINT_URL:
+    """Have a worker ask about the paper once its text is in the database, unless it was read or the endpoint is off."""
+    if settings.ENDPOINT_URL and not is_current(paper, endpoint_config()):
         transaction.on_commit(lambda: ring(paper.pk))
 
 

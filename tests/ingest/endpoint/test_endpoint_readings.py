@@ -16,6 +16,7 @@ from ingest.endpoint import services
 from ingest.endpoint.run import MOST_FAULTS_IN_A_ROW, RunReport, read_papers
 from ingest.extraction import EXTRACTOR_VERSION
 from ingest.models import EndpointDay, EndpointReading
+from ingest.reextraction import stale_papers, summarise
 from ingest.services import extract_paper
 from papers.models import Paper, ReviewItem
 from papers.services import edit_technique, review_claim
@@ -81,6 +82,12 @@ def test_confidence_stays_high_when_the_rules_read_the_paper_again(paper: Paper)
     Paper.objects.get(pk=paper.pk).technique.__class__.objects.update(extractor_version="0")
     extract_paper(Paper.objects.get(pk=paper.pk))
     assert {c.confidence for c in paper.claims.all()} == {0.95}
+
+
+def test_a_preview_of_re_extraction_knows_of_the_agreement(paper: Paper) -> None:
+    read(paper)
+    Paper.objects.get(pk=paper.pk).technique.__class__.objects.update(extractor_version="0")
+    assert summarise(stale_papers()).changed == 0
 
 
 def test_where_they_differ_the_rules_value_stays_and_a_person_is_asked_with_both(

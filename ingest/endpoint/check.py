@@ -162,12 +162,12 @@ def _quality_cost(field: str, value: Any, text: Text, checked: CheckedRecord) ->
         spans = [s for s in spans if any(near(abs(number), found) for found in text.figures.plain_within(s))]
         if not spans:
             raise Refused(f"{field}.value", f"{number:g} does not stand in the quote")
+    words = text.abstract[spans[0].start : spans[0].end]
     unit = text_or_none(f"{field}.unit", value.get("unit"), 40)
-    if unit is not None and (number is None or text.words_of(unit) is None):
+    if unit is not None and (number is None or (unit not in words and text.words_of(unit) is None)):
         checked.corrected.append(Remark(f"{field}.unit", f"{shown(unit)} does not stand in the text"))
         unit = None
     lossless = _training_free(f"{field}.lossless", value.get("lossless"), text, checked)
-    words = text.abstract[spans[0].start : spans[0].end]
     checked.evidence[field] = words
     return {"value": number, "unit": unit, "lossless": lossless, "quote": words}
 

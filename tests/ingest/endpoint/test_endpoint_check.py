@@ -220,8 +220,8 @@ def test_devices_and_addresses_are_kept_in_the_short_form_of_the_rules() -> None
 
 
 def test_a_cost_in_quality_must_stand_in_its_quote() -> None:
-    text = ABSTRACT + " Accuracy falls by 0.3 points."
-    said = {"quote": "falls by 0.3 points", "value": 0.3, "unit": "points", "lossless": False}
+    text = ABSTRACT + " Accuracy falls by 0.3% alone."
+    said = {"quote": "falls by 0.3%", "value": 0.3, "unit": "%", "lossless": False}
     assert checked(record(quality_cost=said), text).record["quality_cost"] == said
     found = checked(record(quality_cost={**said, "value": 0.1}), text)
     assert [r.where for r in found.refused] == ["quality_cost.value"]

@@ -32,10 +32,10 @@ from ingest.endpoint.check import check  # noqa: E402
 from ingest.endpoint.client import Answer, EndpointClient  # noqa: E402
 from ingest.endpoint.compare import DETAILS, compare, match, same_claim, same_field  # noqa: E402
 from ingest.endpoint.config import EndpointConfig  # noqa: E402
+from ingest.endpoint.configured import endpoint_config  # noqa: E402
 from ingest.endpoint.errors import EndpointError  # noqa: E402
 from ingest.endpoint.locate import FoldedText  # noqa: E402
 from ingest.endpoint.prompt import PROMPT_VERSION  # noqa: E402
-from ingest.endpoint.services import endpoint_config  # noqa: E402
 from ingest.extraction import extract  # noqa: E402
 from ingest.services import find_files, read_page  # noqa: E402
 from papers.folding import fold_title  # noqa: E402

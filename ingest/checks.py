@@ -8,14 +8,13 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning
 
 from ingest.endpoint.config import wrong_settings
+from ingest.endpoint.configured import endpoint_config
 
 _OWN_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def check_endpoint(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Settings of the endpoint that cannot work; nothing where it is off."""
-    from ingest.endpoint.services import endpoint_config
-
     config = endpoint_config()
     found: list[CheckMessage] = [
         Error(f"{wrong.setting} {wrong.problem}.", hint=wrong.hint, id="ingest.E001")

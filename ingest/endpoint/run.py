@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ingest.endpoint import services
 from ingest.endpoint.client import MOST_ATTEMPTS, Answer, EndpointClient
 from ingest.endpoint.config import EndpointConfig
+from ingest.endpoint.configured import endpoint_config
 from ingest.endpoint.errors import EndpointError, Fault
 from ingest.endpoint.prompt import PROMPT_VERSION, text_hash
 from ingest.endpoint.usage import Usage
@@ -194,6 +195,6 @@ def read_papers(
 
 def read_one(paper_id: int) -> RunReport:
     """Ask about one paper, unless it was read, was given up, or is no longer there."""
-    config = services.endpoint_config()
+    config = endpoint_config()
     wanted = unread(Paper.objects.filter(pk=paper_id), config.model, PROMPT_VERSION)
     return read_papers(list(wanted), config)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from ingest.endpoint.check import CheckedRecord, check
 from ingest.endpoint.compare import AGREED_CONFIDENCE, DETAILS, Comparison, compare, same_claim
 from ingest.endpoint.config import EndpointConfig
+from ingest.endpoint.configured import endpoint_config
 from ingest.endpoint.errors import EndpointError
 from ingest.endpoint.parts import Remark
 from ingest.endpoint.prompt import PROMPT_VERSION, text_hash
@@ -34,20 +35,6 @@ from papers.services.statements import place_of, place_of_row
 logger = logging.getLogger(__name__)
 _RINGS_AT_ONCE = 50
 _QUIET_MINUTES = 30
-
-
-def endpoint_config() -> EndpointConfig:
-    """The settings as one value; off where ENDPOINT_URL is empty."""
-    return EndpointConfig(
-        url=settings.ENDPOINT_URL,
-        model=settings.ENDPOINT_MODEL,
-        api_key=settings.ENDPOINT_API_KEY,
-        timeout_s=settings.ENDPOINT_TIMEOUT_S,
-        concurrency=settings.ENDPOINT_CONCURRENCY,
-        max_tokens=settings.ENDPOINT_MAX_TOKENS,
-        daily_limit=settings.ENDPOINT_DAILY_LIMIT,
-        response_format=settings.ENDPOINT_RESPONSE_FORMAT,
-    )
 
 
 # ── the limit of a day ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ingest.endpoint import services
 from ingest.endpoint.config import EndpointConfig, wrong_settings
+from ingest.endpoint.configured import endpoint_config
 from ingest.endpoint.errors import EndpointError
 from ingest.endpoint.prompt import PROMPT_VERSION
 from ingest.endpoint.run import RunReport, read_papers
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        config = services.endpoint_config()
+        config = endpoint_config()
         if not config.is_on:
             raise CommandError("no endpoint is set: give ENDPOINT_URL and ENDPOINT_MODEL (docs/guide/endpoint.md)")
         if wrong := wrong_settings(config):

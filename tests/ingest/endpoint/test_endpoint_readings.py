@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from ingest import tasks
 from ingest.endpoint import services
+from ingest.endpoint.configured import endpoint_config
 from ingest.endpoint.run import MOST_FAULTS_IN_A_ROW, RunReport, read_papers
 from ingest.extraction import EXTRACTOR_VERSION
 from ingest.models import EndpointDay, EndpointReading
@@ -54,7 +55,7 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def read(*papers: Paper, **options: Any) -> RunReport:
-    return read_papers(papers, services.endpoint_config(), **options)
+    return read_papers(papers, endpoint_config(), **options)
 
 
 def questions(paper: Paper) -> list[ReviewItem]:
@@ -163,10 +164,10 @@ def test_parts_that_the_text_does_not_bear_out_are_kept_with_their_reasons_alone
 
 def test_an_answer_about_a_text_that_changed_meanwhile_is_of_no_use(paper: Paper, endpoint_on: FakeEndpoint) -> None:
     asked = services.text_hash(paper.title, paper.abstract)
-    services.take(paper, services.endpoint_config())
+    services.take(paper, endpoint_config())
     Paper.objects.filter(pk=paper.pk).update(abstract="Now it says something else.")
     with pytest.raises(services.TextChanged):
-        services.store_answer(paper.pk, asked, services.endpoint_config(), record(), services.Usage(1))
+        services.store_answer(paper.pk, asked, endpoint_config(), record(), services.Usage(1))
     reading = EndpointReading.objects.get()
     assert (reading.outcome, reading.answer, reading.claimed_until) == ("", None, None)
 
@@ -237,7 +238,7 @@ def test_a_later_failure_leaves_an_earlier_answer_in_force(paper: Paper, endpoin
 def test_a_paper_that_another_process_asks_about_is_passed_over_until_that_ends(
     paper: Paper, endpoint_on: FakeEndpoint
 ) -> None:
-    assert services.take(paper, services.endpoint_config())
+    assert services.take(paper, endpoint_config())
     assert command("--missing")["taken_elsewhere"] == 1
     assert EndpointDay.objects.get().requests == 0
     EndpointReading.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))  # its holder died
@@ -313,7 +314,7 @@ def test_an_interrupt_stores_what_is_on_its_way_and_the_next_run_goes_on(
         raise KeyboardInterrupt
 
     settings.ENDPOINT_CONCURRENCY = 2
-    report = read_papers(drawn(), services.endpoint_config(), on_interrupt=told.append)
+    report = read_papers(drawn(), endpoint_config(), on_interrupt=told.append)
     assert (report.interrupted, report.read, told) == (True, 1, [1])
     assert EndpointReading.objects.exclude(claimed_until=None).count() == 0
     assert command("--missing")["read"] == 2

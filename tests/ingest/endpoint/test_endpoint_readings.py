@@ -19,7 +19,7 @@ from ingest.extraction import EXTRACTOR_VERSION
 from ingest.models import EndpointDay, EndpointReading
 from ingest.reextraction import stale_papers, summarise
 from ingest.services import extract_paper
-from papers.models import Paper, ReviewItem
+from papers.models import Paper, ReviewItem, Technique
 from papers.services import edit_technique, review_claim
 from tests.factories import make_paper, make_user
 from tests.ingest.endpoint.fake_endpoint import (
@@ -48,6 +48,13 @@ def paper(endpoint_on: FakeEndpoint) -> Paper:
 
 
 @pytest.fixture
+def sure(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A confidence that the rules alone never have."""
+    monkeypatch.setattr(services, "AGREED_CONFIDENCE", 0.999)
+    return 0.999
+
+
+@pytest.fixture
 def rings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     sent: list[Any] = []
     monkeypatch.setattr(services.current_app, "send_task", lambda name, args, **options: sent.append((name, *args)))
@@ -69,25 +76,25 @@ def command(*args: str, **options: Any) -> dict[str, Any]:
 
 
 # ── what an answer does ─────────────────────────────────────────────────────────────────────────────────────────────
-def test_where_both_agree_confidence_is_high_and_nobody_is_asked(paper: Paper) -> None:
+def test_where_both_agree_confidence_is_high_and_nobody_is_asked(paper: Paper, sure: float) -> None:
     report = read(paper)
     assert (report.read, report.agreed_claims, report.differing, report.opened) == (1, 2, 0, 0)
-    assert {c.confidence for c in paper.claims.all()} == {0.95}
+    assert {c.confidence for c in paper.claims.all()} == {sure}
     reading = EndpointReading.objects.get(paper=paper)
     assert (reading.outcome, reading.model, reading.extractor_version) == ("answered", "small-model", EXTRACTOR_VERSION)
     assert (reading.requests, reading.prompt_tokens, reading.completion_tokens) == (1, 900, 120)
 
 
-def test_confidence_stays_high_when_the_rules_read_the_paper_again(paper: Paper) -> None:
+def test_confidence_stays_high_when_the_rules_read_the_paper_again(paper: Paper, sure: float) -> None:
     read(paper)
-    Paper.objects.get(pk=paper.pk).technique.__class__.objects.update(extractor_version="0")
+    Technique.objects.update(extractor_version="0")
     extract_paper(Paper.objects.get(pk=paper.pk))
-    assert {c.confidence for c in paper.claims.all()} == {0.95}
+    assert {c.confidence for c in paper.claims.all()} == {sure}
 
 
-def test_a_preview_of_re_extraction_knows_of_the_agreement(paper: Paper) -> None:
+def test_a_preview_of_re_extraction_knows_of_the_agreement(paper: Paper, sure: float) -> None:
     read(paper)
-    Paper.objects.get(pk=paper.pk).technique.__class__.objects.update(extractor_version="0")
+    Technique.objects.update(extractor_version="0")
     assert summarise(stale_papers()).changed == 0
 
 

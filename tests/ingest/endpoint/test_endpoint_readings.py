@@ -20,7 +20,7 @@ from ingest.models import EndpointDay, EndpointReading
 from ingest.reextraction import stale_papers, summarise
 from ingest.services import extract_paper
 from papers.models import Paper, ReviewItem, Technique
-from papers.services import edit_technique, review_claim
+from papers.services import add_claim, edit_technique, review_claim
 from tests.factories import make_paper, make_user
 from tests.ingest.endpoint.fake_endpoint import (
     ABSTRACT,
@@ -36,7 +36,7 @@ from tests.ingest.endpoint.fake_endpoint import (
 )
 
 pytestmark = pytest.mark.django_db
-THROUGHPUT = claim("uses 40% less memory", 40, "percent", metric="energy")
+ENERGY = claim("uses 40% less memory", 40, "percent", metric="energy")
 
 
 @pytest.fixture
@@ -122,13 +122,26 @@ def test_a_claim_read_otherwise_is_asked_about_with_both_quotes(paper: Paper, en
 
 
 def test_a_claim_that_only_the_endpoint_found_waits_as_a_proposal(paper: Paper, endpoint_on: FakeEndpoint) -> None:
-    endpoint_on.answer(record(claims=[SPEEDUP, MEMORY, THROUGHPUT]))
+    endpoint_on.answer(record(claims=[SPEEDUP, MEMORY, ENERGY]))
     report = read(paper)
     assert (report.proposals, paper.claims.count()) == (1, 2)
     (item,) = questions(paper)
     assert item.claim is None
     assert item.details["proposal"]["metric"] == "energy"
     assert item.details["proposal"]["quote"] in ABSTRACT
+
+
+def test_a_proposal_that_an_editor_takes_is_a_claim_and_no_question_any_more(
+    paper: Paper, endpoint_on: FakeEndpoint
+) -> None:
+    endpoint_on.answer(record(claims=[SPEEDUP, MEMORY, ENERGY]))
+    read(paper)
+    added, change = add_claim(paper, questions(paper)[0].details["proposal"], make_user())
+    assert (change, added.value, added.metric, added.review) == ("new", 40, "energy", "accepted")
+    read(paper, again=True)
+    assert questions(paper) == []
+    assert extract_paper(Paper.objects.get(pk=paper.pk)) is False
+    assert paper.claims.filter(withdrawn_at=None).count() == 3
 
 
 def test_a_claim_that_the_endpoint_does_not_see_is_asked_about(paper: Paper, endpoint_on: FakeEndpoint) -> None:

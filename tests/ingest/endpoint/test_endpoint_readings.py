@@ -131,13 +131,15 @@ def test_a_claim_that_only_the_endpoint_found_waits_as_a_proposal(paper: Paper, 
     assert item.details["proposal"]["quote"] in ABSTRACT
 
 
-def test_a_proposal_that_an_editor_takes_is_a_claim_and_no_question_any_more(
-    paper: Paper, endpoint_on: FakeEndpoint
-) -> None:
-    endpoint_on.answer(record(claims=[SPEEDUP, MEMORY, ENERGY]))
+def test_a_proposal_that_an_editor_takes_is_a_claim_and_no_question_any_more(endpoint_on: FakeEndpoint) -> None:
+    paper = make_paper(title=TITLE, abstract=f"{ABSTRACT} It reaches 91% accuracy on 7 tasks.")
+    extract_paper(paper)
+    endpoint_on.answer(
+        record(claims=[SPEEDUP, MEMORY, claim("91% accuracy", 91, "percent", metric="other_efficiency")])
+    )
     read(paper)
     added, change = add_claim(paper, questions(paper)[0].details["proposal"], make_user())
-    assert (change, added.value, added.metric, added.review) == ("new", 40, "energy", "accepted")
+    assert (change, added.value, added.metric, added.review) == ("new", 91, "other_efficiency", "accepted")
     read(paper, again=True)
     assert questions(paper) == []
     assert extract_paper(Paper.objects.get(pk=paper.pk)) is False

@@ -52,10 +52,9 @@ class PaperViewSet(viewsets.ReadOnlyModelViewSet[Paper]):
         if self.action == "list":
             return Paper.objects.for_lists()
         claims = Claim.objects.visible().select_related("paper")
-        detail = Paper.objects.with_counts().select_related("technique__paper")
-        return detail.prefetch_related(
-            "technique__labels", "sources", "implementations", Prefetch("claims", claims, to_attr="visible_claims")
-        )
+        detail = Paper.objects.with_counts().select_related("technique__paper", "merged_into")
+        shown = ("technique__labels", "sources", "code_links", "other_titles", "implementations")
+        return detail.prefetch_related(*shown, Prefetch("claims", claims, to_attr="visible_claims"))
 
     def get_serializer_class(self) -> type[PaperListSerializer]:
         return PaperListSerializer if self.action == "list" else PaperSerializer

@@ -33,6 +33,9 @@ if settings.DAILY_PAPERS:
         "schedule": 600.0,
         "options": {"expires": 600.0},
     }
+if settings.ENDPOINT_URL:
+    rings = {"task": "ingest.ring_for_unread", "schedule": 600.0, "options": {"expires": 600.0}}
+    app.conf.beat_schedule["ask-endpoint-about-unread"] = rings
 if settings.BROKER_URL.startswith("filesystem:"):
     queue, control = settings.BROKER_DIR / "queue", settings.BROKER_DIR / "control"
     for folder in (queue, control):

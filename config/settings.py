@@ -46,6 +46,14 @@ def time_of_day(name: str, text: str) -> time:
         raise ImproperlyConfigured(f"{name}={text!r} is no time of day; write it like 22:00") from None
 
 
+def whole_number(name: str, default: int) -> int:
+    """Raises: ImproperlyConfigured that names the variable."""
+    try:
+        return int(env.int(name, default=default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={env.str(name)!r} is not a whole number such as {default}.") from None
+
+
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_secret(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -164,6 +172,16 @@ ARXIV_OAI_URL = env.str("ARXIV_OAI_URL", default="https://oaipmh.arxiv.org/oai")
 DAILY_PAPERS = env.bool("DAILY_PAPERS", default=False)
 DAILY_PAPERS_AT = time_of_day("DAILY_PAPERS_AT", env.str("DAILY_PAPERS_AT", default="22:00"))  # UTC
 
+# ── the endpoint ────────────────────────────────────────────────────────────────────────────────────────────────────
+ENDPOINT_URL = env.str("ENDPOINT_URL", default="").strip()  # base address of an OpenAI-compatible API; empty: off
+ENDPOINT_MODEL = env.str("ENDPOINT_MODEL", default="").strip()
+ENDPOINT_API_KEY = env.str("ENDPOINT_API_KEY", default="").strip()
+ENDPOINT_TIMEOUT_S = whole_number("ENDPOINT_TIMEOUT_S", 60)
+ENDPOINT_CONCURRENCY = whole_number("ENDPOINT_CONCURRENCY", 2)
+ENDPOINT_MAX_TOKENS = whole_number("ENDPOINT_MAX_TOKENS", 4096)
+ENDPOINT_DAILY_LIMIT = whole_number("ENDPOINT_DAILY_LIMIT", 1000)  # requests of one day in UTC, retries included
+ENDPOINT_RESPONSE_FORMAT = env.str("ENDPOINT_RESPONSE_FORMAT", default="json_schema")
+
 # ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -270,8 +288,10 @@ LOGGING = {
     "loggers": {
         "axes": {"level": "WARNING"},
         "faiss": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
         "sentence_transformers": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # Below this they note the headers of every answer, in which a server may echo a key.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
     },
 }

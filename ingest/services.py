@@ -7,13 +7,14 @@ from pathlib import Path
 from django.db import transaction
 from django.db.models import Q
 
+from ingest.endpoint import services as endpoint
 from ingest.extraction import EXTRACTOR_VERSION, extract
 from ingest.sources import Cursor, ParsedLinks, ParsedPage, ParsedPaper, ParseError, Problem, Reading, open_papers
 from ingest.sources.code_urls import group_links, links_in
 from ingest.sources.streams import START
 from papers.folding import fold_title
 from papers.models import Paper, PaperTitle
-from papers.services import SeenLink, SeenPaper, find_paper, record_paper, store_record
+from papers.services import SeenLink, SeenPaper, find_paper, record_paper
 
 BATCH = 500  # papers of a stream that are kept or lost together
 LONGEST_LOCATOR = 300
@@ -268,7 +269,9 @@ def extract_paper(paper: Paper) -> bool:
     if known and not _abstract_is_newer(paper):
         return False
     record = extract(paper.title, paper.abstract).to_json()
-    return store_record(paper, record, EXTRACTOR_VERSION) != "unchanged"
+    changed = endpoint.store_beside_reading(paper, record)
+    endpoint.ask_after_commit(paper)
+    return changed
 
 
 def _abstract_is_newer(paper: Paper) -> bool:
@@ -278,12 +281,3 @@ def _abstract_is_newer(paper: Paper) -> bool:
         for claim in paper.claims.all()
         if claim.start is not None and claim.withdrawn_at is None
     )
-
-
-def re_extract(on_paper: Callable[[], None] = lambda: None) -> int:
-    """Run the present extractor over every stored abstract; the number of records that changed."""
-    changed = 0
-    for paper in Paper.objects.exclude(abstract="").select_related("technique").iterator(chunk_size=200):
-        changed += extract_paper(paper)
-        on_paper()
-    return changed

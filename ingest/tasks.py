@@ -1,4 +1,4 @@
-"""Doorbell of the daily job. It may ring twice or on two machines: the rows know what is due."""
+"""Doorbells: each takes an id or nothing, calls one service, and may ring twice. The rows know what is due."""
 
 import logging
 import threading
@@ -18,6 +18,21 @@ RING_S = 600.0
 @shared_task(name="ingest.daily_papers", ignore_result=True)
 def daily_papers() -> None:
     daily.read_due_days()
+
+
+@shared_task(name="ingest.read_with_endpoint", acks_late=True, ignore_result=True)
+def read_with_endpoint(paper_id: int) -> None:
+    if settings.ENDPOINT_URL:
+        from ingest.endpoint.run import read_one
+
+        read_one(paper_id)
+
+
+@shared_task(name="ingest.ring_for_unread", ignore_result=True)
+def ring_for_unread() -> None:
+    from ingest.endpoint import services
+
+    services.ring_for_unread()
 
 
 @worker_ready.connect

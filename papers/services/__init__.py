@@ -8,7 +8,7 @@ from papers.services.papers import SeenPaper, find_paper, record_paper, withdraw
 from papers.services.people import CORRECTABLE, DECISIONS, PAPER_FIELDS, add_claim, edit_paper, review_claim
 from papers.services.queue import Doubt, open_review_item, open_review_items
 from papers.services.statements import same_statement
-from papers.services.techniques import EDITABLE, edit_technique, store_record
+from papers.services.techniques import EDITABLE, RecordDiff, diff_record, edit_technique, store_record
 from papers.services.twins import keep_apart
 
 __all__ = [
@@ -20,9 +20,11 @@ __all__ = [
     "Change",
     "Doubt",
     "FieldError",
+    "RecordDiff",
     "SeenLink",
     "SeenPaper",
     "add_claim",
+    "diff_record",
     "edit_paper",
     "edit_technique",
     "find_paper",

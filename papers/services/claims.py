@@ -1,6 +1,7 @@
 """Claims as extraction and cards give them. What a person decided is never touched here."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -47,25 +48,58 @@ _CARD_FIELDS = (
 )
 
 
+@dataclass
+class ClaimPlan:
+    """What finding these claims changes. The rows in it say already what they will; nothing is saved."""
+
+    moved: list[Claim] = field(default_factory=list)
+    new: list[Claim] = field(default_factory=list)
+    changed: list[Claim] = field(default_factory=list)
+    restored: list[Claim] = field(default_factory=list)
+    withdrawn: list[Claim] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any((self.moved, self.new, self.changed, self.restored, self.withdrawn))
+
+
+def plan_claims(paper: Paper, found: Iterable[Mapping[str, Any]]) -> ClaimPlan:
+    """What `sync_claims` would do."""
+    known = list(paper.claims.all()) if paper.pk else []
+    plan = ClaimPlan()
+    _follow(paper, known, plan)
+    wanted = _not_decided({place_of(c): c for c in found}, [c for c in known if c.is_reviewed])
+    rows = _Rows([c for c in known if not c.is_reviewed])
+    kept = {rows.take(paper, place, _fields_of(claim), plan).pk for place, claim in wanted.items()}
+    for row in rows.known:
+        if row.pk not in kept and row.start is not None and not row.card_key and row.withdrawn_at is None:
+            row.withdrawn_at = timezone.now()
+            plan.withdrawn.append(row)
+    return plan
+
+
 def sync_claims(paper: Paper, found: Iterable[Mapping[str, Any]]) -> bool:
     """Make the paper's unreviewed claims be those that were found. True if anything changed.
 
     Claims are matched by their place; ones that are no longer found are withdrawn, not deleted.
     """
-    known = list(paper.claims.all())
-    changed = _follow(paper, known)
-    wanted = _not_decided({place_of(c): c for c in found}, [c for c in known if c.is_reviewed])
-    rows = _Rows([c for c in known if not c.is_reviewed])
-    kept = set()
-    for place, claim in wanted.items():
-        row, is_changed = rows.take(paper, place, _fields_of(claim))
-        changed |= is_changed
-        kept.add(row.pk)
-    gone = [c for c in rows.known if c.pk not in kept and c.start is not None and not c.card_key]
-    changed |= _withdraw(c for c in gone if c.withdrawn_at is None)
-    if changed:
+    plan = plan_claims(paper, found)
+    if plan:
+        _carry_out(plan)
         question_claims(paper)
-    return changed
+    return bool(plan)
+
+
+def _carry_out(plan: ClaimPlan) -> None:
+    """Withdrawals come first: they free the places that others move to."""
+    for row in plan.withdrawn:
+        row.save()
+    for row in (*plan.moved, *plan.changed, *plan.restored, *plan.new):
+        _save(row)
+    gone = [row for row in (*plan.withdrawn, *plan.moved) if row.withdrawn_at is not None]
+    if gone:
+        claims_are_gone(gone)
+    open_review_items(plan.doubts)
 
 
 def _fields_of(claim: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,16 +108,6 @@ def _fields_of(claim: Mapping[str, Any]) -> dict[str, Any]:
         if name in claim:
             fields[name] = claim[name] if claim[name] is not None else blank
     return fields
-
-
-def _withdraw(claims: Iterable[Claim]) -> bool:
-    gone = list(claims)
-    for row in gone:
-        row.withdrawn_at = timezone.now()
-        row.save(update_fields=["withdrawn_at"])
-    if gone:
-        claims_are_gone(gone)
-    return bool(gone)
 
 
 class _Rows:
@@ -96,30 +120,36 @@ class _Rows:
         self.joined = [c for c in known if c.card_key and c.start is not None]
         self.unplaced = [c for c in known if c.card_key and c.start is None]
 
-    def take(self, paper: Paper, place: tuple[Any, ...], fields: dict[str, Any]) -> tuple[Claim, bool]:
-        """The row that is this claim, made or updated to say so, and whether it changed."""
+    def take(self, paper: Paper, place: tuple[Any, ...], fields: dict[str, Any], plan: ClaimPlan) -> Claim:
+        """The row that is this claim, made or brought to say so."""
         row = self.by_place.get(place) or next((c for c in self.joined if _same_span(c, fields)), None)
         if row is None:
-            return self._join(fields) or paper.claims.create(**fields), True
-        # A card's claim that was found in the abstract keeps the card's own figures.
-        said = {n: v for n, v in fields.items() if n in ("raw", "confidence")} if row.card_key else fields
-        if row.withdrawn_at is None and all(getattr(row, n) == v for n, v in said.items()):
-            return row, False
-        row.withdrawn_at = None
-        for name, value in said.items():
-            setattr(row, name, value)
-        row.save()
-        return row, True
+            row = self._join(fields)
+            plan.changed += [row] if row else []
+        elif row.withdrawn_at is not None or any(getattr(row, n) != v for n, v in _said(row, fields).items()):
+            (plan.changed if row.withdrawn_at is None else plan.restored).append(row)
+            row.withdrawn_at = None
+            for name, value in _said(row, fields).items():
+                setattr(row, name, value)
+        if row is None:
+            row = Claim(paper=paper, **fields)
+            plan.new.append(row)
+        return row
 
     def _join(self, fields: Mapping[str, Any]) -> Claim | None:
+        """A card's claim that is found in the abstract now."""
         row = next((c for c in self.unplaced if same_statement(c, fields)), None)
         if row is not None:
             self.unplaced.remove(row)
             for name in _EVIDENCE:
                 if name in fields:
                     setattr(row, name, fields[name])
-            row.save()
         return row
+
+
+def _said(row: Claim, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A card's claim that was found in the abstract keeps the card's own figures."""
+    return {n: v for n, v in fields.items() if n in ("raw", "confidence")} if row.card_key else fields
 
 
 def _same_span(claim: Claim, other: Mapping[str, Any]) -> bool:
@@ -167,34 +197,31 @@ def follow_abstract(paper: Paper) -> bool:
     A quote that is nowhere leaves no span behind: an unreviewed claim of extraction is withdrawn until it is found
     again, a card's claim goes on without evidence, and one that a person decided on is asked about.
     """
-    return _follow(paper, list(paper.claims.all()))
+    plan = ClaimPlan()
+    _follow(paper, list(paper.claims.all()), plan)
+    _carry_out(plan)
+    return bool(plan)
 
 
-def _follow(paper: Paper, claims: list[Claim]) -> bool:
-    moved = [
-        c
-        for c in claims
-        if c.start is not None and c.withdrawn_at is None and paper.abstract[c.start : c.end] != c.quote
-    ]
-    doubts: list[Doubt] = []
-    for claim in moved:
-        start = nearest(paper.abstract, claim.quote, claim.start or 0)
+def _follow(paper: Paper, claims: list[Claim], plan: ClaimPlan) -> None:
+    for claim in claims:
+        if claim.start is None or claim.withdrawn_at is not None:
+            continue
+        if paper.abstract[claim.start : claim.end] == claim.quote:
+            continue
+        start = nearest(paper.abstract, claim.quote, claim.start)
         if claim.extracted:
             claim.extracted = _moved(claim.extracted, paper.abstract)
         if start is not None:
             claim.start, claim.end = start, start + len(claim.quote)
         elif claim.is_reviewed:
-            doubts += [] if claim.review == Review.REJECTED else [_span_lost(paper, claim)]
+            plan.doubts += [] if claim.review == Review.REJECTED else [_span_lost(paper, claim)]
             claim.start = claim.end = None
         elif claim.card_key:
             claim.quote, claim.rule, claim.raw, claim.start, claim.end = "", "", "", None, None
         else:
             claim.withdrawn_at = timezone.now()
-        _save_moved(claim)
-    if lost := [c for c in moved if c.withdrawn_at is not None]:
-        claims_are_gone(lost)
-    open_review_items(doubts)
-    return bool(moved)
+        plan.moved.append(claim)
 
 
 def _span_lost(paper: Paper, claim: Claim) -> Doubt:
@@ -203,14 +230,15 @@ def _span_lost(paper: Paper, claim: Claim) -> Doubt:
     return Doubt(ReviewReason.SPAN_LOST, paper, f"claim:{claim.pk}:{digest}", claim, details=details)
 
 
-def _save_moved(claim: Claim) -> None:
-    """A claim that moves onto a live twin steps aside for it."""
-    same = Claim.objects.filter(
-        paper_id=claim.paper_id, start=claim.start, end=claim.end, metric=claim.metric, form=claim.form,
-        value=claim.value, baseline=claim.baseline, withdrawn_at=None,
-    ).exclude(pk=claim.pk)  # fmt: skip
-    if claim.start is not None and claim.withdrawn_at is None and same.exists():
-        claim.withdrawn_at = timezone.now()
+def _save(claim: Claim) -> None:
+    """A claim that comes to the place of a live twin steps aside for it."""
+    if claim.start is not None and claim.withdrawn_at is None and claim.pk is not None:
+        twin = Claim.objects.filter(
+            paper_id=claim.paper_id, start=claim.start, end=claim.end, metric=claim.metric, form=claim.form,
+            value=claim.value, baseline=claim.baseline, withdrawn_at=None,
+        ).exclude(pk=claim.pk)  # fmt: skip
+        if twin.exists():
+            claim.withdrawn_at = timezone.now()
     claim.save()
 
 

@@ -1,13 +1,14 @@
 """Technique records, as extraction, cards and people give them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from papers.models import Facet, Paper, ReviewItem, Technique, TechniqueLabel
-from papers.services.claims import sync_claims
+from papers.services.claims import ClaimPlan, plan_claims, sync_claims
 from papers.services.common import (
     Actor,
     Change,
@@ -29,6 +30,23 @@ _VOCABULARY = {"families": FAMILY_LABELS, "modality": MODALITY_LABELS, "stage": 
 _MOST = {"families": 3, "modality": 3, "stage": len(STAGE_LABELS)}
 
 
+@dataclass(frozen=True)
+class RecordDiff:
+    """What storing a record would change: of each field what it says and what it would say, and the claims."""
+
+    is_new: bool
+    fields: dict[str, tuple[Any, Any]]
+    claims: ClaimPlan
+
+
+def diff_record(paper: Paper, record: Mapping[str, Any]) -> RecordDiff:
+    """What `store_record` would do with what extraction says. Writes nothing."""
+    known = Technique.objects.filter(paper=paper).prefetch_related("labels").first()
+    technique = known or Technique(paper=paper)
+    fields = _field_changes(technique, record, set(technique.edited_fields))
+    return RecordDiff(known is None, fields, plan_claims(paper, record.get("claims", ())))
+
+
 def store_record(
     paper: Paper, record: Mapping[str, Any], extractor_version: str, *, edited: Iterable[str] = ()
 ) -> Change:
@@ -40,49 +58,53 @@ def store_record(
     """
     edited = set(edited)
     with transaction.atomic():
-        technique = Technique.objects.filter(paper=paper).first()
-        change: Change = "unchanged" if technique else "new"
-        technique = technique or Technique(paper=paper)
+        known = Technique.objects.filter(paper=paper).prefetch_related("labels").first()
+        technique = known or Technique(paper=paper)
         guarded = technique.set_by_people if edited else set(technique.edited_fields)
-        kept = (*PLAIN_FIELDS, "extractor_version", "edited_fields", "card_fields")
-        before = {name: getattr(technique, name) for name in kept}
-        for name in PLAIN_FIELDS:
-            if name in record and name not in guarded:
-                blank: Any = "" if name in ("name", "mechanism", "verify") else None
-                value = record[name]
-                setattr(technique, name, blank if value is None and blank is not None else value)
+        marks = ("extractor_version", "edited_fields", "card_fields")
+        before = [getattr(technique, name) for name in marks]
+        changes = _field_changes(technique, record, guarded)
+        for name in changes.keys() & set(PLAIN_FIELDS):
+            setattr(technique, name, changes[name][1])
         technique.extractor_version = extractor_version
         technique.edited_fields = sorted(set(technique.edited_fields) | edited)
         technique.card_fields = sorted(set(technique.card_fields) | (edited - guarded))
-        if change == "new" or before != {name: getattr(technique, name) for name in before}:
+        is_changed = bool(changes) or before != [getattr(technique, name) for name in marks]
+        if known is None or is_changed:
             technique.save()
-            change = change if change == "new" else "updated"
-        wanted = {f: record[n] or () for n, f in FACET_FIELDS.items() if n in record and n not in guarded}
-        if _set_labels(technique, wanted, is_new=change == "new"):
-            change = change if change == "new" else "updated"
-        if "claims" in record and sync_claims(paper, record["claims"]):
-            change = change if change == "new" else "updated"
-        if change == "updated":
+        _set_labels(technique, {f: changes[n][1] for n, f in FACET_FIELDS.items() if n in changes})
+        if "claims" in record:
+            is_changed |= sync_claims(paper, record["claims"])
+        if known is not None and is_changed:
             Paper.objects.filter(pk=paper.pk).update(updated_at=timezone.now())
-    return change
+    return "new" if known is None else "updated" if is_changed else "unchanged"
 
 
-def _set_labels(technique: Technique, wanted: Mapping[Facet, Iterable[str]], *, is_new: bool) -> bool:
-    """Make the labels of the facets named be these, in this order. True if any facet changed."""
-    present: dict[str, list[str]] = {}
-    if not is_new:
-        for label in technique.labels.order_by("position"):
-            present.setdefault(label.facet, []).append(label.value)
-    lists = {facet: list(dict.fromkeys(str(v)[:80] for v in values if v)) for facet, values in wanted.items()}
-    changed = {facet: values for facet, values in lists.items() if values != present.get(facet, [])}
-    if any(facet in present for facet in changed):
-        technique.labels.filter(facet__in=list(changed)).delete()
+def _field_changes(technique: Technique, record: Mapping[str, Any], guarded: set[str]) -> dict[str, tuple[Any, Any]]:
+    """Of each field that the record would change: what it says now and what it would say."""
+    said: dict[str, Any] = {}
+    for name in PLAIN_FIELDS:
+        if name in record:
+            said[name] = (
+                ("" if name in ("name", "mechanism", "verify") else None) if record[name] is None else record[name]
+            )
+    for name in FACET_FIELDS:
+        if name in record:
+            said[name] = list(dict.fromkeys(str(value)[:80] for value in record[name] or () if value))
+    now = {name: getattr(technique, name) if technique.pk or name in PLAIN_FIELDS else [] for name in said}
+    return {name: (now[name], value) for name, value in said.items() if name not in guarded and value != now[name]}
+
+
+def _set_labels(technique: Technique, wanted: Mapping[Facet, Iterable[str]]) -> None:
+    """Make the labels of the facets named be these, in this order."""
+    if not wanted:
+        return
+    technique.labels.filter(facet__in=list(wanted)).delete()
     TechniqueLabel.objects.bulk_create(
         TechniqueLabel(technique=technique, facet=facet, value=value, position=position)
-        for facet, values in changed.items()
+        for facet, values in wanted.items()
         for position, value in enumerate(values)
     )
-    return bool(changed)
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +136,7 @@ def edit_technique(paper: Paper, fields: Mapping[str, Any], actor: Actor, note: 
         technique.card_fields = sorted(set(technique.card_fields) - set(clean))
         technique.save()
         labels = {FACET_FIELDS[name]: value for name, value in clean.items() if name in FACET_FIELDS}
-        _set_labels(technique, labels, is_new=change == "new")
+        _set_labels(technique, labels)
         Paper.objects.filter(pk=paper.pk).update(updated_at=timezone.now())
         close_review_items(ReviewItem.objects.filter(paper=paper, field__in=list(clean)), "corrected", actor)
         write_audit(actor, "edit-technique", paper.slug, before=before, after=clean, note=note)

@@ -37,7 +37,7 @@ from ingest.endpoint.errors import EndpointError  # noqa: E402
 from ingest.endpoint.locate import FoldedText  # noqa: E402
 from ingest.endpoint.prompt import PROMPT_VERSION  # noqa: E402
 from ingest.extraction import extract  # noqa: E402
-from ingest.services import find_files, read_page  # noqa: E402
+from ingest.services import read_abstracts  # noqa: E402
 from papers.folding import fold_title  # noqa: E402
 
 Record = dict[str, Any]
@@ -154,16 +154,6 @@ def read_labels(path: Path) -> list[Record]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def abstracts_of(pages: list[str]) -> dict[str, str]:
-    """Folded titles of the pages' papers to their abstracts."""
-    found: dict[str, str] = {}
-    for path in find_files(pages):
-        page, _ = read_page(path)
-        for paper in page.papers if page else ():
-            found.setdefault(fold_title(paper.title), paper.abstract)
-    return found
-
-
 class Answers:
     """Answers of the model, kept in a file if one is named; each paper is asked about once for one model and prompt."""
 
@@ -230,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(arguments)
     config = endpoint_config()
-    known = abstracts_of(args.pages)
+    known = read_abstracts(args.pages)
     labels = [label for label in read_labels(args.labels) if known.get(fold_title(label["title"]))]
     labels = labels[: min(args.limit or len(labels), config.daily_limit)]
     if not labels:

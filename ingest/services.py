@@ -116,6 +116,19 @@ class FileReading:
             yield batch
 
 
+def read_abstracts(targets: Iterable[str]) -> dict[str, str]:
+    """Folded titles of the papers in files and folders, with the abstract that is met first. Touches no database.
+
+    Raises: FileNotFoundError naming the first target that is not there.
+    """
+    found: dict[str, str] = {}
+    for path in find_files(targets):
+        for item in FileReading(path):
+            if isinstance(item, ParsedPaper) and item.abstract:
+                found.setdefault(fold_title(item.title), item.abstract)
+    return found
+
+
 def ingest_file(
     path: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,

@@ -8,8 +8,6 @@ from celery import current_app, shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from ingest import daily
-
 logger = logging.getLogger(__name__)
 
 RING_S = 600.0
@@ -17,6 +15,9 @@ RING_S = 600.0
 
 @shared_task(name="ingest.daily_papers", ignore_result=True)
 def daily_papers() -> None:
+    # With fetching comes an HTTP library, which a worker that fetches nothing need not load.
+    from ingest import daily
+
     daily.read_due_days()
 
 

@@ -37,6 +37,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="auditentry",
+            options={"ordering": ["-id"], "verbose_name_plural": "audit entries"},
+        ),
         migrations.CreateModel(
             name="CodeLink",
             fields=[

@@ -1,28 +1,32 @@
 """Whether two titles may be one paper's, and why. No Django here.
 
-Titles are compared only within a block: papers that share the beginning of the folded title, its end, or the three
-longest words. A block is one probe of an index, so that a new paper costs the same among a thousand and a million.
+Titles are compared only within a block: papers that share the first letters of the folded title, more of its beginning,
+its end, or the three longest words. A block is one probe of an index, so that a new paper costs the same among a
+thousand and a million.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, NamedTuple
 
 from papers.folding import fold_title
 
-EDGE = 16  # letters of a beginning or an end
-STEM = 7  # a word is as good as its first letters: "transformer" and "transformers" are in one block
+HEAD = 8  # letters: most names of methods differ in them; where many titles begin alike, the block is too large to use
+START = 24
+TAIL = 12
+STEM = 6  # a word is as good as its first letters: "transformer" and "transformers" are in one block
+LEAST_BEGINNING = 16  # a shorter title that is only the beginning of another says little
 LEAST_LIKE = 0.8  # titles that are less alike than this are not looked at further
 TWIN_AT = 0.88  # scores from here on go to a person
 
 _WORD = re.compile(r"[^\W_]+")
 
 
-@dataclass(frozen=True, slots=True)
-class TitleKeys:
+class TitleKeys(NamedTuple):
     head: str
+    start: str
     tail: str
     words: str
 
@@ -66,7 +70,7 @@ def title_keys(title: str) -> TitleKeys:
     folded = fold_title(title)
     words = sorted({fold_title(word) for word in _WORD.findall(title)}, key=lambda word: (-len(word), word))[:3]
     rare = " ".join(sorted(word[:STEM] for word in words)) if len(words) == 3 else ""
-    return TitleKeys(folded[:EDGE], folded[-EDGE:], rare)
+    return TitleKeys(folded[:HEAD], folded[:START], folded[-TAIL:], rare)
 
 
 def compare(first: Sighting, second: Sighting) -> Likeness:
@@ -101,7 +105,7 @@ def _titles_alike(first: str, second: str) -> float:
     """The share of letters in common, in order; a title that only lacks the other's subtitle is as good as alike."""
     ours, theirs = fold_title(first), fold_title(second)
     short, long = sorted((ours, theirs), key=len)
-    if len(short) >= EDGE and long.startswith(short):
+    if len(short) >= LEAST_BEGINNING and long.startswith(short):
         return max(0.9, len(short) / len(long))
     matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
     # Both bounds are cheap, and rule out most of a block.

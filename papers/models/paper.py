@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from papers.folding import fold_title
-from papers.likeness import EDGE, title_keys
+from papers.likeness import HEAD, START, TAIL, title_keys
 
 SLUG_LENGTH = 80
 
@@ -59,8 +59,9 @@ class Paper(models.Model):
         help_text="The id that tells this paper from an earlier one of the same title; blank for the earlier one.",
     )
     # Blocks of titles that may be one paper's; see papers/likeness.py.
-    title_head = models.CharField(max_length=EDGE, blank=True, db_index=True, editable=False)
-    title_tail = models.CharField(max_length=EDGE, blank=True, db_index=True, editable=False)
+    title_head = models.CharField(max_length=HEAD, blank=True, db_index=True, editable=False)
+    title_start = models.CharField(max_length=START, blank=True, db_index=True, editable=False)
+    title_tail = models.CharField(max_length=TAIL, blank=True, db_index=True, editable=False)
     title_words = models.CharField(max_length=40, blank=True, db_index=True, editable=False)
     slug = models.SlugField(max_length=SLUG_LENGTH, unique=True, editable=False)
     arxiv_id = models.CharField(max_length=20, unique=True, null=True, blank=True)
@@ -104,7 +105,7 @@ class Paper(models.Model):
     def save(self, *args: object, **kwargs: object) -> None:
         self.folded_title = fold_title(self.title) + (f"#{self.homonym}" if self.homonym else "")
         keys = title_keys(self.title)
-        self.title_head, self.title_tail, self.title_words = keys.head, keys.tail, keys.words
+        self.title_head, self.title_start, self.title_tail, self.title_words = keys
         if not self.slug:
             self.slug = self._free_slug()
         super().save(*args, **kwargs)  # type: ignore[arg-type]

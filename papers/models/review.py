@@ -57,9 +57,16 @@ class ReviewState(models.TextChoices):
     DISMISSED = "dismissed", "Dismissed"
 
 
+GONE = "gone"  # the decision of an item that closed by itself: what it asked about is no longer there
+
+
 class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
     def open(self) -> Self:
         return self.filter(state=ReviewState.OPEN)
+
+    def decided(self) -> Self:
+        """Answered by people; those that closed by themselves left out."""
+        return self.exclude(state=ReviewState.OPEN).exclude(decision__in=["", GONE])
 
     def for_lists(self) -> Self:
         """With everything that a page or the API shows of an item, oldest first."""

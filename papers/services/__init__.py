@@ -3,6 +3,7 @@
 from papers.services.claims import follow_abstract, store_card_claims
 from papers.services.code_links import SeenLink, record_code_links
 from papers.services.common import Actor, Change, FieldError, may_edit, write_audit
+from papers.services.deciding import AlreadyDecided, answers_to, decide, open_questions, subject_of
 from papers.services.merging import merge_papers
 from papers.services.papers import SeenPaper, find_paper, record_paper, withdraw_paper
 from papers.services.people import CORRECTABLE, DECISIONS, PAPER_FIELDS, add_claim, edit_paper, review_claim
@@ -17,6 +18,7 @@ __all__ = [
     "EDITABLE",
     "PAPER_FIELDS",
     "Actor",
+    "AlreadyDecided",
     "Change",
     "Doubt",
     "FieldError",
@@ -24,6 +26,8 @@ __all__ = [
     "SeenLink",
     "SeenPaper",
     "add_claim",
+    "answers_to",
+    "decide",
     "diff_record",
     "edit_paper",
     "edit_technique",
@@ -32,6 +36,7 @@ __all__ = [
     "keep_apart",
     "may_edit",
     "merge_papers",
+    "open_questions",
     "open_review_item",
     "open_review_items",
     "record_code_links",
@@ -40,6 +45,7 @@ __all__ = [
     "same_statement",
     "store_card_claims",
     "store_record",
+    "subject_of",
     "withdraw_paper",
     "write_audit",
 ]

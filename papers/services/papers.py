@@ -198,10 +198,11 @@ def abstract_was_replaced(paper: Paper) -> None:
     Technique.objects.filter(paper=paper).update(extractor_version="")
 
 
-def withdraw_paper(paper: Paper, actor: Actor, reason: str) -> None:
-    """Take a paper out of the lists; its address keeps answering and says that it was withdrawn."""
+def withdraw_paper(paper: Paper, actor: Actor, reason: str) -> bool:
+    """Take a paper out of the lists; its address keeps answering and says that it was withdrawn. False if it was."""
     with transaction.atomic():
-        Paper.objects.filter(pk=paper.pk, withdrawn_at=None).update(
-            withdrawn_at=timezone.now(), updated_at=timezone.now()
-        )
-        write_audit(actor, "withdraw-paper", paper.slug, reason=reason)
+        now = timezone.now()
+        done = Paper.objects.filter(pk=paper.pk, withdrawn_at=None).update(withdrawn_at=now, updated_at=now)
+        if done:
+            write_audit(actor, "withdraw-paper", paper.slug, reason=reason)
+    return bool(done)

@@ -73,6 +73,8 @@ def review_claim(
     """
     one_of("decision", decision, DECISIONS)
     note = text_of("note", note, 2000)
+    if decision == "correct" and not fields:
+        raise FieldError("fields", f"is empty; what can be corrected: {', '.join(CORRECTABLE)}")
     if fields and decision != "correct":
         raise FieldError("decision", f"is {decision!r}, which sets no field; use 'correct'")
     with transaction.atomic():

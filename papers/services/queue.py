@@ -8,10 +8,19 @@ from django.conf import settings
 from django.utils import timezone
 
 from papers.models import Claim, Paper, Review, ReviewItem, ReviewReason, ReviewState, TwinCandidate
+from papers.models.review import GONE
 from papers.services.common import Actor
 from papers.services.statements import contradicts_card, read_one_number_twice
 
-GONE = "gone"  # the decision of an item that closed by itself: what it asked about is no longer there
+__all__ = [
+    "GONE",
+    "Doubt",
+    "claims_are_gone",
+    "close_review_items",
+    "open_review_item",
+    "open_review_items",
+    "question_claims",
+]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from papers.likeness import TWIN_AT, Likeness, Sighting, compare
 from papers.models import Paper, ReviewItem, ReviewReason, TwinCandidate, TwinState
-from papers.services.common import Actor, write_audit
+from papers.services.common import Actor, FieldError, write_audit
 from papers.services.queue import Doubt, close_review_items, open_review_items
 
 # A block with more members than this says nothing: "Towards efficient ..." is no evidence.
@@ -19,7 +19,7 @@ _COMPARED = ("pk", "title", "authors", "year", "arxiv_id", "doi")
 def find_twins(paper: Paper) -> int:
     """Ask about papers whose titles are nearly this one's; how many pairs are new.
 
-    Costs three index probes of at most 51 rows each and as many comparisons, however many papers there are.
+    Costs four index probes of at most 51 rows each and as many comparisons, however many papers there are.
     """
     pairs = [(other, _likeness(paper, other), "near-title") for other in _block_members(paper)]
     return _ask(paper, [pair for pair in pairs if pair[1].score >= TWIN_AT])
@@ -40,7 +40,7 @@ def _likeness(paper: Paper, other: Paper) -> Likeness:
 def _block_members(paper: Paper) -> list[Paper]:
     """Papers that share a block with this one, blocks that are too large left out."""
     members: dict[int, Paper] = {}
-    for name in ("title_head", "title_tail", "title_words"):
+    for name in ("title_head", "title_start", "title_tail", "title_words"):
         key = getattr(paper, name)
         if key:
             block = Paper.objects.filter(**{name: key}, withdrawn_at=None).exclude(pk=paper.pk).order_by()
@@ -69,12 +69,12 @@ def _ask(paper: Paper, pairs: list[tuple[Paper, Likeness, str]], details: dict[s
 def keep_apart(twin: TwinCandidate, actor: Actor, note: str = "") -> bool:
     """Remember that two papers are not the same; they are not asked about again. False if that was known.
 
-    Raises: ValueError where they were merged already.
+    Raises: FieldError where they were merged already.
     """
     with transaction.atomic():
         twin = TwinCandidate.objects.select_for_update().get(pk=twin.pk)
         if twin.state == TwinState.MERGED:
-            raise ValueError("decision: these papers were merged already")
+            raise FieldError("decision", "is too late: these papers were merged already")
         if twin.state == TwinState.DISTINCT:
             return False
         settle_twin(twin, TwinState.DISTINCT, actor)

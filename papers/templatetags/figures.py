@@ -62,6 +62,18 @@ def gib(value: float | None) -> str:
 
 
 @register.filter
+def share(value: float | None) -> str:
+    """A share of one as per cent: "45 %"."""
+    return "–" if value is None else f"{value:.0%}".replace("%", "\u00a0%")
+
+
+@register.filter
+def signed(value: float) -> str:
+    """A weight with its sign, as parts of a sum are written."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+@register.filter
 def percent(value: float | None) -> str:
     return "–" if value is None else f"±{significant(100 * value, 2)} %"
 

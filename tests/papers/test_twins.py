@@ -69,9 +69,18 @@ class TestRecording:
     def see(self, title: str, **fields: Any) -> Paper:
         return record_paper(SeenPaper(title=title, **fields))[0]
 
-    def test_a_near_title_is_a_paper_of_its_own_and_a_question(self) -> None:
+    @pytest.mark.parametrize(
+        "near",
+        [
+            pytest.param("Foldcache: Folded Pages for Longer Prompts", id="the-end-differs"),
+            pytest.param("Foldcache: Folding Pages for Longer Prompts", id="middle-and-end-differ"),
+            pytest.param("The Foldcache: Folded Pages for Long Prompts", id="the-beginning-differs"),
+            pytest.param("A Foldcache: Folded Pages for Long Prompt", id="both-ends-differ"),
+        ],
+    )
+    def test_a_near_title_is_a_paper_of_its_own_and_a_question(self, near: str) -> None:
         first = self.see(BASE)
-        second = self.see("Foldcache: Folded Pages for Longer Prompts")
+        second = self.see(near)
         assert first.pk != second.pk
         item = ReviewItem.objects.get()
         assert (item.reason, item.state, item.twin.first, item.twin.second) == ("twin", "open", first, second)
@@ -92,7 +101,7 @@ class TestRecording:
     ) -> None:
         start = "Towards Efficient Inference With "
         made = [
-            Paper(title=f"{start}{n:03}", folded_title=f"t{n}", slug=f"t{n}", title_head="towardsefficient")
+            Paper(title=f"{start}{n:03}", folded_title=f"t{n}", slug=f"t{n}", title_head="towardse")
             for n in range(LARGEST_BLOCK + 5)
         ]
         Paper.objects.bulk_create(made)

@@ -4,7 +4,20 @@ from typing import Any
 
 import django_filters as filters
 
-from papers.models import Claim, DeviceKind, Form, Implementation, Phase, Run, RunState, Verdict
+from papers.models import (
+    Claim,
+    DeviceKind,
+    Form,
+    Implementation,
+    Phase,
+    Review,
+    ReviewItem,
+    ReviewReason,
+    ReviewState,
+    Run,
+    RunState,
+    Verdict,
+)
 from papers.models.run import Outcome
 from papers.vocabulary import METRIC_LABELS
 
@@ -27,6 +40,7 @@ class ClaimFilter(filters.FilterSet):
     phase = filters.MultipleChoiceFilter(choices=Phase.choices)
     family = LabelFilter("family", "paper__technique__labels", help_text="Claims of techniques of this family.")
     min_value = filters.NumberFilter(field_name="value", lookup_expr="gte")
+    review = filters.MultipleChoiceFilter(choices=Review.choices)
     judged = filters.BooleanFilter(method="has_verdict", help_text="Whether a verdict was stored for it.")
     ordering = filters.OrderingFilter(fields=["id", "value"])
 
@@ -68,4 +82,17 @@ class VerdictFilter(filters.FilterSet):
 
     class Meta:
         model = Verdict
+        fields: list[str] = []
+
+
+class ReviewItemFilter(filters.FilterSet):
+    state = filters.MultipleChoiceFilter(choices=ReviewState.choices)
+    reason = filters.MultipleChoiceFilter(choices=ReviewReason.choices)
+    paper = filters.CharFilter(field_name="paper__slug")
+    claim = filters.NumberFilter(field_name="claim_id")
+    field = filters.CharFilter(field_name="field", help_text="Field of a technique record.")
+    ordering = filters.OrderingFilter(fields=["id", "created_at", "decided_at"])
+
+    class Meta:
+        model = ReviewItem
         fields: list[str] = []

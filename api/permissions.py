@@ -6,6 +6,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from api.models import ApiToken
+from papers.services import may_edit
 
 
 class ReadOrScopedWrite(BasePermission):
@@ -23,3 +24,15 @@ class ReadOrScopedWrite(BasePermission):
             self.message = f"This token lacks the scope {scope!r}."
             return False
         return True
+
+
+class ReadOrEditorsWrite(ReadOrScopedWrite):
+    """As above, and whoever writes has to be an editor: an operator, or one with the permission to review."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not super().has_permission(request, view):
+            return False
+        if request.method in SAFE_METHODS or may_edit(request.user):
+            return True
+        self.message = "Only editors may change records: operators, and those with the permission to review."
+        return False

@@ -5,7 +5,19 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from papers.models import Claim, Device, DeviceKind, Implementation, Measurement, Paper, Run, Source, Technique, Verdict
+from papers.models import (
+    Claim,
+    CodeLink,
+    Device,
+    DeviceKind,
+    Implementation,
+    Measurement,
+    Paper,
+    Run,
+    Source,
+    Technique,
+    Verdict,
+)
 
 
 class VerdictSerializer(serializers.ModelSerializer[Verdict]):
@@ -28,6 +40,7 @@ class ClaimSerializer(serializers.ModelSerializer[Claim]):
         fields = (
             "id", "paper", "card_key", "statement", "figure", "metric", "phase", "form", "direction", "value",
             "value_max", "unit", "qualifier", "baseline", "hardware", "scope", "quote", "start", "end", "rule", "review",
+            "raw", "confidence", "ratio", "base_value", "base_unit", "corrected_fields", "reviewed_at",
         )  # fmt: skip
 
 
@@ -35,6 +48,14 @@ class SourceSerializer(serializers.ModelSerializer[Source]):
     class Meta:
         model = Source
         fields = ("kind", "locator", "line", "page_date", "seen_at")
+
+
+class CodeLinkSerializer(serializers.ModelSerializer[CodeLink]):
+    said_by = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = CodeLink
+        fields = ("url", "original", "kind", "official", "framework", "said_by")
 
 
 class TechniqueSerializer(serializers.ModelSerializer[Technique]):
@@ -77,12 +98,18 @@ class PaperSerializer(PaperListSerializer):
     technique = TechniqueSerializer(read_only=True)
     claims = ClaimSerializer(many=True, read_only=True, source="visible_claims")
     sources = SourceSerializer(many=True, read_only=True)
+    code_links = CodeLinkSerializer(many=True, read_only=True)
+    other_titles = serializers.SlugRelatedField(many=True, slug_field="title", read_only=True)  # type: ignore[var-annotated]
+    merged_into = serializers.SlugRelatedField(  # type: ignore[var-annotated]
+        slug_field="slug", read_only=True, allow_null=True, help_text="The paper that this one turned out to be."
+    )
     implementations = serializers.SlugRelatedField(many=True, slug_field="name", read_only=True)  # type: ignore[var-annotated]
 
     class Meta(PaperListSerializer.Meta):
         fields = (
-            *PaperListSerializer.Meta.fields, "abstract", "summary", "authors", "author_count", "withdrawn_at",
-            "technique", "claims", "sources", "implementations",
+            *PaperListSerializer.Meta.fields, "doi", "other_titles", "abstract", "summary", "authors", "author_count",
+            "edited_fields", "withdrawn_at", "merged_into", "technique", "claims", "sources", "code_links",
+            "implementations",
         )  # type: ignore[assignment]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ router.register("claims", views.ClaimViewSet, basename="api-claim")
 router.register("implementations", views.ImplementationViewSet, basename="api-implementation")
 router.register("devices", views.DeviceViewSet, basename="api-device")
 router.register("runs", views.RunViewSet, basename="api-run")
+router.register("review-items", views.ReviewItemViewSet, basename="api-review-item")
 router.register("verdicts", views.VerdictViewSet, basename="api-verdict")
 
 urlpatterns = [

@@ -14,10 +14,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from api.editing import (
+    ClaimAddSerializer,
+    ClaimReviewSerializer,
+    DecisionSerializer,
+    PaperEditSerializer,
+    ReviewItemSerializer,
+    TechniqueEditSerializer,
+    answered,
+    body_of,
+    paper_named,
+)
 from api.errors import Problem
-from api.filters import ClaimFilter, ImplementationFilter, RunFilter, VerdictFilter
+from api.filters import ClaimFilter, ImplementationFilter, ReviewItemFilter, RunFilter, VerdictFilter
 from api.models import Scope
 from api.needs import NeedSerializer, RecommendationSerializer
+from api.permissions import ReadOrEditorsWrite
 from api.serializers import (
     ClaimSerializer,
     DeviceSerializer,
@@ -32,8 +44,9 @@ from api.serializers import (
     TechniqueSerializer,
     VerdictSerializer,
 )
+from papers import services as papers
 from papers.filters import PaperFilter, TechniqueFilter
-from papers.models import Claim, Device, Implementation, Paper, Run, Technique, Verdict
+from papers.models import Claim, Device, Implementation, Paper, ReviewItem, Run, Technique, Verdict
 from recommender import services as recommender
 from recommender.advice import NeedError
 from recommender.encoders import EncoderError
@@ -47,18 +60,26 @@ class PaperViewSet(viewsets.ReadOnlyModelViewSet[Paper]):
     """Papers with their technique, claims and sources; the same filters as the browse page."""
 
     filterset_class, lookup_field = PaperFilter, "slug"
+    permission_classes, write_scope = (ReadOrEditorsWrite,), Scope.EDIT
 
     def get_queryset(self) -> QuerySet[Paper]:
         if self.action == "list":
             return Paper.objects.for_lists()
         claims = Claim.objects.visible().select_related("paper")
-        detail = Paper.objects.with_counts().select_related("technique__paper")
-        return detail.prefetch_related(
-            "technique__labels", "sources", "implementations", Prefetch("claims", claims, to_attr="visible_claims")
-        )
+        detail = Paper.objects.with_counts().select_related("technique__paper", "merged_into")
+        shown = ("technique__labels", "sources", "code_links", "other_titles", "implementations")
+        return detail.prefetch_related(*shown, Prefetch("claims", claims, to_attr="visible_claims"))
 
     def get_serializer_class(self) -> type[PaperListSerializer]:
         return PaperListSerializer if self.action == "list" else PaperSerializer
+
+    @extend_schema(request=PaperEditSerializer, responses=PaperSerializer)
+    def partial_update(self, request: Request, slug: str = "") -> Response:
+        """Set fields; from then on they win over every source. For editors."""
+        fields, note = body_of(request)
+        paper = self.get_object()
+        answered(lambda: papers.edit_paper(paper, fields, request.user, note))
+        return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(
         parameters=[OpenApiParameter("limit", int, description="At most this many; 1 to 24, default 6.")],
@@ -76,12 +97,66 @@ class TechniqueViewSet(viewsets.ReadOnlyModelViewSet[Technique]):
 
     queryset, serializer_class, filterset_class = Technique.objects.for_lists(), TechniqueSerializer, TechniqueFilter
     lookup_field, lookup_url_kwarg = "paper__slug", "slug"
+    permission_classes, write_scope = (ReadOrEditorsWrite,), Scope.EDIT
+
+    @extend_schema(request=TechniqueEditSerializer, responses=TechniqueSerializer)
+    def partial_update(self, request: Request, slug: str = "") -> Response:
+        """Set fields; from then on they win over extraction. For editors."""
+        fields, note = body_of(request)
+        paper = self.get_object().paper
+        answered(lambda: papers.edit_technique(paper, fields, request.user, note))
+        return Response(self.get_serializer(self.get_object()).data)
 
 
 class ClaimViewSet(viewsets.ReadOnlyModelViewSet[Claim]):
     """Claims with the place in the abstract that makes them."""
 
     queryset, serializer_class, filterset_class = Claim.objects.for_lists(), ClaimSerializer, ClaimFilter
+    permission_classes, write_scope = (ReadOrEditorsWrite,), Scope.EDIT
+
+    @extend_schema(request=ClaimReviewSerializer, responses=ClaimSerializer)
+    def partial_update(self, request: Request, pk: str = "") -> Response:
+        """Accept, correct or reject; from then on extraction leaves the claim alone. For editors."""
+        fields, note = body_of(request)
+        decision = fields.pop("decision", "correct")
+        claim = self.get_object()
+        answered(lambda: papers.review_claim(claim, decision, request.user, fields=fields, note=note))
+        return Response(self.get_serializer(Claim.objects.select_related("paper").get(pk=claim.pk)).data)
+
+    @extend_schema(request=ClaimAddSerializer, responses={201: ClaimSerializer, 200: ClaimSerializer})
+    def create(self, request: Request) -> Response:
+        """Add a claim that extraction missed, by an exact piece of the abstract. For editors."""
+        fields, note = body_of(request)
+        paper = paper_named(fields.pop("paper", None))
+        claim, change = answered(lambda: papers.add_claim(paper, fields, request.user, note))
+        claim.refresh_from_db()
+        made = status.HTTP_201_CREATED if change == "new" else status.HTTP_200_OK
+        return Response(self.get_serializer(claim).data, made)
+
+
+class ReviewItemViewSet(viewsets.ReadOnlyModelViewSet[ReviewItem]):
+    """Questions about doubtful claims, fields and pairs of papers, oldest first."""
+
+    queryset, serializer_class, filterset_class = ReviewItem.objects.for_lists(), ReviewItemSerializer, ReviewItemFilter
+    permission_classes, write_scope = (ReadOrEditorsWrite,), Scope.EDIT
+
+    @extend_schema(
+        request=DecisionSerializer,
+        responses={200: ReviewItemSerializer, 409: OpenApiResponse(description="Answered otherwise already")},
+    )
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def decision(self, request: Request, pk: str = "") -> Response:
+        """Answer a question; the same answer again changes nothing. For editors."""
+        given, note = body_of(request)
+        item = self.get_object()
+        if unknown := sorted(set(given) - {"decision", "fields", "keep"}):
+            raise Problem(status.HTTP_400_BAD_REQUEST, "Is not known; send decision, fields, keep, note.", unknown[0])
+        fields, keep = given.get("fields") or {}, str(given.get("keep") or "")
+        if not isinstance(fields, dict):
+            raise Problem(status.HTTP_400_BAD_REQUEST, "Has to be an object.", "fields")
+        decision = str(given.get("decision") or "")
+        answered(lambda: papers.decide(item, decision, request.user, fields=fields, note=note, keep=keep))
+        return Response(self.get_serializer(self.get_object()).data)
 
 
 class ImplementationViewSet(viewsets.ReadOnlyModelViewSet[Implementation]):
@@ -199,11 +274,11 @@ class RecommendationView(APIView):
 
 
 def hits_as_json(request: Request, hits: list[Any]) -> list[dict[str, Any]]:
-    papers = {paper.pk: paper for paper in Paper.objects.for_lists().filter(pk__in=[hit.id for hit in hits])}
-    found = [hit for hit in hits if hit.id in papers]
+    rows = {paper.pk: paper for paper in Paper.objects.for_lists().filter(pk__in=[hit.id for hit in hits])}
+    found = [hit for hit in hits if hit.id in rows]
     return [
         {
-            "paper": PaperListSerializer(papers[hit.id], context={"request": request}).data,
+            "paper": PaperListSerializer(rows[hit.id], context={"request": request}).data,
             "score": hit.score,
             "parts": hit.parts,
             "snippet": "".join(piece for piece, _ in hit.snippet),

@@ -26,6 +26,16 @@ app.conf.update(
         "refresh-index": {"task": "recommender.refresh_index", "schedule": 60.0, "options": {"expires": 60.0}},
     },
 )
+if settings.DAILY_PAPERS:
+    # More often than once a day: the rows know what is due, so that a day is read also where beat slept through its time.
+    app.conf.beat_schedule["daily-papers"] = {
+        "task": "ingest.daily_papers",
+        "schedule": 600.0,
+        "options": {"expires": 600.0},
+    }
+if settings.ENDPOINT_URL:
+    rings = {"task": "ingest.ring_for_unread", "schedule": 600.0, "options": {"expires": 600.0}}
+    app.conf.beat_schedule["ask-endpoint-about-unread"] = rings
 if settings.BROKER_URL.startswith("filesystem:"):
     queue, control = settings.BROKER_DIR / "queue", settings.BROKER_DIR / "control"
     for folder in (queue, control):

@@ -2,11 +2,13 @@
 
 import os
 import secrets
+from datetime import time
 from pathlib import Path
 
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 django_stubs_ext.monkeypatch()
 
@@ -37,11 +39,27 @@ def kept_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
+def time_of_day(name: str, text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={text!r} is no time of day; write it like 22:00") from None
+
+
+def whole_number(name: str, default: int) -> int:
+    """Raises: ImproperlyConfigured that names the variable."""
+    try:
+        return int(env.int(name, default=default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={env.str(name)!r} is not a whole number such as {default}.") from None
+
+
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_secret(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -121,6 +139,49 @@ GPU_QUEUES = env.list("GPU_QUEUES", default=["runs-cuda"])
 RUN_LEASE_S = env.int("RUN_LEASE_S", default=30)
 RUN_WALL_LIMIT_S = env.int("RUN_WALL_LIMIT_S", default=900)
 RUN_QUOTA_PER_USER = env.int("RUN_QUOTA_PER_USER", default=20)  # runs a user may have waiting or running at once
+
+# ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+REVIEW_BELOW = env.float("REVIEW_BELOW", default=0.6)  # claims that extraction is less sure of go to a person
+
+# ── fetching ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# Nothing is fetched from any other host; "name:port" where the port is not the usual one.
+FETCH_HOSTS = env.list(
+    "FETCH_HOSTS",
+    default=[
+        "huggingface.co",
+        "cdn-lfs.huggingface.co",
+        "cas-bridge.xethub.hf.co",
+        "arxiv.org",
+        "export.arxiv.org",
+        "oaipmh.arxiv.org",
+    ],
+)
+FETCH_ALLOW_PRIVATE = env.bool(
+    "FETCH_ALLOW_PRIVATE", default=False
+)  # also from the own network: tests, mirrors of a firm
+FETCH_CONTACT = env.str("FETCH_CONTACT", default="")  # hosts see it in the User-Agent
+# Seconds between two requests. arXiv allows one in three; a tenth more, since a request may be held up on its way.
+FETCH_INTERVALS = {"arxiv.org": 3.1, "huggingface.co": 1.0}
+FETCH_INTERVAL_S = 1.0  # to any other host
+FETCH_WALL_S = env.float("FETCH_WALL_S", default=180.0)
+FETCH_MAX_BYTES = env.int("FETCH_MAX_MIB", default=64) * 2**20
+FETCH_DUMP_WALL_S = env.float("FETCH_DUMP_WALL_S", default=6 * 3600.0)
+FETCH_DUMP_MAX_BYTES = env.int("FETCH_DUMP_MAX_MIB", default=20 * 1024) * 2**20
+HUGGINGFACE_URL = env.str("HUGGINGFACE_URL", default="https://huggingface.co").rstrip("/")
+ARXIV_API_URL = env.str("ARXIV_API_URL", default="https://export.arxiv.org/api/query")
+ARXIV_OAI_URL = env.str("ARXIV_OAI_URL", default="https://oaipmh.arxiv.org/oai")
+DAILY_PAPERS = env.bool("DAILY_PAPERS", default=False)
+DAILY_PAPERS_AT = time_of_day("DAILY_PAPERS_AT", env.str("DAILY_PAPERS_AT", default="22:00"))  # UTC
+
+# ── the endpoint ────────────────────────────────────────────────────────────────────────────────────────────────────
+ENDPOINT_URL = env.str("ENDPOINT_URL", default="").strip()  # base address of an OpenAI-compatible API; empty: off
+ENDPOINT_MODEL = env.str("ENDPOINT_MODEL", default="").strip()
+ENDPOINT_API_KEY = env.str("ENDPOINT_API_KEY", default="").strip()
+ENDPOINT_TIMEOUT_S = whole_number("ENDPOINT_TIMEOUT_S", 60)
+ENDPOINT_CONCURRENCY = whole_number("ENDPOINT_CONCURRENCY", 2)
+ENDPOINT_MAX_TOKENS = whole_number("ENDPOINT_MAX_TOKENS", 4096)
+ENDPOINT_DAILY_LIMIT = whole_number("ENDPOINT_DAILY_LIMIT", 1000)  # requests of one day in UTC, retries included
+ENDPOINT_RESPONSE_FORMAT = env.str("ENDPOINT_RESPONSE_FORMAT", default="json_schema")
 
 # ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"
@@ -230,5 +291,8 @@ LOGGING = {
         "faiss": {"level": "WARNING"},
         "sentence_transformers": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # Below this they note the headers of every answer, in which a server may echo a key.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
     },
 }

@@ -1,5 +1,6 @@
 """Where everything is. Each app owns its own addresses."""
 
+from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
@@ -8,6 +9,7 @@ from papers.views import health
 urlpatterns = [
     path("healthz", health, name="health"),
     path("api/v1/", include("api.urls")),
+    path("admin/", admin.site.urls),
     path("sign-in/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
     path("", include("runners.urls")),

@@ -34,3 +34,8 @@ def claim_ratio(form: str, direction: str, value: float, *, grows: bool, remains
     if share >= 1:
         return None
     return 1 - share if grows else 1 / (1 - share)
+
+
+def ratio_of(metric: str, form: str, direction: str, value: float) -> float | None:
+    """The ratio of a claim of which only the metric tells whether more is better."""
+    return claim_ratio(form, direction, value, grows=metric in GROWS_WITH_GAIN)

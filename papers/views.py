@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db import DatabaseError, connection
 from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
+from papers.code_groups import code_groups
 from papers.filters import FACET_TITLES, PaperFilter, TechniqueFilter
 from papers.models import Claim, Device, DeviceKind, Implementation, Outcome, Paper, Run, Technique, Verdict
 from papers.vocabulary import FAMILY_LABELS
@@ -196,8 +197,9 @@ def _rank(verdict: Verdict) -> tuple[int, int]:
 
 
 def _paper_with_everything(slug: str) -> Paper:
-    papers = Paper.objects.select_related("technique").prefetch_related(
+    papers = Paper.objects.select_related("technique", "merged_into").prefetch_related(
         "technique__labels",
+        "code_links",
         Prefetch("claims", shown_claims(), to_attr="shown_claims"),
         Prefetch("implementations", Implementation.objects.filter(retired_at=None), to_attr="present"),
     )
@@ -207,9 +209,14 @@ def _paper_with_everything(slug: str) -> Paper:
 @require_safe
 def paper(request: HttpRequest, slug: str) -> HttpResponse:
     found = _paper_with_everything(slug)
+    if found.merged_into:
+        return HttpResponsePermanentRedirect(found.merged_into.get_absolute_url())
+    record = getattr(found, "technique", None)
     context = {
         "paper": found,
-        "technique": getattr(found, "technique", None),
+        "technique": record,
+        "code": code_groups(found, record),
+        "other_titles": found.other_titles.all(),
         "claims": settle(found.shown_claims),  # type: ignore[attr-defined]
         "sources": found.sources.all(),
         "implementations": found.present,  # type: ignore[attr-defined]
@@ -220,6 +227,8 @@ def paper(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def technique(request: HttpRequest, slug: str) -> HttpResponse:
     found = _paper_with_everything(slug)
+    if found.merged_into:
+        return HttpResponsePermanentRedirect(reverse("technique", args=[found.merged_into.slug]))
     record = getattr(found, "technique", None)
     present: list[Implementation] = found.present  # type: ignore[attr-defined]
     if record is None and not present:

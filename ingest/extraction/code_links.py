@@ -46,7 +46,11 @@ def find_code_urls(document: Document) -> tuple[str, ...]:
         return ()
     # Addresses stand at the end as a rule, so only what follows the first sentence with one is searched.
     start = next((sentence.start for sentence in document.sentences if sentence.triggers & _MAY_LINK), 0)
-    text = document.abstract[start:]
+    return addresses_in(document.abstract[start:])
+
+
+def addresses_in(text: str) -> tuple[str, ...]:
+    """Each address of a text once, in order of appearance, with a scheme."""
     if "\\" in text:
         text = _ESCAPED.sub(r"\1", text)
     if _MAY_BE_BROKEN.search(text):
@@ -72,11 +76,10 @@ def _clean(url: str) -> str:
         second = url.find(scheme, 8)
         if second > 0 and url[second - 1] not in "=?&/":
             url = url[:second]
-    while url:
-        last = url[-1]
-        opener = _PAIRS.get(last)
-        if last in _TRAILING or (opener and url.count(last) > url.count(opener)):
-            url = url[:-1]
-        else:
-            break
-    return url
+    # Counted once: an address may end in as many brackets as someone cares to write.
+    surplus = {closer: url.count(closer) - url.count(opener) for closer, opener in _PAIRS.items()}
+    end = len(url)
+    while end and (url[end - 1] in _TRAILING or surplus.get(url[end - 1], 0) > 0):
+        surplus[url[end - 1]] = surplus.get(url[end - 1], 0) - 1
+        end -= 1
+    return url[:end]

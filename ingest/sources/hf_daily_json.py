@@ -1,4 +1,4 @@
-"""JSON of the Hugging Face Daily Papers API: a list of {"paper": {"id", "title", "summary", "authors", ...}}.
+"""JSON of the Hugging Face papers API: the daily list, a search, or one paper, as {"paper": {"id", "title", "summary", ...}}.
 
 The list is decoded item by item, so that one that was cut gives the items before the cut and each item knows its line.
 """
@@ -6,21 +6,23 @@ The list is decoded item by item, so that one that was cut gives the items befor
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any, NamedTuple
 
-from ingest.sources.base import ParsedPage, ParsedPaper, ParseError, Problem, decode, one_line
+from ingest.sources.base import ParsedPage, ParsedPaper, ParseError, Problem, decode
+from ingest.sources.code_urls import code_link
+from ingest.sources.fields import count, people, text
+from ingest.sources.identifiers import month_of, read_arxiv_id, read_day
+from ingest.sources.json_head import json_head
 
 NAME = "hf-daily-json"
 EXPECTED = 'JSON of the Hugging Face Daily Papers API: a list of {"paper": {"id", "title", "summary", ...}}'
 MAX_BYTES = 32 * 1024 * 1024
 
-_BEGINNING = re.compile(r"\s*(?:\[\s*(?:\{|\]|$)|\{)")
+_KEYS = frozenset(("paper", "title", "summary", "error"))
+_KEYS_OF_OTHERS = frozenset(("abstract", "code_snippet_url", "repo_url"))
 _BLANK = re.compile(r"[ \t\n\r]*")
-_ARXIV_ID = re.compile(r"(?:\d{4}\.\d{4,5}|[a-z][\w.-]*/\d{7})(?:v\d+)?", re.IGNORECASE)
 _BEGINNING_OF_LITERAL = re.compile(r"-|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|")
 _ESCAPE_AT_END = re.compile(r"\\(?:u[0-9a-fA-F]{0,4})?$")
-_VERSION = re.compile(r"v\d+$")
 
 
 class _Item(NamedTuple):
@@ -29,9 +31,13 @@ class _Item(NamedTuple):
 
 
 def accepts(raw: bytes) -> bool:
-    """Whether raw begins like a JSON list of objects, or like one object."""
-    head = raw[:4096].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    return _BEGINNING.match(head) is not None
+    """Whether raw begins like a JSON list of such papers, or like one of them. A list of other things is none."""
+    head = json_head(raw)
+    if head is None:
+        return False
+    if not head.keys:
+        return head.is_array
+    return bool(head.keys & _KEYS) and head.keys.isdisjoint(_KEYS_OF_OTHERS)
 
 
 def parse(raw: bytes) -> ParsedPage:
@@ -41,10 +47,10 @@ def parse(raw: bytes) -> ParsedPage:
     """
     if len(raw) > MAX_BYTES:
         raise ParseError(f"the list has {len(raw)} bytes, more than {MAX_BYTES}")
-    text, _ = decode(raw)
+    page, _ = decode(raw)
     papers: list[ParsedPaper] = []
     problems: list[Problem] = []
-    for item in _items(text):
+    for item in items(page):
         paper = item.value if isinstance(item.value, Problem) else _to_paper(item)
         if isinstance(paper, Problem):
             problems.append(paper)
@@ -53,7 +59,7 @@ def parse(raw: bytes) -> ParsedPage:
     return ParsedPage(NAME, "json", tuple(papers), tuple(problems))
 
 
-def _items(text: str) -> Iterator[_Item]:
+def items(text: str) -> Iterator[_Item]:
     """The items of the list in text, each with its line; where the list is cut, a Problem comes last."""
     decoder = json.JSONDecoder()
     at = _skip_blank(text, 0)
@@ -108,38 +114,36 @@ def _to_paper(item: _Item) -> ParsedPaper | Problem:
         raise ParseError(f"expected {EXPECTED}; found {type(item.value).__name__}", item.line)
     paper = item.value.get("paper", item.value)
     if not isinstance(paper, Mapping) or not {"title", "summary"} & set(paper):
+        if reason := text(item.value.get("error")):
+            raise ParseError(f"Hugging Face answered with an error: {reason[:300]}", item.line)
         raise ParseError(f"expected {EXPECTED}; this item has no such paper", item.line)
-    title, abstract, name = (_text(paper.get(key)) for key in ("title", "summary", "id"))
+    return to_paper(paper, item.line)
+
+
+def to_paper(paper: Mapping[str, Any], line: int | None) -> ParsedPaper | Problem:
+    """The paper of a "paper" object, which the lists, the search, the one paper and the site's pages share.
+
+    Its "ai_summary" is written by a model and is no abstract. "projectPage" and "githubRepo" are links that people and the
+    site add, which does not make them the authors' own.
+    """
+    title, abstract, name = (text(paper.get(key)) for key in ("title", "summary", "id"))
     missing = [key for key, value in (("title", title), ("summary", abstract)) if not value]
     if missing:
-        return Problem(item.line, f"the paper {name or '(without an id)'} has no {' and no '.join(missing)}")
-    arxiv_id = _VERSION.sub("", name) if _ARXIV_ID.fullmatch(name) else None
-    people = paper.get("authors")
-    authors = tuple(
-        author
-        for person in (people if isinstance(people, list) else [])
-        if (author := _text(person.get("name") if isinstance(person, Mapping) else person))
-    )
-    votes = paper.get("upvotes")
+        return Problem(line, f"the paper {name or '(without an id)'} has no {' and no '.join(missing)}")
+    arxiv_id = read_arxiv_id(name)
+    authors = people(paper.get("authors"))
+    published_on = read_day(paper.get("publishedAt"))
+    links = (code_link(text(paper.get(field)), said_in=field) for field in ("githubRepo", "projectPage"))
     return ParsedPaper(
         title=title,
         abstract=abstract,
-        line=item.line,
+        line=line,
         arxiv_id=arxiv_id,
         authors=authors,
         author_count=len(authors) or None,
-        published_on=_day(paper.get("publishedAt")),
-        votes=votes if isinstance(votes, int) and not isinstance(votes, bool) and 0 <= votes < 10**9 else None,
+        published_on=published_on,
+        votes=count(paper.get("upvotes")),
         links=(f"https://arxiv.org/abs/{arxiv_id}",) if arxiv_id else (),
+        year=month_of(arxiv_id).year if arxiv_id and published_on is None else None,
+        code_links=tuple(link for link in links if link is not None),
     )
-
-
-def _text(value: object) -> str:
-    return one_line(value) if isinstance(value, str) else ""
-
-
-def _day(stamp: object) -> date | None:
-    try:
-        return date.fromisoformat(stamp[:10]) if isinstance(stamp, str) else None
-    except ValueError:
-        return None

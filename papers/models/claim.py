@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -31,7 +32,11 @@ class Direction(models.TextChoices):
 class Review(models.TextChoices):
     UNREVIEWED = "unreviewed", "Not reviewed"
     ACCEPTED = "accepted", "Accepted"
+    CORRECTED = "corrected", "Corrected"
     REJECTED = "rejected", "Rejected"
+
+
+QUALIFIERS = ("up to", "at least", "about", "average")
 
 
 class ClaimQuerySet(models.QuerySet["Claim"]):
@@ -46,7 +51,8 @@ class Claim(models.Model):
     """One checkable statement, tied to the place in the abstract that makes it where the abstract is here.
 
     A claim that an implementation judges carries that card's `card_key` ("card-name/claim-key"); where extraction
-    finds the same claim in the abstract, both are this one row.
+    finds the same claim in the abstract, both are this one row. Once a person accepted, corrected or rejected it,
+    extraction leaves it alone; `extracted` keeps what a corrected one said before, so that it is known again.
     """
 
     paper = models.ForeignKey(Paper, on_delete=models.PROTECT, related_name="claims")
@@ -67,7 +73,19 @@ class Claim(models.Model):
     start = models.PositiveIntegerField(null=True, blank=True)
     end = models.PositiveIntegerField(null=True, blank=True)
     rule = models.CharField(max_length=80, blank=True)
+    raw = models.CharField(max_length=120, blank=True, help_text="The number as the abstract writes it.")
+    confidence = models.FloatField(null=True, blank=True, help_text="How sure extraction is, 0 to 1.")
+    ratio = models.FloatField(null=True, blank=True, help_text="Baseline ÷ technique: above 1 is better.")
+    base_value = models.FloatField(null=True, blank=True, help_text="The amount in its base unit.")
+    base_unit = models.CharField(max_length=40, blank=True)
     review = models.CharField(max_length=12, choices=Review, default=Review.UNREVIEWED)
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="reviewed_claims"
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    review_note = models.TextField(blank=True)
+    corrected_fields = models.JSONField(default=list, blank=True)
+    extracted = models.JSONField(default=dict, blank=True, help_text="What it said before a person corrected it.")
     created_at = models.DateTimeField(auto_now_add=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
@@ -78,7 +96,7 @@ class Claim(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["paper", "start", "end", "metric", "form", "value", "baseline"],
-                condition=Q(start__isnull=False),
+                condition=Q(start__isnull=False, withdrawn_at=None),
                 name="claim_once_per_place",
             ),
             models.CheckConstraint(
@@ -88,11 +106,20 @@ class Claim(models.Model):
                 condition=Q(value_max=None) | Q(value_max__gte=F("value")), name="claim_range_ordered"
             ),
             models.CheckConstraint(condition=Q(form__in=Form.values), name="claim_form_known"),
+            models.CheckConstraint(condition=Q(review__in=Review.values), name="claim_review_known"),
+            models.CheckConstraint(
+                condition=Q(confidence=None) | Q(confidence__gte=0, confidence__lte=1),
+                name="claim_confidence_is_a_share",
+            ),
         ]
         indexes = [models.Index(fields=["metric", "form"], name="claim_by_metric")]
 
     def __str__(self) -> str:
         return f"{self.metric} {self.figure}"
+
+    @property
+    def is_reviewed(self) -> bool:
+        return self.review != Review.UNREVIEWED
 
     @property
     def figure(self) -> str:

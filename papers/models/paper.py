@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from papers.folding import fold_title
+from papers.likeness import HEAD, START, TAIL, title_keys
 
 SLUG_LENGTH = 80
 
@@ -50,9 +51,21 @@ class Paper(models.Model):
     """A paper, once, however its title was typeset where it was seen."""
 
     title = models.CharField(max_length=500)
-    folded_title = models.CharField(max_length=500, unique=True, editable=False)
+    folded_title = models.CharField(max_length=720, unique=True, editable=False)
+    homonym = models.CharField(
+        max_length=200,
+        blank=True,
+        editable=False,
+        help_text="The id that tells this paper from an earlier one of the same title; blank for the earlier one.",
+    )
+    # Blocks of titles that may be one paper's; see papers/likeness.py.
+    title_head = models.CharField(max_length=HEAD, blank=True, db_index=True, editable=False)
+    title_start = models.CharField(max_length=START, blank=True, db_index=True, editable=False)
+    title_tail = models.CharField(max_length=TAIL, blank=True, db_index=True, editable=False)
+    title_words = models.CharField(max_length=40, blank=True, db_index=True, editable=False)
     slug = models.SlugField(max_length=SLUG_LENGTH, unique=True, editable=False)
     arxiv_id = models.CharField(max_length=20, unique=True, null=True, blank=True)
+    doi = models.CharField(max_length=200, unique=True, null=True, blank=True)
     abstract = models.TextField(blank=True)
     summary = models.TextField(blank=True, help_text="In our own words, from the card.")
     year = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -60,6 +73,15 @@ class Paper(models.Model):
     authors = models.JSONField(default=list, blank=True)
     author_count = models.PositiveIntegerField(null=True, blank=True)
     votes = models.PositiveIntegerField(null=True, blank=True)
+    edited_fields = models.JSONField(default=list, blank=True, help_text="Set by a person; they win over every source.")
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="merged",
+        help_text="The paper that this one turned out to be; its address leads there.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True, db_index=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
@@ -71,13 +93,19 @@ class Paper(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(folded_title=""), name="paper_title_not_blank"),
             models.CheckConstraint(condition=~Q(arxiv_id=""), name="paper_arxiv_id_null_not_blank"),
+            models.CheckConstraint(condition=~Q(doi=""), name="paper_doi_null_not_blank"),
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | Q(withdrawn_at__isnull=False), name="paper_merged_is_withdrawn"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.title
 
     def save(self, *args: object, **kwargs: object) -> None:
-        self.folded_title = fold_title(self.title)
+        self.folded_title = fold_title(self.title) + (f"#{self.homonym}" if self.homonym else "")
+        keys = title_keys(self.title)
+        self.title_head, self.title_start, self.title_tail, self.title_words = keys
         if not self.slug:
             self.slug = self._free_slug()
         super().save(*args, **kwargs)  # type: ignore[arg-type]
@@ -87,8 +115,13 @@ class Paper(models.Model):
 
     def _free_slug(self) -> str:
         stem = slugify(self.title)[: SLUG_LENGTH - 6].strip("-") or "paper"
-        taken = set(Paper.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
-        return next(s for s in (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if s not in taken)
+        # Asked for by name, since not every database can use an index for a beginning.
+        for window in (range(1, 10), range(10, 1000), range(1000, 100_000)):
+            wanted = [stem if n == 1 else f"{stem}-{n}" for n in window]
+            taken = set(Paper.objects.filter(slug__in=wanted).values_list("slug", flat=True))
+            if free := next((slug for slug in wanted if slug not in taken), None):
+                return free
+        raise ValueError(f"title: more than 100000 papers have an address like {stem!r}")
 
     @property
     def arxiv_url(self) -> str:
@@ -98,6 +131,42 @@ class Paper(models.Model):
         from urllib.parse import urlencode
 
         return "https://arxiv.org/search/?" + urlencode({"query": self.title, "searchtype": "title"})
+
+
+class PaperTitle(models.Model):
+    """A title under which a paper is known besides its own: an earlier version's, or that of a paper merged into it."""
+
+    paper = models.ForeignKey(Paper, on_delete=models.PROTECT, related_name="other_titles")
+    title = models.CharField(max_length=500)
+    folded_title = models.CharField(max_length=720, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(condition=~Q(folded_title=""), name="other_title_not_blank")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class CodeLink(models.Model):
+    """An address of code for a paper, and who says so. `official` is unknown until a source says it."""
+
+    paper = models.ForeignKey(Paper, on_delete=models.PROTECT, related_name="code_links")
+    url = models.CharField(max_length=500, help_text="In canonical form, so that two spellings are one link.")
+    original = models.CharField(max_length=500, blank=True, help_text="As it was given, where that says more.")
+    kind = models.CharField(max_length=20, blank=True, help_text="The host, or what the page is.")
+    official = models.BooleanField(null=True, blank=True)
+    framework = models.CharField(max_length=40, blank=True)
+    said_by = models.JSONField(default=list, blank=True, help_text="Every source that names it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["paper", "url"], name="code_link_once_per_paper")]
+
+    def __str__(self) -> str:
+        return self.url
 
 
 class Source(models.Model):

@@ -21,7 +21,10 @@ class TechniqueQuerySet(models.QuerySet["Technique"]):
 
 
 class Technique(models.Model):
-    """One for a paper. Fields named in `edited_fields` were set by a person and win over re-extraction."""
+    """One for a paper. Fields named in `edited_fields` were set by a person or a card and win over re-extraction.
+
+    `card_fields` names those of them that a card set: a later version of the card, or a person, may set them again.
+    """
 
     paper = models.OneToOneField(Paper, on_delete=models.PROTECT, related_name="technique")
     kind = models.CharField(max_length=40, db_index=True)
@@ -34,6 +37,7 @@ class Technique(models.Model):
     reasons = models.JSONField(default=dict, blank=True, help_text="Words that made each decision.")
     extractor_version = models.CharField(max_length=40, blank=True)
     edited_fields = models.JSONField(default=list, blank=True)
+    card_fields = models.JSONField(default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = TechniqueQuerySet.as_manager()
@@ -50,6 +54,10 @@ class Technique(models.Model):
     def values_of(self, facet: str) -> list[str]:
         """The labels of one facet, primary first; reads what was prefetched."""
         return [label.value for label in self.labels.all() if label.facet == facet]
+
+    @property
+    def set_by_people(self) -> set[str]:
+        return set(self.edited_fields) - set(self.card_fields)
 
     @property
     def families(self) -> list[str]:

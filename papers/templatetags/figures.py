@@ -7,7 +7,7 @@ from django import template
 from django.core.paginator import Paginator
 
 from papers.models import Claim, Outcome
-from papers.ratios import GROWS_WITH_GAIN, claim_ratio
+from papers.ratios import ratio_of
 
 register = template.Library()
 
@@ -62,16 +62,24 @@ def gib(value: float | None) -> str:
 
 
 @register.filter
+def share(value: float | None) -> str:
+    """A share of one as per cent: "45 %"."""
+    return "–" if value is None else f"{value:.0%}".replace("%", "\u00a0%")
+
+
+@register.filter
+def signed(value: float) -> str:
+    """A weight with its sign, as parts of a sum are written."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+@register.filter
 def percent(value: float | None) -> str:
     return "–" if value is None else f"±{significant(100 * value, 2)} %"
 
 
 def claimed_ratio(claim: Claim) -> float | None:
-    """What the claim says as baseline ÷ technique, above 1 is better; None for an absolute figure.
-
-    "N times" is N, "40 % less" is 1/0.6, "20 % more throughput" is 1.2.
-    """
-    return claim_ratio(claim.form, claim.direction, claim.value, grows=claim.metric in GROWS_WITH_GAIN)
+    return ratio_of(claim.metric, claim.form, claim.direction, claim.value)
 
 
 @register.inclusion_tag("papers/_interval.html")

@@ -129,6 +129,36 @@ def abstract_with_claims(text: str, claims: Iterable[Claim]) -> SafeString:
     return mark_spans(text, spans_of(text, claims))
 
 
+@register.simple_tag
+def abstract_with_evidence(text: str, claim: Claim | None, others: Iterable[Claim] = ()) -> SafeString:
+    """The abstract with the words of one claim marked strongly, and those of the others lightly. No links."""
+    ours = spans_of(text, [claim] if claim else [])
+    light = spans_of(text, others)
+    borders = sorted({0, len(text), *(s.start for s in ours + light), *(s.end for s in ours + light)})
+    pieces: list[SafeString] = []
+    for start, end in pairwise(borders):
+        piece = conditional_escape(text[start:end])
+        if any(s.start <= start and end <= s.end for s in ours):
+            piece = format_html('<mark class="claim-mark claim-mark-deep">{}</mark>', piece)
+        elif any(s.start <= start and end <= s.end for s in light):
+            piece = format_html('<mark class="claim-mark claim-mark-light">{}</mark>', piece)
+        pieces.append(piece)
+    return mark_safe("".join(pieces))  # noqa: S308 - every piece was escaped above
+
+
+@register.simple_tag
+def title_with_differences(title: str, words: Iterable[str]) -> SafeString:
+    """A title whose words that the other title lacks are marked."""
+    differing = set(words)
+    pieces = re.split(r"([^\W_]+)", plain_title(title))
+    return mark_safe(  # noqa: S308 - every piece is escaped here
+        "".join(
+            format_html("<mark>{}</mark>", piece) if piece.casefold() in differing else conditional_escape(piece)
+            for piece in pieces
+        )
+    )
+
+
 @register.filter
 def marked(snippet: Iterable[tuple[str, bool]]) -> SafeString:
     """A search snippet, its matching words in `<mark>`."""

@@ -38,7 +38,7 @@ def post_run(client: APIClient) -> Any:
     return client.post(reverse("api-run-list"), {"implementation": "twocache"}, format="json")
 
 
-LISTS = ["papers", "techniques", "claims", "implementations", "devices", "runs", "verdicts"]
+LISTS = ["papers", "techniques", "claims", "implementations", "devices", "runs", "verdicts", "review-items"]
 
 
 @pytest.mark.parametrize("name", LISTS)

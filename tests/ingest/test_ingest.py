@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from ingest import services
-from papers.models import Claim, Paper, Source
+from papers.models import Paper, Source
 
 PAGES = Path(__file__).resolve().parents[1] / "fixtures" / "pages"
 PAGE = """new
@@ -121,15 +121,6 @@ def test_a_dry_run_counts_and_writes_nothing(page: Path) -> None:
 def test_a_target_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandError, match="no such file"):
         call_command("ingest", "nowhere.txt")
-
-
-@pytest.mark.django_db
-def test_a_newer_extractor_reads_the_stored_abstracts_again(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ingest(page)
-    assert services.re_extract() == 0
-    monkeypatch.setattr(services, "EXTRACTOR_VERSION", "next")
-    assert services.re_extract() == 2
-    assert Claim.objects.visible().count() == 2, "the same claims stay the same rows"
 
 
 def test_extract_writes_a_record_a_line_without_a_database(page: Path, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from papers.models import DeviceKind, Outcome
+from papers.models import CodeLink, DeviceKind, Outcome
+from papers.services import merge_papers
 from tests.factories import (
     make_card,
     make_claim,
@@ -281,3 +282,33 @@ def test_no_page_needs_inline_script_or_style(client: Client, address: str) -> N
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", page)
     assert not re.search(r'(?:src|href)="https?://(?!arxiv\.org)', page)
+
+
+# ── code, other titles, merged papers ───────────────────────────────────────────────────────────────────────────────
+def test_code_is_grouped_into_the_authors_own_and_what_others_offer(client: Client) -> None:
+    paper = make_paper()
+    make_technique(paper, code_urls=["https://github.com/Ash/Fold.git", "https://ash.example/fold"])
+    CodeLink.objects.create(paper=paper, url="https://github.com/ash/fold", said_by=["abstract"])
+    CodeLink.objects.create(
+        paper=paper, url="https://github.com/bo/refold", said_by=["papers-with-code"], framework="jax"
+    )
+    groups = client.get(paper.get_absolute_url()).context["code"]
+    assert [link.url for link in groups["official"]] == ["https://github.com/ash/fold", "https://ash.example/fold"]
+    assert [link.framework for link in groups["other"]] == ["jax"]
+    text = read(client, paper.get_absolute_url())
+    assert "the authors’ own" in text
+    assert "jax, named by papers-with-code" in text
+
+
+def test_a_merged_paper_leads_to_the_one_that_it_turned_out_to_be(client: Client) -> None:
+    keep, drop = make_paper(), make_paper(title="An earlier name of it")
+    make_technique(keep)
+    merge_papers(keep, drop, None)
+    for address, target in (
+        (drop.get_absolute_url(), keep.get_absolute_url()),
+        (reverse("technique", args=[drop.slug]), reverse("technique", args=[keep.slug])),
+    ):
+        answer = client.get(address)
+        assert (answer.status_code, answer["Location"]) == (301, target)
+    assert "An earlier name of it" in read(client, keep.get_absolute_url())
+    assert client.get(f"/api/v1/papers/{drop.slug}").json()["merged_into"] == keep.slug

@@ -4,33 +4,9 @@ import pytest
 
 from papers.models import AuditEntry, Claim, Paper, Source
 from papers.services import SeenPaper, record_paper, store_card_claims, store_record, withdraw_paper
+from tests.papers.sample import ABSTRACT, a_record, the_paper
 
 pytestmark = pytest.mark.django_db
-
-ABSTRACT = "Our cache halves memory: it needs 2.5x less memory and runs 3x faster than plain decoding."
-
-
-def a_claim(text: str = "3x faster", **fields: object) -> dict[str, object]:
-    start = ABSTRACT.index(text)
-    claim = {
-        "metric": "speedup", "phase": "inference", "form": "factor", "direction": "better", "value": 3.0, "value_max": None,
-        "unit": "x", "qualifier": None, "baseline": "plain decoding", "hardware": None, "quote": text, "start": start,
-        "end": start + len(text), "rule": "times-faster",
-    }  # fmt: skip
-    return claim | fields
-
-
-def a_record(**fields: object) -> dict[str, object]:
-    record: dict[str, object] = {
-        "kind": "technique", "name": "TwoCache", "families": ["kv-cache", "quantization"], "modality": ["language"],
-        "stage": ["inference"], "training_free": True, "hardware": ["A100"], "code_urls": [], "claims": [a_claim()],
-        "quality_cost": None, "verify": "kernel", "mechanism": None, "reasons": {},
-    }  # fmt: skip
-    return record | fields
-
-
-def the_paper(title: str = "TwoCache: half a cache", **fields: object) -> Paper:
-    return record_paper(SeenPaper(title=title, abstract=ABSTRACT, **fields))[0]  # type: ignore[arg-type]
 
 
 def test_the_same_sight_twice_changes_nothing() -> None:
@@ -42,7 +18,7 @@ def test_the_same_sight_twice_changes_nothing() -> None:
 def test_latex_remains_make_no_twin_and_two_places_are_two_sources() -> None:
     record_paper(SeenPaper(title="HyperZ$\\cdot$Z$\\cdot$W", abstract="One.", source_kind="page", locator="a.txt"))
     paper, change = record_paper(
-        SeenPaper(title="HyperZcdotZcdotW", abstract="Other words.", source_kind="page", locator="b.txt")
+        SeenPaper(title="HyperZcdotZcdotW", abstract="Two.", source_kind="page", locator="b.txt")
     )
     assert change == "unchanged"
     assert paper.abstract == "One."
@@ -53,12 +29,6 @@ def test_a_later_sight_fills_what_was_missing_and_votes_only_rise() -> None:
     record_paper(SeenPaper(title="TwoCache", votes=5))
     paper, change = record_paper(SeenPaper(title="TwoCache", abstract=ABSTRACT, arxiv_id="2101.00001", votes=2))
     assert (change, paper.abstract, paper.arxiv_id, paper.votes) == ("updated", ABSTRACT, "2101.00001", 5)
-
-
-def test_an_arxiv_id_that_another_title_holds_is_not_given_twice() -> None:
-    the_paper(arxiv_id="2101.00001")
-    other, change = record_paper(SeenPaper(title="Another", arxiv_id="2101.00001"))
-    assert (change, other.arxiv_id) == ("new", None)
 
 
 def test_papers_with_like_titles_get_addresses_of_their_own() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ingest.extraction import extract
-from ingest.services import find_files, read_page
+from ingest.services import FileReading, find_files
+from ingest.sources import ParsedPaper
 from papers.folding import fold_title
 
 
@@ -27,15 +28,14 @@ class Command(BaseCommand):
         records: dict[str, dict[str, Any]] = {}
         refused = 0
         for path in files:
-            page, report = read_page(path)
-            for refusal in report.refused:
-                refused += 1
+            file = FileReading(path)
+            for item in file:
+                if isinstance(item, ParsedPaper) and item.abstract and (key := fold_title(item.title)) not in records:
+                    records[key] = extract(item.title, item.abstract).to_json()
+            refused += file.report.refused_count
+            for refusal in file.report.refused:
                 line = f", line {refusal['line']}" if refusal["line"] else ""
                 self.stderr.write(f"{refusal['file']}{line}: {refusal['reason']}")
-            for paper in page.papers if page else ():
-                key = fold_title(paper.title)
-                if key not in records:
-                    records[key] = extract(paper.title, paper.abstract).to_json()
         if not records:
             raise CommandError("no page of papers among the files named")
         self._write(records, options["out"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.sources import ParseError, arxiv_atom, hf_daily_json, parse_page
+from ingest.sources import ParseError, arxiv_atom, arxiv_oai, hf_daily_json, parse_page, xml_feed
 
 TEXT = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=60).map(
     lambda text: " ".join(text.split())
@@ -111,8 +111,12 @@ def test_refusal(source, raw, reason):
         source.parse(raw)
 
 
-@pytest.mark.parametrize("source", [arxiv_atom, hf_daily_json], ids=lambda source: source.NAME)
-def test_size_is_bounded_before_anything_is_read(source, monkeypatch):
-    monkeypatch.setattr(source, "MAX_BYTES", 10)
+@pytest.mark.parametrize(
+    ("source", "bounded"),
+    [(arxiv_atom, xml_feed), (arxiv_oai, xml_feed), (hf_daily_json, hf_daily_json)],
+    ids=["atom", "oai", "json"],
+)
+def test_size_is_bounded_before_anything_is_read(source, bounded, monkeypatch):
+    monkeypatch.setattr(bounded, "MAX_BYTES", 10)
     with pytest.raises(ParseError, match="more than 10"):
         source.parse(b"x" * 11)

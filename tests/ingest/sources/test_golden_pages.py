@@ -1,7 +1,7 @@
 """Pages written for these tests, in every layout, whole, cut, odd and wrong, against what they must give."""
 
 import json
-from dataclasses import asdict
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,20 @@ def _golden(path: Path) -> Path:
     return path.with_name(path.name + ".golden.json")
 
 
+def _as_golden(value):
+    """What a golden file holds of a page: all that is not at its default, so that a new field changes no old file."""
+    if is_dataclass(value):
+        told = {field.name: getattr(value, field.name) for field in fields(value) if _differs(value, field)}
+        return {name: _as_golden(part) for name, part in told.items()}
+    if isinstance(value, tuple):
+        return [_as_golden(part) for part in value]
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def _differs(value, field):
+    return field.default is MISSING or getattr(value, field.name) != field.default
+
+
 def test_every_page_has_a_golden_file_and_every_golden_file_a_page():
     assert {_golden(path).name for path in PAGE_FILES} == {path.name for path in PAGES.glob("*.golden.json")}
 
@@ -28,7 +42,7 @@ def test_page_gives_its_golden_file(path):
             parse_page(path.read_bytes())
         assert {"error": caught.value.reason, "line": caught.value.line} == want
     else:
-        assert json.loads(json.dumps(asdict(parse_page(path.read_bytes())), default=str)) == want
+        assert _as_golden(parse_page(path.read_bytes())) == want
 
 
 def _papers(name):

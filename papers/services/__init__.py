@@ -1,0 +1,51 @@
+"""Every write to papers, techniques and claims. Called alike by pages, API, tasks and commands."""
+
+from papers.services.claims import follow_abstract, store_card_claims
+from papers.services.code_links import SeenLink, record_code_links
+from papers.services.common import Actor, Change, FieldError, may_edit, write_audit
+from papers.services.deciding import AlreadyDecided, answers_to, decide, open_questions, subject_of
+from papers.services.merging import merge_papers
+from papers.services.papers import SeenPaper, find_paper, record_paper, withdraw_paper
+from papers.services.people import CORRECTABLE, DECISIONS, PAPER_FIELDS, add_claim, edit_paper, review_claim
+from papers.services.queue import Doubt, open_review_item, open_review_items
+from papers.services.statements import same_statement
+from papers.services.techniques import EDITABLE, RecordDiff, diff_record, edit_technique, store_record
+from papers.services.twins import keep_apart
+
+__all__ = [
+    "CORRECTABLE",
+    "DECISIONS",
+    "EDITABLE",
+    "PAPER_FIELDS",
+    "Actor",
+    "AlreadyDecided",
+    "Change",
+    "Doubt",
+    "FieldError",
+    "RecordDiff",
+    "SeenLink",
+    "SeenPaper",
+    "add_claim",
+    "answers_to",
+    "decide",
+    "diff_record",
+    "edit_paper",
+    "edit_technique",
+    "find_paper",
+    "follow_abstract",
+    "keep_apart",
+    "may_edit",
+    "merge_papers",
+    "open_questions",
+    "open_review_item",
+    "open_review_items",
+    "record_code_links",
+    "record_paper",
+    "review_claim",
+    "same_statement",
+    "store_card_claims",
+    "store_record",
+    "subject_of",
+    "withdraw_paper",
+    "write_audit",
+]

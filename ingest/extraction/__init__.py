@@ -84,4 +84,3 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
             "verify": verify_words,
         },
     )
-

@@ -82,7 +82,7 @@ def read_signals(
     proposal = LEXICON.find([], _proposals(document), 0)
     head = LEXICON.find(_title_head(document), [], 0)
     for field, table in TABLES.items():
-        _phrases(signals, keys, field, document.found[table], proposal[table], head[table])
+        _phrases(signals, keys, field, _Said(document.found[table], proposal[table], head[table]))
     scores, cues = weigh_kinds(document)
     total = sum(score for score in scores.values() if score > 0) or 1.0
     for kind, score in scores.items():
@@ -153,10 +153,16 @@ def _title_head(document: Document) -> list[Word]:
     return words
 
 
-def _phrases(
-    signals: Signals, keys: Mapping[str, Keys], field: str,
-    everywhere: list[Found], proposal: list[Found], head: list[Found],
-) -> None:  # fmt: skip
+class _Said(NamedTuple):
+    """The phrases of one field: all of them, those of the sentences that propose, those of the title's head."""
+
+    everywhere: list[Found]
+    proposal: list[Found]
+    head: list[Found]
+
+
+def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, said: _Said) -> None:
+    everywhere, proposal, head = said
     evidence = _evidence(everywhere, _PLACES)
     total = sum(evidence.scores.values()) or 1.0
     for label, score in evidence.scores.items():
@@ -165,9 +171,9 @@ def _phrases(
     for how, found in (("title", [f for f in everywhere if f[0] == TITLE]), ("head", head)):
         for label, score in _evidence(found, (1.0, 0.0, 0.0)).scores.items():
             signals.add(keys[f"{field} {how}"].get(label), 2.0 * min(score, 3.0) / 3.0)
-    said = _evidence(proposal, (1.0, 1.0, 1.0))
-    total = sum(said.scores.values()) or 1.0
-    for label, score in said.scores.items():
+    proposed = _evidence(proposal, (1.0, 1.0, 1.0))
+    total = sum(proposed.scores.values()) or 1.0
+    for label, score in proposed.scores.items():
         signals.add(keys[f"{field} proposal"].get(label), 2.0 * log1p(score))
         signals.add(keys[f"{field} proposal share"].get(label), 2.0 * score / total)
     seen = set()

@@ -28,6 +28,10 @@ INVENTED_COUNTS = 0.7
 _BELOW_ALL = -1 << 40
 
 
+Fitted = dict[str, tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]]
+"""By field: the labels, weights (labels, columns), and biases (labels)."""
+
+
 class _Growing(dict[str, int]):
     """Numbers every key that it is asked for."""
 
@@ -95,14 +99,9 @@ class Reduced:
         self.rows: NDArray[np.float64] = directions[:, kept] * np.sqrt(sizes[kept])
         self._back = sparse.csr_matrix(matrix.T) @ (directions[:, kept] / np.sqrt(sizes[kept]))
 
-    def expand(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weights of signals from weights of the reduced columns: (outputs, columns) to (signals, outputs)."""
-        expanded: NDArray[np.float64] = self._back @ weights.T
-        return expanded
-
-
-Fitted = dict[str, tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]]
-"""By field: the labels, weights (labels, columns), and biases (labels)."""
+    def expand(self, fitted: Fitted) -> Fitted:
+        """The same models over signals: weights (labels, columns) become weights (signals, labels)."""
+        return {field: (labels, self._back @ weights.T, biases) for field, (labels, weights, biases) in fitted.items()}
 
 
 def fit_fields(rows: NDArray[np.float64], examples: Sequence[Example]) -> Fitted:
@@ -127,25 +126,34 @@ def fit_fields(rows: NDArray[np.float64], examples: Sequence[Example]) -> Fitted
     return fitted
 
 
-def to_weights(table: Table, reduced: Reduced, fitted: Fitted, thresholds: Mapping[str, float],
-               examples: Sequence[Example], figures: Mapping[str, Any]) -> Weights:  # fmt: skip
-    """The fitted models in whole numbers, with what they were trained on."""
-    columns = np.concatenate([reduced.expand(fitted[field][1]) for field in FIELDS], axis=1)
-    largest = float(np.abs(columns).max()) * WEIGHT_UNIT
-    if largest > np.iinfo(np.int16).max:
-        raise ValueError(f"a weight of {largest / WEIGHT_UNIT:.0f} is too large to be stored; add examples")
-    biases = np.concatenate([fitted[field][2] for field in FIELDS])
+def to_weights(
+    table: Table, columns: Fitted, thresholds: Mapping[str, float], provenance: Mapping[str, Any]
+) -> Weights:
+    """The fitted models of signals in whole numbers, with what they were trained on.
+
+    Raises: ValueError where a weight is too large to be stored.
+    """
+    stacked = np.concatenate([columns[field][1] for field in FIELDS], axis=1)
+    largest = float(np.abs(stacked).max())
+    if largest * WEIGHT_UNIT > np.iinfo(np.int16).max:
+        raise ValueError(f"a weight of {largest:.0f} is too large to be stored; add examples")
+    biases = np.concatenate([columns[field][2] for field in FIELDS])
     return Weights(
         keys=table.keys,
-        labels={field: fitted[field][0] for field in FIELDS},
-        table=np.rint(columns * WEIGHT_UNIT).astype(np.int16),
+        labels={field: columns[field][0] for field in FIELDS},
+        table=np.rint(stacked * WEIGHT_UNIT).astype(np.int16),
         bias=np.rint(biases * WEIGHT_UNIT * UNIT).astype(np.int64),
         thresholds={field: round(value * WEIGHT_UNIT * UNIT) for field, value in thresholds.items()},
-        provenance={
-            "extractor": EXTRACTOR_VERSION,
-            "examples": len(examples),
-            "invented": sum(example.invented for example in examples),
-            "sha256": digest_of(examples),
-            "figures": dict(figures),
-        },
+        provenance=provenance,
     )
+
+
+def provenance_of(examples: Sequence[Example], figures: Mapping[str, float]) -> dict[str, Any]:
+    """What weights were trained on, and how well they did on papers that they were not fitted to."""
+    return {
+        "extractor": EXTRACTOR_VERSION,
+        "examples": len(examples),
+        "invented": sum(example.invented for example in examples),
+        "sha256": digest_of(examples),
+        "figures": dict(figures),
+    }

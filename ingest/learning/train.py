@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ingest.extraction.weights import Weights
 
 from .examples import Example
-from .fit import Reduced, Table, fit_fields, to_weights
+from .fit import Reduced, Table, fit_fields, provenance_of, to_weights
 from .validate import best_thresholds, figures, held_out
 
 FEWEST = 50
@@ -44,5 +44,5 @@ def train(examples: Sequence[Example], folds: int = 8, say: Callable[[str], None
     say("fitting to all papers")
     fitted = fit_fields(reduced.rows, ordered)
     rounded = {name: round(value, 3) for name, value in found.items()}
-    weights = to_weights(table, reduced, fitted, thresholds, ordered, rounded)
+    weights = to_weights(table, reduced.expand(fitted), thresholds, provenance_of(ordered, rounded))
     return Trained(weights, rounded, table.matrix.shape[1])

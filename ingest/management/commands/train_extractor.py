@@ -6,8 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ingest.extraction.weights import STORED, save_weights
-from ingest.services import FileReading, find_files
-from papers.folding import fold_title
+from ingest.services import read_abstracts
 
 OWN_LABELS = Path(__file__).resolve().parents[2] / "learning" / "labels"
 
@@ -63,11 +62,6 @@ class Command(BaseCommand):
 
     def _abstracts(self, pages: list[str]) -> dict[str, str]:
         try:
-            files = find_files(pages)
+            return read_abstracts(pages)
         except FileNotFoundError as fault:
             raise CommandError(f"--pages: {fault}") from None
-        found: dict[str, str] = {}
-        for path in files:
-            for item in FileReading(path).items():
-                found.setdefault(fold_title(item.title), item.abstract)
-        return found

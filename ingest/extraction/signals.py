@@ -19,7 +19,7 @@ from .words import Word, trigger, word_set
 
 UNIT = 64
 """The strength of a signal of 1.0."""
-FIELDS = ("families", "modalities", "stages")
+FIELDS = ("families", "modalities", "stages", "kinds")
 TABLES = {field: LEXICON.add(read_phrases(field)) for field in FIELDS}
 GROUPS = (
     "title", "own", "background", "anywhere", "title pair", "own pair", "title phrase", "own phrase",

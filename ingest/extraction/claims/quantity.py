@@ -11,13 +11,15 @@ from .units import Unit
 _QUALIFIERS: dict[tuple[str, ...], str] = {
     ("up", "to"): "up to", ("upto",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
     ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("max",): "up to", ("upwards", "of"): "up to",
-    ("a", "maximum", "of"): "up to",
+    ("a", "maximum", "of"): "up to", ("no", "more", "than"): "up to", ("maximally",): "up to", ("as", "large", "as"): "up to",
+    ("as", "many", "as"): "up to",
     ("at", "least"): "at least", ("over",): "at least", ("more", "than"): "at least", ("above",): "at least",
     ("greater", "than"): "at least", ("exceeding",): "at least", ("beyond",): "at least", ("higher", "than"): "at least",
-    ("better", "than"): "at least", ("exceeds",): "at least", ("no", "less", "than"): "at least",
+    ("better", "than"): "at least", ("exceeds",): "at least", ("no", "less", "than"): "at least", ("surpassing",): "at least",
+    ("larger", "than"): "at least", ("well", "over"): "at least", ("in", "excess", "of"): "at least", ("minimum",): "at least",
     ("about",): "about", ("around",): "about", ("nearly",): "about", ("approximately",): "about", ("roughly",): "about",
     ("almost",): "about", ("approx",): "about", ("some",): "about", ("close", "to"): "about", ("approximate",): "about",
-    ("ca",): "about", ("circa",): "about",
+    ("ca",): "about", ("circa",): "about", ("near",): "about", ("approaching",): "about", ("order", "of"): "about",
     ("an", "average", "of"): "average", ("average",): "average", ("on", "average"): "average", ("averagely",): "average",
     ("an", "average"): "average", ("average", "of"): "average",
 }  # fmt: skip
@@ -54,7 +56,7 @@ class Quantity:
 
 def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
     """Reads the qualifier in front ("by an average of", "up to", "~"), skipping fillers, or "on average" behind."""
-    at, qualifier, lead, bound = quantity.first, None, quantity.first, ""
+    at, qualifier, lead, bound = quantity.first, quantity.qualifier, quantity.first, ""
     for _ in range(5):
         if at <= 0:
             break
@@ -71,22 +73,34 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
             qualifier, at = qualifier or found[0], at - found[1]
             lead = at
         else:
-            if token.low in {"than", "under", "below"} and (tokens[at - 2].low if at > 1 else "") in {
-                "less",
-                "fewer",
-                "lower",
-            }:
-                bound, at, lead = "<", at - 2, at - 2
+            size = _bound_before(tokens, at, quantity.form)
+            if size:
+                bound, at, lead = "<", at - size, at - size
                 continue
             if token.low not in _FILLERS or token.low in {"by", "of"}:
                 break
             at -= 1
     if qualifier is None:
         behind = [t.low for t in tokens[quantity.stop : quantity.stop + 2]]
+        if tokens[quantity.stop - 1].low.endswith("+") or tokens[quantity.first].low.endswith("+"):
+            behind = ["+"]
         if behind == ["on", "average"] or behind[:1] == ["+"]:
             qualifier = "average" if behind[0] == "on" else "at least"
     quantity.qualifier, quantity.lead, quantity.bound = qualifier, lead, bound
     return quantity
+
+
+def _bound_before(tokens: list[Token], at: int, form: str) -> int:
+    """The length in tokens of "less than", "under", "as few as" in front of token `at`, or 0."""
+    word, before = tokens[at - 1].low, tokens[at - 2].low if at > 1 else ""
+    if word == "than" and before in {"less", "fewer", "lower", "smaller", "shorter"}:
+        return 2
+    if word == "as" and before in {"few", "little", "low", "small"} and at > 2 and tokens[at - 3].low == "as":
+        return 3
+    return 1 if word in _UNDER and form == "absolute" else 0
+
+
+_UNDER = frozenset({"under", "within", "below", "sub"})
 
 
 def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:

@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from .units import ATTACHED_UNITS
 
-_TIMES = r"(?:\$?\s?\\?times|\$?\s?×|[xX])"
+_TIMES = r"(?:\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
-_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_NUMBER = (
+    r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
+)
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
 TOKEN = re.compile(
     rf"""
@@ -25,10 +27,11 @@ TOKEN = re.compile(
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
-  | (?P<num>{_NUMBER})
-      (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?-?\s?folds?\b)\$?
-        |\$?(?P<percent>\s?\\?%|\s?-?percent\b)\$?
-        |\s?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
+  | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
+  | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
+      (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?[-–]?\s?folds?\b)\$?
+        |\$?(?P<percent>\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
+        |(?:\s|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
       )?
@@ -42,13 +45,15 @@ TOKEN = re.compile(
     """,
     re.X | re.S,
 )
-_OF_NUMBER = frozenset({"num", "factor", "percent", "unit", "scale", "tail"})
+_OF_NUMBER = frozenset({"num", "plus", "factor", "percent", "unit", "scale", "tail"})
+_UNGROUPED = str.maketrans("", "", ", {}")
 _SUFFIX = {"factor": "x", "percent": "%"}
 _REL = {"leq": "<", "leqslant": "<", "textless": "<", "<": "<", "≤": "<"}
 
 
 class Token(NamedTuple):
-    """`kind`: num, word, ident, url, dims, near, rel, dash or sym. `low`: the lower-case text, or a number's digits.
+    """`kind`: num, word, ident, url, dims, near, rel, dash or sym. `low`: the lower-case text, or a number's digits,
+    with "+" behind them for "10+%".
 
     `suffix` of a number is "x", "%", an attached unit ("ms"), a scale ("M"), "$" or "".
     """
@@ -58,6 +63,13 @@ class Token(NamedTuple):
     suffix: str
     start: int
     end: int
+
+
+def _digits(written: str) -> str:
+    """The digits of a number without what groups them; "10^3" is 1000."""
+    plain = written.translate(_UNGROUPED)
+    base, _, power = plain.partition("^")
+    return str(int(base) ** int(power)) if power else plain
 
 
 def tokenize(text: str, offset: int = 0) -> list[Token]:
@@ -82,7 +94,7 @@ def tokenize(text: str, offset: int = 0) -> list[Token]:
             if kind == "tail":
                 kind, low = "ident", text[start:end].lower()
             else:
-                low = match["num"].replace(",", "").replace(" ", "")
+                low = _digits(match["num"]) + (match["plus"] or "")
                 kind, suffix = "num", _SUFFIX.get(kind) or match["unit"] or match["scale"] or ""
         else:
             start, end = match.span(kind)
@@ -94,6 +106,9 @@ def tokenize(text: str, offset: int = 0) -> list[Token]:
             elif kind == "rel":
                 low = _REL.get(low.lstrip("\\"), ">")
             elif kind == "money":
-                kind, low, suffix, start = "num", low.replace(",", ""), "$", start - 1
+                kind, low, suffix, start = "num", _digits(low), "$", start - 1
+            elif kind == "led":
+                kind, suffix, (start, end) = "num", "x", match.span()
+                start += len(match[0]) - len(match[0].lstrip())
         tokens.append(new(Token, (kind, low, suffix, start + offset, end + offset)))
     return tokens

@@ -1,0 +1,78 @@
+"""Words around an amount that tell a claim ("only 1.6 ms latency") from a set-up ("models with 7B parameters")."""
+
+from __future__ import annotations
+
+from ..words import word_set
+from .nouns import Noun
+from .quantity import Quantity
+from .site import Reading, Site
+from .words import ONLY
+
+TRAIN_CUES = word_set(
+    """
+    train trained training trains pretraining pre-training pretrained pretrain converge converges convergence learn
+    learns learning optimization optimize retraining retrain post-training training-time adapts
+    """
+)
+TUNE_CUES = word_set(
+    """
+    fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
+    customization customize personalization healing retraining extending extends
+    """
+)
+SEARCH_CUES = word_set("search searching searches searched nas")
+OTHER_CUES = word_set(
+    """
+    quantize quantizes quantized quantizing quantization calibrate calibration calibrating distill distills distilling
+    condense condensation prune prunes pruning compress compressing convert conversion preprocess preprocessing
+    index indexing build building merge merging compile compilation customizing editing simulation synthesis
+    """
+)
+SPEED_CUES = word_set(
+    """
+    generation device phone mobile on-device latency inference runtime run runs running takes taking take time times speed
+    per within infer inferring generate generates generating generated rendering render process processes processing
+    real-time rendered decoding execution delay achieve achieves achieving synthesize synthesizes produces reconstruct
+    reconstructs second fps faster respond responds response finishes completes completing ttft prefill predict predicts
+    prediction solve solves detect segment edit edits editing overhead throughput sampling
+    """
+)
+QUALITY = word_set(
+    """
+    accuracy top-1 top1 map miou fid psnr ap error f1 bleu wer perplexity dice auc score iou acc ssim recall performance
+    state-of-the-art
+    """
+)
+"""Words of quality: an amount beside them says at what cost the quality is reached."""
+PLURAL_SUBJECTS = word_set("models networks architectures variants llms transformers lms backbones sizes ranging spanning scales")
+
+
+def near(site: Site, before: int, after: int) -> set[str]:
+    """Words around the number, itself included, up to so many tokens before and after."""
+    start, stop = max(0, site.begin - before), min(len(site.clause.lows), site.end + after)
+    return set(site.clause.lows[start:stop])
+
+
+def shrank(quantity: Quantity) -> bool:
+    """Whether the amount is the lower end of "from A to B"."""
+    return quantity.origin_value is not None and quantity.origin_value > quantity.value
+
+
+def thrifty(site: Site) -> bool:
+    """Whether a word of thrift stands before the amount ("only", "just", "fewer than", "as few as")."""
+    first = max(0, site.begin - 3, site.left - 1)
+    words = set(site.clause.lows[first : site.quantity.first])
+    return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity)
+
+
+def phase_named(cues: set[str]) -> str:
+    """The phase that words of training around an amount name."""
+    if cues & SEARCH_CUES:
+        return "search"
+    return "fine-tuning" if cues & TUNE_CUES else "training"
+
+
+def amount_of(site: Site, rule: str, metric: str, phase: str = "") -> Reading:
+    """An absolute claim with a few words around it as its quote."""
+    first, stop = max(site.left, site.begin - 3), min(site.right, site.end + 4)
+    return Reading(rule, Noun(metric, "cost", phase), "none", first, stop)

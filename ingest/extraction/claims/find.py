@@ -39,7 +39,10 @@ _DIGIT = re.compile(
 """A digit that may begin a value, as in "2x", "sim2" and "textless2MB", not in "ResNet-50". The digit comes first in the
 pattern, because the search for it is fast."""
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
-_MAY_HOLD_NUMBER = trigger(" ".join(TRIGGER_WORDS)) | DIGIT
+_NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word))
+_SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
+_COUNTABLE = trigger("step steps nfe nfes evaluations seconds minutes hours days epochs iterations milliseconds gpu gpus")
+_MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
 _SYSTEMS = trigger(
     "core cores gemm spmm",
     starts="kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
@@ -61,7 +64,7 @@ def find_claims(
     systems: bool | None = None
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
-        if not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence.text)):
+        if not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence)):
             continue
         if sentence.triggers & OF_OTHERS and speaks_of_others(sentence.text):
             continue
@@ -80,10 +83,10 @@ def find_claims(
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
 
 
-def _may_hold_number(text: str) -> bool:
-    if _DIGIT.search(text) is not None:
+def _may_hold_number(sentence: Sentence) -> bool:
+    if sentence.triggers & _NUMBER_WORD or (sentence.triggers & _SMALL_NUMBER and sentence.triggers & _COUNTABLE):
         return True
-    return not TRIGGER_WORDS.isdisjoint(text.lower().replace(",", " ").replace("(", " ").split())
+    return bool(sentence.triggers & DIGIT) and _DIGIT.search(sentence.text) is not None
 
 
 def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
@@ -138,9 +141,13 @@ def _nouns_of_chain(
     if reading is None or reading.noun is None or not reading.noun.metric:
         return []
     nouns = [reading.noun, *reading.extra]
-    if len(nouns) != len(chain):
-        nouns = [reading.noun] * len(chain)
-    return [(q, reading, n) for q, n in zip(chain, nouns, strict=True) if not is_refused(clause, q, reading, n)]
+    if len(nouns) == len(chain):
+        pairs = list(zip(chain, nouns, strict=True))
+    else:
+        # "Reduces FLOPs and parameters by 60%" is a claim on each; two times or two memories are one.
+        distinct = list({n.metric: n for n in reversed(nouns)}.values())[::-1] if len(chain) == 1 else nouns[:1]
+        pairs = [(q, n) for q in chain for n in distinct]
+    return [(q, reading, n) for q, n in pairs if not is_refused(clause, q, reading, n)]
 
 
 class _Place(NamedTuple):

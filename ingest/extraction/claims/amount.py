@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..words import word_set
 from .amount_time import TIME_READERS
-from .cues import PLURAL_SUBJECTS, QUALITY, SEARCH_CUES, TRAIN_CUES, TUNE_CUES, amount_of, near, phase_named, thrifty
+from .cues import PLURAL_SUBJECTS, QUALITY, SEARCH_CUES, TRAIN_CUES, TUNE_CUES, amount_of, near, of_rivals, phase_named, thrifty
 from .site import Reading, Site
 
 _MEMORY_CUES = word_set(
@@ -21,6 +21,7 @@ _TEXTS = word_set("text data images raw training code audio video tokens")
 _VISUAL = word_set("visual image vision per images video frame encode encodes encoded represent represents compress compresses "
                    "latent tokenizer 1d patch frames represented compressed compressing reduce reduces reducing")  # fmt: skip
 _DATA_CUES = word_set("data examples labeled labelled samples dataset trained annotated labels annotations demonstrations")
+_LIGHT = word_set("compact small lightweight tiny light")
 _SMALLEST_SETUP = 5e8
 """A model with more weights than this is described, unless a word says that they are few."""
 
@@ -31,7 +32,11 @@ def amount(site: Site) -> Reading | None:
     if site.quantity.form != "absolute" or unit is None:
         return None
     reader = _READERS.get(unit.measures)
-    return reader(site) if reader else None
+    if reader is None:
+        return None
+    if of_rivals(site):
+        return Reading("amount-of-rivals", None, "", site.begin, site.end)
+    return reader(site)
 
 
 def _bytes(site: Site) -> Reading | None:
@@ -61,7 +66,7 @@ def _params(site: Site) -> Reading | None:
     q = site.quantity
     if q.origin and not thrifty(site):
         return None
-    if thrifty(site):
+    if thrifty(site) or (near(site, 4, 0) & _LIGHT and q.value < _SMALLEST_SETUP):
         return amount_of(site, "amount-params", "params")
     opener = site.word(site.begin - 1)
     if opener not in {"with", "has", "having", "uses", "using", "requires", "contains", "needs", "and", "(", "of", "at"}:
@@ -93,7 +98,7 @@ def _flops(site: Site) -> Reading | None:
     if (
         site.quantity.scaled
         and not cheap
-        and before not in {"with", "using", "requires", "requiring", "needs", "and", "costs", "consumes", "uses", "(", "of"}
+        and before not in {"with", "using", "requires", "requiring", "needs", "and", "costs", "consumes", "uses", "(", "of", ","}
     ):
         return None
     return amount_of(site, "amount-flops", "flops")

@@ -40,13 +40,21 @@ def _hertz(site: Site) -> Reading | None:
 def _time(site: Site) -> Reading | None:
     unit, q = site.quantity.unit, site.quantity
     behind = {site.word(k) for k in range(site.end, site.end + 3)}
-    if unit is None or (behind & _MEDIA and site.word(site.end) != "of"):
+    media = behind & (_MEDIA - {"of"}) or site.word(site.end) in _MEDIA - {"of"}
+    if unit is None or (media and site.word(site.end) not in {"of", "inference", "latency", "for", "per"}):
         return None
     if site.word(site.end) in {"of", "long"} and behind & (_MEDIA - {"of"}):
+        return None
+    named = {site.word(site.end), site.word(site.end + 1), site.word(site.begin - 1), site.word(site.begin - 2)}
+    if named & {"runtime", "latency", "ttft", "delay"} and unit.unit != "days":
+        return amount_of(site, "amount-time", "latency")
+    if named & {"duration", "lasting", "spanning", "recorded"}:
         return None
     long = unit.unit in _LONG
     cues, close = near(site, 14, 10), near(site, 8, 6)
     led = q.origin is not None or thrifty(site) or site.word(site.begin - 1) in _BEFORE_TIME
+    if q.qualifier == "at least" and long:
+        return None
     if long and led and close & OTHER_CUES and not close & (TRAIN_CUES | TUNE_CUES):
         return amount_of(site, "amount-time", "training_time", "other")
     if long and led and cues & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES | _DEVICE_CUES):

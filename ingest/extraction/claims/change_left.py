@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .comparison import compound, coordinated, direction_of, head, noun_phrase
+from .comparison import COUNTED_THING, compound, coordinated, direction_of, head, noun_phrase
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
@@ -13,6 +13,7 @@ from .words import (
     CHANGE_VERBS,
     COMPARATIVES,
     COMPRESS_VERBS,
+    LESS,
     MORE,
     RIVAL_VERBS,
     SELF_NOUNS,
@@ -75,6 +76,8 @@ def by_verb(site: Site) -> Reading | None:
         if noun.noun.polarity == "refuse" and len(before) == 1:
             return Reading("by-verb", None, "", noun.first, at + 1)
         noun = next((a for a in reversed(before) if a.noun.polarity != "refuse"), None)
+    if noun is None and effect == LESS and "number" in site.clause.lows[at + 1 : site.begin]:
+        return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
     if noun is None or (noun.noun.polarity == "refuse" and verb in SPEED_VERBS):
         return _verb_alone(site, at, verb)
     if noun.noun.polarity == "refuse":

@@ -7,7 +7,7 @@ from ..words import word_set
 from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
-from .words import CHANGE_NOUNS, CHANGE_VERBS, LESS, MORE, ONLY, RIVAL_VERBS, SELF_NOUNS
+from .words import BARE_COMPARATIVES, CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES, LESS, MORE, ONLY, RIVAL_VERBS, SELF_NOUNS
 
 _STOPS = word_set(
     """
@@ -185,6 +185,26 @@ def _verb_factor(site: Site, noun: Anchor) -> Reading:
     return Reading("verb-factor", noun.noun, direction, noun.first, noun.stop)
 
 
+def _comparative_before(site: Site) -> Reading | None:
+    """ "faster than other methods by an order of magnitude"."""
+    for at in range(site.begin - 2, max(site.left, site.begin - 14) - 1, -1):
+        word = site.word(at)
+        if word not in COMPARATIVES:
+            continue
+        rest = site.clause.lows[at + 1 : site.begin]
+        than = at + 1 + (rest.index("than") if "than" in rest else len(rest))
+        noun = head([a for a in site.clause.anchors if at < a.first and a.stop <= than], prefer_last=True)
+        if noun is not None and noun.noun.polarity == "refuse":
+            return Reading("after-comparative", None, "", at, noun.stop)
+        if noun is not None:
+            return Reading("after-comparative", noun.noun, direction_of(noun.noun, COMPARATIVES[word]), at, noun.stop)
+        if word in BARE_COMPARATIVES:
+            metric, direction = BARE_COMPARATIVES[word]
+            return Reading("after-comparative", Noun(metric, "change"), direction, at, at + 1)
+        return None
+    return None
+
+
 def bracketed(site: Site) -> Reading | None:
     """A number alone in brackets behind what it measures: "minimal additional parameters (~2%)", "faster training
     (3x)"."""
@@ -209,7 +229,9 @@ def bracketed(site: Site) -> Reading | None:
 
 
 def after_comparative(site: Site) -> Reading | None:
-    """A number behind its comparative: "faster (up to 3x)", "converging speed, 3x", "much less memory, by 4x"."""
+    """A number behind its comparative: "faster (up to 3x)", "faster than its rivals by 3x", "fewer steps than A by 40%"."""
+    if site.word(site.begin - 1) == "by" and site.quantity.form != "absolute":
+        return _comparative_before(site)
     for at in range(site.begin - 1, max(site.left, site.begin - 4) - 1, -1):
         word = site.word(at)
         if word == "faster":

@@ -19,7 +19,8 @@ _AS_ADJECTIVES = {"fast": ("speedup", "better"), "quickly": ("speedup", "better"
                   "large": ("", ""), "big": ("", ""), "much": ("", ""), "many": ("", "")}  # fmt: skip
 SPEED_PHASES = {"training": "training", "train": "training", "convergence": "training", "converge": "training",
                 "pretraining": "training", "pre-training": "training", "fine-tuning": "fine-tuning", "finetuning": "fine-tuning",
-                "search": "search", "optimization": "training", "to train": "training"}  # fmt: skip
+                "search": "search", "iterations": "training", "epochs": "training", "pretrain": "training", "finetune": "fine-tuning",
+                "fine-tune": "fine-tuning", "learning": "training", "tuning": "fine-tuning"}  # fmt: skip
 
 
 def skip_bracket(site: Site, at: int) -> int:
@@ -105,18 +106,34 @@ def direction_of(noun: Noun, effect: str) -> str:
     return "better" if good else "worse"
 
 
-def _speed(site: Site, at: int) -> Noun:
-    """ "faster" with what is faster, where the next words say so ("faster training")."""
+def _speed(site: Site, at: int) -> tuple[Noun, int]:
+    """ "faster" with what is faster, where the next words say so ("faster training", "faster in GPU latency"), and where it ends."""
+    named = next((a for a in site.clause.anchors if at < a.first <= at + 5 and a.stop <= site.right), None)
+    between = set(site.clause.lows[at + 1 : named.first]) if named else set()
+    if named and named.noun.metric in {"latency", "throughput"} and not between & {"than", ",", "and", "while", "compared"}:
+        # "Faster inference time" is speed still, measured latency is not.
+        if {"latency", "throughput", "time"} & set(site.clause.lows[named.first : named.stop]):
+            return named.noun, named.stop
+    if named and named.noun.metric == "training_time" and not between:
+        return Noun("training_time", "change", named.noun.phase), named.stop
     for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1)):
         phase = SPEED_PHASES.get(word)
         if phase:
-            return Noun("training_time" if phase != "search" else "speedup", "change", phase)
-    return FASTER
+            return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
+    before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
+    if before & _LEARNS:
+        return Noun("training_time", "change", "training"), at + 1
+    return FASTER, at + 1
+
+
+_LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
+COUNTED_THING = Noun("other_efficiency", "cost")
+"""What "3x fewer things" is about where the table of nouns does not know the thing."""
 
 
 def as_adjective(site: Site) -> Reading | None:
     """ "four times as fast as", "2x as many tokens per second"; "as large" is refused: it sizes something else."""
-    if site.word(site.end) != "as" and not (site.word(site.end) in {"more"} and False):
+    if site.word(site.end) != "as":
         return None
     found = _AS_ADJECTIVES.get(site.word(site.end + 1))
     if found is None:
@@ -176,7 +193,8 @@ def comparative(site: Site) -> Reading | None:
     if bare and word not in {"fast", "compact"}:
         metric, direction = bare
         if metric == "speedup":
-            return Reading("comparative", _speed(site, at), direction, at, at + 1)
+            noun_of_speed, stop = _speed(site, at)
+            return Reading("comparative", noun_of_speed, direction, at, stop)
         anchors = noun_phrase(site, at + 1, 4)
         noun = head(anchors)
         if noun and noun.noun.metric in {"other_efficiency", "training_cost"}:
@@ -191,6 +209,8 @@ def comparative(site: Site) -> Reading | None:
     noun = head(anchors, prefer_last=True)
     if noun is None:
         left = _noun_on_left(site)
+        if left is None and word == "fewer" and site.word(at + 1).isalpha():
+            return Reading("comparative-default", COUNTED_THING, "better", at, at + 2)
         if left is None:
             return Reading("comparative", None, "", at, at + 1)
         rival = _rival_before(site) and effect == MORE and left.noun.polarity == "cost"

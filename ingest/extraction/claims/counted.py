@@ -17,6 +17,7 @@ _NAMED = {
     **dict.fromkeys(("parameter", "parameters", "params", "param"), Unit("params", "params")),
     **dict.fromkeys(("flops", "macs", "madds", "mult-adds", "multiply-adds"), Unit("FLOPs", "flops")),
     **dict.fromkeys(("framerate", "frame-rate", "fps", "rate"), _FRAME_RATE),
+    "size": Unit("params", "params"),
     **dict.fromkeys(("rtf", "factor"), Unit("RTF", "real-time-factor")),
     **dict.fromkeys(("nfe", "nfes"), Unit("steps", "steps")),
 }
@@ -109,8 +110,8 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
     """ "a frame rate of 50", "parameters of only 2.3M", "an RTF of 0.02"."""
     at, linked = bare.first - 1, False
     while at > bare.first - 6 and word_at(tokens, at) in {"of", "only", "just", "is", "about", "~", "under", "=", ":", "merely", ")", "to",
-                                                          "<", "count", "size", "approximately", "around"}:  # fmt: skip
-        linked |= tokens[at].low in {"of", "is", "=", ":", "to", "count"}
+                                                          "<", "count", "approximately", "around", "("}:  # fmt: skip
+        linked |= tokens[at].low in {"of", "is", "=", ":", "to", "count", "("}
         at -= 1
     word = word_at(tokens, at)
     unit = _NAMED.get(word)

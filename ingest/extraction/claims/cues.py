@@ -65,6 +65,26 @@ def thrifty(site: Site) -> bool:
     return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity)
 
 
+def of_rivals(site: Site) -> bool:
+    """Whether the amount is what others need ("while the SOTA requires 6 hours", "compared to 40 GB of the baseline")."""
+    first = max(0, site.begin - 12)
+    words = site.clause.lows[first : site.begin]
+    for at in range(len(words) - 1, -1, -1):
+        if words[at] in {"while", "whereas", "whilst", "but"}:
+            return bool(_OTHERS & set(words[at:])) and not _OURS & set(words[at:])
+        if words[at] in {"than", "versus", "vs"}:
+            return len(words) - at <= 6 and site.quantity.bound == "" and not _OURS & set(words[at:]) and words[at - 1] not in _SIZED
+        if words[at] in {",", ";", "and"}:
+            return False
+    return False
+
+
+_OTHERS = word_set("sota state-of-the-art previous existing baseline baselines prior conventional original others competing rivals "
+                   "traditional standard competitors methods")  # fmt: skip
+_OURS = word_set("our ours we it its proposed")
+_SIZED = word_set("less fewer lower more greater higher better smaller larger")
+
+
 def phase_named(cues: set[str]) -> str:
     """The phase that words of training around an amount name."""
     if cues & SEARCH_CUES:

@@ -18,6 +18,7 @@ from .context import baseline_of, phase_of
 from .nouns import Noun
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
+from .shares import of_ideal, sparse
 from .site import Clause, Reading, Site, chains_of, continues, site_of
 from .tokens import tokenize
 from .units import SCALES
@@ -27,7 +28,7 @@ from .words import CHANGE_VERBS
 HardwareNear = Callable[[Mention, Sentence], str | None]
 Rule = Callable[[Site], Reading | None]
 RULES: tuple[Rule, ...] = (
-    amount, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
+    amount, of_ideal, sparse, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
 )  # fmt: skip
 """Asked in this order; the first that answers decides, a refusal included."""
 
@@ -176,7 +177,7 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
     # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
     qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
     return ExtractedClaim(
-        metric="training_time" if noun.metric == "latency" and phase in _TRAINS else noun.metric,
+        metric=_metric_in(noun, phase),
         phase=phase,
         form=quantity.form,
         direction="none" if quantity.form == "absolute" else reading.direction,
@@ -191,6 +192,16 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
         end=end,
         rule=reading.rule,
     )
+
+
+def _metric_in(noun: Noun, phase: str) -> str:
+    """Time and vague compute of training have metrics of their own; counted FLOPs have not."""
+    if phase in _TRAINS:
+        if noun.metric == "latency":
+            return "training_time"
+        if noun.metric == "flops" and noun.polarity == "cost" and noun.vague and phase != "search":
+            return "training_cost"
+    return noun.metric
 
 
 def _amount(quantity: Quantity) -> tuple[float, float | None, str]:

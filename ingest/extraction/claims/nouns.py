@@ -13,11 +13,12 @@ from ..vocabulary import PhraseTable
 
 
 class Noun(NamedTuple):
-    """`metric` is empty for refused nouns; `phase` where the noun itself names one."""
+    """`metric` is empty for refused nouns; `phase` where the noun itself names one; `vague` compute is not counted in FLOPs."""
 
     metric: str
     polarity: str
     phase: str = ""
+    vague: bool = False
 
 
 def _row(noun: Noun, phrases: str) -> list[tuple[str, Noun]]:
@@ -30,7 +31,7 @@ _LATENCY = """
     decoding time, generation time, processing time, computation time, computing time, compute time, rendering time, sampling time,
     prediction time, test time cost, wall clock time, wall time, wallclock time, elapsed time, completion time, time,
     times per step, end to end time, evaluation time, simulation time, prefill time, job completion time, time cost,
-    time complexity, time overhead, e2e latency, tail latency, p99 latency, p95 latency, tbt, itl, time per output token,
+    time complexity, time overhead, e2e latency, tail latency, slo, slos, latency slo, p99 latency, p95 latency, tbt, itl, time per output token,
     inter token latency, time between token, turnaround time, compilation time, startup time, cold start time, loading time,
     load time, query time, search latency, retrieval time, retrieval latency, lookup time, makespan, inference delay,
     computational time, solver time, reconstruction time, clock time, clock cycle, cycle count, forward time, per step time,
@@ -99,20 +100,22 @@ _STORAGE = """
     storage, storage demand, dataset storage, data storage, checkpoint storage, storage capacity, index storage, stored parameter, storage complexity, file storage,
     disk storage"""
 _FLOPS = """
-    computational, flop, mac, mult add, multiply add, madd, multi add, computation, computational cost, computation cost, compute,
-    computational complexity, computation complexity, computational load, computational overhead, complexity, operation, gflop,
-    gmac, compute cost, computing cost, compute requirement, multiplication, arithmetic operation, floating point operation,
-    computational burden, computational requirement, computational resource, compute budget, computing resource, inference compute,
-    computational demand, computation overhead, computational effort, compute resource, inference flop, computational budget,
-    multiply accumulate, multiply accumulate operation, bit operation, bop, inference computation, inference computational cost,
-    attention computation, training flop, compute load, computational expense, inference flops, number of flop, number of mac,
-    number of operation, attention flop, number of multiplication, matmul, computational workload, computational power,
-    computing power, computational operation, model flop, gflops, tflops, mflop, tflop, total compute, multi adds, mult adds,
-    multiply add operation, multiply accumulate computation, amount of computation, amount of compute, attention cost,
-    quadratic cost, theoretical computation, compute operation, arithmetic cost, calculation cost, attention complexity, m adds,
-    inference cost in flop, inference complexity, flops count, attention compute, computational footprint,
-    computational consumption, compute overhead, redundant computation, computation load, computation amount, computation budget,
-    computation time cost, self attention cost"""
+    flop, mac, mult add, multiply add, madd, multi add, operation, gflop, gmac, multiplication, arithmetic operation,
+    floating point operation, inference flop, multiply accumulate, multiply accumulate operation, bit operation, bop,
+    training flop, inference flops, number of flop, number of mac, number of operation, attention flop,
+    number of multiplication, matmul, computational operation, model flop, gflops, tflops, mflop, tflop, multi adds, mult adds,
+    multiply add operation, multiply accumulate computation, compute operation, m adds, inference cost in flop, flops count"""
+_COMPUTE = """
+    computational, computation, computational cost, computation cost, compute, computational complexity,
+    computation complexity, computational load, computational overhead, complexity, compute cost, computing cost,
+    compute requirement, computational burden, computational requirement, computational resource, compute budget,
+    computing resource, inference compute, computational demand, computation overhead, computational effort, compute resource,
+    computational budget, inference computation, inference computational cost, attention computation, compute load,
+    computational expense, computational workload, computational power, computing power, total compute, amount of computation,
+    amount of compute, attention cost, quadratic cost, theoretical computation, arithmetic cost, calculation cost,
+    attention complexity, inference complexity, attention compute, computational footprint, computational consumption,
+    compute overhead, redundant computation, computation load, computation amount, computation budget, computation time cost,
+    self attention cost"""
 _ENERGY = """
     energy, energy consumption, power, power consumption, energy cost, energy usage, carbon, carbon emission, energy use,
     carbon footprint, co2 emission, co2, electricity, energy delay product, energy saving, power usage, power draw, power budget,
@@ -168,7 +171,7 @@ _EFFICIENCY = """
     resource efficiency, search efficiency, execution efficiency, memory utilization efficiency, compute utilization,
     tensor core utilization, bandwidth utilization, memory bandwidth utilization, sm utilization, scaling efficiency,
     area efficiency, parameter utilization, token efficiency, exploration efficiency, hardware utilisation, system efficiency,
-    energy delay, label efficiency, deployment efficiency, gpu efficiency, batch size, larger batch, effective batch size,
+    energy delay, label efficiency, deployment efficiency, gpu efficiency, batch size, effective batch size,
     maximum batch size, serving efficiency, compression efficiency, cost effectiveness, cost performance, cost saving"""
 _REFUSE = """
     accuracy, top 1 accuracy, top 1, top 5, map, ap, box ap, mask ap, perplexity, ppl, bleu, fid, wer, score, f1, f1 score, psnr,
@@ -205,6 +208,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("model_size", "cost"), _SIZE),
     *_row(Noun("storage", "cost"), _STORAGE),
     *_row(Noun("flops", "cost"), _FLOPS),
+    *_row(Noun("flops", "cost", "", True), _COMPUTE),
     *_row(Noun("energy", "cost"), _ENERGY),
     *_row(Noun("energy", "gain"), "energy efficiency, power efficiency, energy efficient"),
     *_row(Noun("communication", "cost"), _COMMUNICATION),
@@ -219,6 +223,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("bandwidth", "cost"), "bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
     *_row(Noun("other_efficiency", "cost"), _COST),
     *_row(Noun("other_efficiency", "gain"), _EFFICIENCY),
+    *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size, larger batch size, bigger batch size"),
     *_row(Noun("", "refuse"), _REFUSE),
     *_row(Noun("", "ignore"), "for example, in order, state of the art, in terms, based model, time series, real time, step by step, "
           "at the same time, for the first time, first time, data parallel, data driven, large scale data, power law, at scale, "

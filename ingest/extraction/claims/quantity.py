@@ -70,7 +70,7 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
             continue
         found = _qualifier_before(tokens, at) if token.low in _QUALIFIER_ENDS else None
         if found:
-            qualifier, at = qualifier or found[0], at - found[1]
+            qualifier, at = found[0] if found[0] == "up to" else qualifier or found[0], at - found[1]
             lead = at
         else:
             size = _bound_before(tokens, at, quantity.form)

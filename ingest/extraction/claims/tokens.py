@@ -35,7 +35,7 @@ TOKEN = re.compile(
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
       )?
-  | (?P<near>\\?(?:simeq|sim|approx)(?=[\s\d.$\\~])|\\?~|≈|∼)
+  | (?P<near>\\?(?:simeq|sim|approx)(?=[\s\d.$\\~}}])|\\?~|≈|∼)
   | (?P<rel>\\?(?:leqslant|geqslant|leq|geq|textless|textgreater)(?=[\s\d$])|[<>≤≥])
   | (?P<word>[^\W\d_](?:[\w]|['’+.&](?=[^\W_])|-(?=\w))*)
   | (?P<dash>--+|[-–—−])

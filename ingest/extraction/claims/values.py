@@ -284,10 +284,18 @@ def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         else:
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
     for quantity in merged:
-        if quantity.form == "part":
+        whole = 1.0 / quantity.value if quantity.form == "part" else 0.0
+        if whole and quantity.value_max is None and abs(whole - round(whole)) < 1e-9 and not _by_before(tokens, quantity):
+            # "An eighth of the memory" is 8x less; "less by an eighth" is 12.5 %.
+            quantity.form, quantity.value = "factor", round(whole)
+        elif whole:
             quantity.form, quantity.value = "percent", round(100 * quantity.value, 1)
             quantity.value_max = None if quantity.value_max is None else round(100 * quantity.value_max, 1)
     return merged
+
+
+def _by_before(tokens: list[Token], quantity: Quantity) -> bool:
+    return "by" in {word_at(tokens, quantity.first - k) for k in (1, 2, 3)}
 
 
 def _coming_from(tokens: list[Token], left: Quantity, right: Quantity) -> Quantity:

@@ -19,6 +19,7 @@ _DEVICE_CUES = word_set("gpu gpus tpu tpus a100 h100 v100 overhead cost gpu-hour
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
 _BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
 _ONLY_LATENCY = word_set("ms us ns")
+_INFERS = word_set("inference latency generation rendering decoding runs sampling per")
 _RECORDED = word_set("sampled recorded captured camera cameras recordings sampling")
 
 
@@ -55,7 +56,7 @@ def _time(site: Site) -> Reading | None:
     led = q.origin is not None or thrifty(site) or site.word(site.begin - 1) in _BEFORE_TIME
     if q.qualifier == "at least" and long:
         return None
-    if long and led and close & OTHER_CUES and not close & (TRAIN_CUES | TUNE_CUES):
+    if (long or thrifty(site)) and led and cues & OTHER_CUES and not close & (TRAIN_CUES | TUNE_CUES | _INFERS):
         return amount_of(site, "amount-time", "training_time", "other")
     if long and led and cues & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES | _DEVICE_CUES):
         phase = phase_named(close) if close & (TUNE_CUES | SEARCH_CUES) else "training"

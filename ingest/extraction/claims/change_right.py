@@ -25,6 +25,9 @@ _SHARE_VERBS = word_set(
 )
 
 
+_RIVALS = word_set("compared match matches matching comparable rivals outperform outperforms outperforming than trained par surpasses")
+
+
 def _change_at(site: Site) -> tuple[int, str] | None:
     """Place and word of a noun of change within the noun phrase behind the number."""
     at = behind_number(site)
@@ -123,7 +126,9 @@ def _verb_before(site: Site) -> str | None:
 def noun_right(site: Site) -> Reading | None:
     """The noun itself behind the number: "saves 24x storage", "2x throughput", "3% of the data", "half the NFEs"."""
     at = behind_number(site)
-    share = site.word(at) == "of"
+    share = site.word(at) == "of" or (site.word(at) == "the" and site.word(at + 2) == "of")
+    if site.word(at) == "the" and share:
+        at += 2
     anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
     noun = head(anchors, prefer_last=True)
     if noun is None:
@@ -165,6 +170,11 @@ def _share(
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
     used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
+    if site.quantity.form == "factor" and site.quantity.how == "digits" and not thrift:
+        # "Matches models trained on 3x the amount of data".
+        if noun.noun.polarity == "cost" and {site.word(k) for k in range(max(0, site.begin - 10), site.begin)} & _RIVALS:
+            return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
+        return None
     if not used and not thrift:
         removed = {"reduced", "removed", "pruned", "saved", "eliminated", "skipped"}
         if site.word(at) == "of" and any(site.word(k) in removed for k in range(noun.stop, noun.stop + 8)):
@@ -217,7 +227,7 @@ def bracketed(site: Site) -> Reading | None:
     noun = anchors[-1]
     if noun.noun.polarity == "refuse":
         return Reading("bracketed", None, "", noun.first, noun.stop)
-    if site.word(site.end) not in {")", "]", ",", ";"}:
+    if site.word(site.end) not in {")", "]", ",", ";", "of", "vs", "on", "less", "smaller"}:
         return None
     if noun.noun.polarity == "change":
         return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)

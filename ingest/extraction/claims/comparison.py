@@ -58,6 +58,17 @@ def compound(left: Anchor, right: Anchor) -> Anchor:
     return Anchor(left.noun if vague else right.noun, left.first, right.stop)
 
 
+def compounds(anchors: list[Anchor]) -> list[Anchor]:
+    """Anchors with those that stand side by side made one ("token latency")."""
+    merged: list[Anchor] = []
+    for anchor in anchors:
+        if merged and merged[-1].stop == anchor.first:
+            merged[-1] = compound(merged[-1], anchor)
+        else:
+            merged.append(anchor)
+    return merged
+
+
 def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
     """The head of a noun phrase: its first known noun, or its last where compounds end in the head ("KV cache
     latency")."""
@@ -84,7 +95,8 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
     """Nouns that go on a list after `first`: the energy and area of "reductions in latency, energy, and area"."""
     found: list[Noun] = []
     last = first.stop
-    for anchor in site.clause.anchors:
+    whole = compounds(site.clause.anchors)
+    for anchor in whole:
         if anchor.first < last:
             continue
         if len(found) == limit or anchor.first == last:

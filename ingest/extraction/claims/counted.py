@@ -110,7 +110,9 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
     """ "a frame rate of 50", "parameters of only 2.3M", "an RTF of 0.02"."""
     at, linked = bare.first - 1, False
     while at > bare.first - 6 and word_at(tokens, at) in {"of", "only", "just", "is", "about", "~", "under", "=", ":", "merely", ")", "to",
-                                                          "<", "count", "approximately", "around", "("}:  # fmt: skip
+                                                          "<", "count", "approximately", "around", "("} or (
+        at < bare.first and at >= 0 and tokens[at].kind == "num"
+    ):  # fmt: skip
         linked |= tokens[at].low in {"of", "is", "=", ":", "to", "count", "("}
         at -= 1
     word = word_at(tokens, at)

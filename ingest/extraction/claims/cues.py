@@ -70,7 +70,7 @@ def of_rivals(site: Site) -> bool:
     first = max(0, site.begin - 12)
     words = site.clause.lows[first : site.begin]
     for at in range(len(words) - 1, -1, -1):
-        if words[at] in {"while", "whereas", "whilst", "but"}:
+        if words[at] in {"while", "whereas", "whilst"}:
             return bool(_OTHERS & set(words[at:])) and not _OURS & set(words[at:])
         if words[at] in {"than", "versus", "vs"}:
             return len(words) - at <= 6 and site.quantity.bound == "" and not _OURS & set(words[at:]) and words[at - 1] not in _SIZED

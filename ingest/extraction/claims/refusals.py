@@ -35,6 +35,6 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
     if reading.direction == "worse" and (noun.metric == "data_samples" or clause.lows[0] in _COMPLAINTS):
         return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
-    if behind in _NOT_UNITS and reading.rule != "noun-right":
+    if behind in _NOT_UNITS and reading.rule not in {"noun-right", "share-pruned"}:
         return True
     return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"

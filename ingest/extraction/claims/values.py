@@ -122,6 +122,10 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
             and tokens[after + 1].start == tokens[after].end
         ):
             return Quantity(index, after + 2, index, "part", value / below, how="part")
+    if following == "/" and value == 1 and word_at(tokens, after + 1).rstrip("thrdns").isdigit():
+        below = float(word_at(tokens, after + 1).rstrip("thrdns"))
+        if below > 1:
+            return Quantity(index, after + 2, index, "part", 1.0 / below, how="part")
     if following == "times" or following in {"fold", "folds"}:
         return Quantity(index, after + 1, index, "factor", value)
     if following in {"order", "orders"} and word_at(tokens, after + 1) == "of":

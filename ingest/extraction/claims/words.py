@@ -8,7 +8,7 @@ LESS, MORE, BETTER = "less", "more", "better"
 
 COMPARATIVES: dict[str, str] = {
     **dict.fromkeys(word_set("fewer less lower reduced shorter cheaper lesser decreased smaller lighter saved saving reducing lowered "
-                             "slimmer leaner"), LESS),
+                             "slimmer leaner tighter"), LESS),
     **dict.fromkeys(word_set("more higher greater larger bigger increased slower heavier additional extra longer deeper wider"), MORE),
     **dict.fromkeys(word_set("better improved faster quicker speedier superior"), BETTER),
 }  # fmt: skip

@@ -19,7 +19,7 @@ _DEVICE_CUES = word_set("gpu gpus tpu tpus a100 h100 v100 overhead cost gpu-hour
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
 _BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
 _ONLY_LATENCY = word_set("ms us ns")
-_INFERS = word_set("inference latency generation rendering decoding runs sampling per")
+_INFERS = word_set("inference latency generation rendering decoding runs sampling")
 _RECORDED = word_set("sampled recorded captured camera cameras recordings sampling")
 
 
@@ -90,7 +90,7 @@ def _device_time(site: Site) -> Reading | None:
     phase = phase_named(cues) if cues & (SEARCH_CUES | TUNE_CUES) else "training"
     if phase == "fine-tuning" and near(site, 6, 6) & TRAIN_CUES and not near(site, 8, 8) & TUNE_CUES:
         phase = "training"
-    return amount_of(site, "amount-device-time", "training_time" if timed else "training_cost", "" if phase == "training" else phase)
+    return amount_of(site, "amount-device-time", "training_time" if timed else "training_cost", phase)
 
 
 def _steps(site: Site) -> Reading | None:

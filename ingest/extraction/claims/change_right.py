@@ -127,8 +127,6 @@ def noun_right(site: Site) -> Reading | None:
     """The noun itself behind the number: "saves 24x storage", "2x throughput", "3% of the data", "half the NFEs"."""
     at = behind_number(site)
     share = site.word(at) == "of" or (site.word(at) == "the" and site.word(at + 2) == "of")
-    if site.word(at) == "the" and share:
-        at += 2
     anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
     noun = head(anchors, prefer_last=True)
     if noun is None:

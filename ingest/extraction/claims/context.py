@@ -1,42 +1,14 @@
-"""What surrounds a number that has been read: phase, baseline and hardware."""
+"""What a number is compared against."""
 
 from __future__ import annotations
 
 import re
 
 from ..words import word_set
-from .nouns import Noun
 from .quantity import Quantity
-from .site import Clause, Reading
+from .site import Clause
 from .tokens import Token
 
-_RATHER_INFERENCE = "rather inference"
-"""What "throughput" says, unless the paper is about training."""
-_PHASE_WORDS: dict[str, str] = {
-    **dict.fromkeys(
-        word_set(
-        """
-        training train pretraining pre-training trained convergence converge backward backwards gradient
-        optimizer federated converging gradients backpropagation clients epochs pretrain
-        """
-        ), "training"),
-    **dict.fromkeys(
-        word_set(
-        """
-        fine-tuning finetuning fine-tune finetune tuning trainable tunable adapter fine-tuned lora
-        customization adaptation
-        """
-        ), "fine-tuning"),
-    **dict.fromkeys(
-        word_set(
-        """
-        inference decoding generation serving prefill prefilling sampling deployment testing rendering fps decode
-        """
-        ), "inference"),
-    **dict.fromkeys(("latency", "throughput", "kv", "cache", "token"), _RATHER_INFERENCE),
-    **dict.fromkeys(("search", "searching"), "search"),
-    **dict.fromkeys(("simulation", "synthesis", "preprocessing", "indexing"), "other"),
-}  # fmt: skip
 _BASELINE_START = frozenset({"than", "over", "versus", "vs", "against"})
 _BASELINE_PAIRS = {("compared", "to"), ("compared", "with"), ("relative", "to"), ("in", "comparison"), ("comparing", "to"),
                    ("comparison", "to"), ("comparison", "with"), ("with", "respect"), ("opposed", "to"), ("as", "as")}  # fmt: skip
@@ -52,30 +24,6 @@ _BASELINE_STOPS = word_set(
     """
 )
 _TRAILING = re.compile(r"[\s.,;:]+$")
-
-
-def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, default: str) -> str:
-    """The phase named nearest to the number; the noun's own phase wins, the paper's stage fills in."""
-    if noun.phase:
-        return noun.phase
-    best, distance = "", 12
-    first, stop = min(reading.first, quantity.first), max(reading.stop, quantity.stop)
-    if clause.phases is None:
-        clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
-    for at, phase in clause.phases:
-        if first - 8 <= at < stop + 7 and not (phase == _RATHER_INFERENCE and default != "inference"):
-            gap = max(first - at, at - stop + 1, 0)
-            if gap < distance:
-                best, distance = phase, gap
-    if best and distance <= 6:
-        if best == "training" and noun.metric == "params":
-            return "fine-tuning" if default == "fine-tuning" else "inference"
-        return "inference" if best == _RATHER_INFERENCE else best
-    if noun.metric in {"params", "model_size"} and default == "training":
-        return "inference"
-    if noun.metric in {"communication", "data_samples"} and default == "inference":
-        return "training"
-    return default
 
 
 def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, count: int) -> str | None:

@@ -25,7 +25,7 @@ OTHER_CUES = word_set(
     """
     quantize quantizes quantized quantizing quantization calibrate calibration calibrating distill distills distilling
     condense condensation prune prunes pruning compress compressing convert conversion preprocess preprocessing
-    index indexing build building merge merging compile compilation customizing editing simulation synthesis
+    index indexing build building merge merging compile compilation
     """
 )
 SPEED_CUES = word_set(

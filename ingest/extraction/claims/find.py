@@ -14,8 +14,9 @@ from .amount import amount
 from .change_left import by_verb, continued, of_noun
 from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
-from .context import baseline_of, phase_of
+from .context import baseline_of
 from .nouns import Noun
+from .phase import Paper, paper_of, phase_of
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
 from .shares import of_ideal, sparse
@@ -56,12 +57,14 @@ def find_claims(
     sentences: Sequence[Sentence],
     default_phase: str = "inference",
     hardware_near: HardwareNear = lambda number, sentence: None,
+    title: str = "",
 ) -> tuple[ExtractedClaim, ...]:
     """Claims in the order of the text.
 
     `default_phase` is taken where no word near the number names one; `hardware_near` names the device that
-    the abstract gives for a number.
+    the abstract gives for a number; a `title` about tuning or searching says what "training" is.
     """
+    paper = paper_of(title, default_phase)
     systems: bool | None = None
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
@@ -79,7 +82,7 @@ def find_claims(
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
                 place = _Place(sentence, clause, quantity, reading, noun, order, chain)
-                claims.append(_claim(abstract, place, default_phase, hardware_near))
+                claims.append(_claim(abstract, place, paper, hardware_near))
     distinct = {(c.start, c.end, c.metric, c.form, c.value, c.baseline): c for c in claims}
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
 
@@ -163,7 +166,7 @@ class _Place(NamedTuple):
     chain: list[Quantity]
 
 
-def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: HardwareNear) -> ExtractedClaim:
+def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNear) -> ExtractedClaim:
     sentence, clause, quantity, reading, noun, order, chain = place
     first = min(reading.first, quantity.lead)
     stop = min(max(reading.stop, quantity.stop), len(clause.tokens))
@@ -173,7 +176,7 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
         unit = "x"
     elif quantity.form == "absolute" and quantity.unit is not None:
         value, high, unit = _amount(quantity)
-    phase = phase_of(clause, quantity, reading, noun, default_phase)
+    phase = phase_of(clause, quantity, reading, noun, paper)
     # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
     qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
     return ExtractedClaim(

@@ -234,10 +234,11 @@ def comparative(site: Site) -> Reading | None:
             return Reading("comparative", FASTER, "better", at, noun.stop)
         return Reading("comparative", None, "", at, noun.stop)
     direction = direction_of(noun.noun, effect)
+    tuned = word in {"extra", "additional"} and {"trainable", "tunable", "learnable"} & set(site.clause.lows[at : noun.stop])
     if (
         direction == "worse"
         and effect == MORE
-        and (_rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"})
+        and (tuned or _rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"})
     ):
         direction = "better"
     extra = coordinated(site, noun)

@@ -20,7 +20,7 @@ from .phase import Paper, paper_of, phase_of
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
 from .shares import of_ideal, sparse
-from .site import Clause, Reading, Site, chains_of, continues, site_of
+from .site import Clause, Reading, Site, chains_of, continues, share_qualifiers, site_of
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, find_quantities
@@ -79,6 +79,7 @@ def find_claims(
         if systems is None:
             systems = any(s.triggers & _SYSTEMS for s in sentences)
         clause = Clause(tokens, quantities, systems_paper=systems)
+        share_qualifiers(clause)
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
                 place = _Place(sentence, clause, quantity, reading, noun, order, chain)
@@ -102,7 +103,7 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
         reading = next((r for rule in RULES if (r := rule(site)) is not None), None)
         if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
             before = read[-1][1]
-            chain[0].qualifier = chain[0].qualifier or read[-1][0][0].qualifier
+            _inherit(clause, read[-1][0][0], chain[0])
             reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop, before.extra)
         read.append((chain, reading))
     for at in range(len(read)):
@@ -115,9 +116,15 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     for at in range(1, len(read)):
         (numbers, known), (chain, reading) = read[at - 1], read[at]
         if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
-            chain[0].qualifier = chain[0].qualifier or numbers[0].qualifier
+            _inherit(clause, numbers[0], chain[0])
             read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
     return read
+
+
+def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:
+    """The qualifier of a loose list holds for its later members, unless "by" opens a new comparison."""
+    if later.qualifier is None and clause.lows[later.lead - 1 : later.lead] != ["by"]:
+        later.qualifier = first.qualifier
 
 
 def _parallel(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:

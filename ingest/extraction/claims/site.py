@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
-from ..words import folded
+from ..words import folded, word_set
 from .nouns import NOUNS, Noun
 from .quantity import Quantity
 from .tokens import Token
-from .words import CHANGE_VERBS, COMPARATIVES
+from .words import CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES
 
 _NAMING = frozenset({"word", "ident"})
 
@@ -162,6 +163,27 @@ def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) ->
     if any(word in CHANGE_VERBS or word in COMPARATIVES for word in between):
         return False
     return not any(left.stop <= a.first < right.lead and a.noun.polarity == "refuse" for a in clause.anchors)
+
+
+_VERBAL = word_set(
+    """
+    with while by when ; ( achieves achieving achieve enables enabling improves requires using uses gives yields shows delivers
+    further also but whereas than compared
+    """
+)
+
+
+def share_qualifiers(clause: Clause) -> None:
+    """ "Up to 5x lower latency and 43% energy savings": the qualifier holds for both, where no new verb or "by" begins."""
+    for left, right in pairwise(clause.quantities):
+        if left.qualifier not in {"up to", "about", "average"} or right.qualifier or right.bound or "absolute" in (left.form, right.form):
+            continue
+        between = clause.lows[left.stop : right.lead]
+        last = between[-2:-1] if between[-1:] in (["a"], ["an"]) else between[-1:]
+        if last != ["and"] or len(between) > 12:
+            continue
+        if not any(word in _VERBAL or word in CHANGE_VERBS for word in between if word not in CHANGE_NOUNS):
+            right.qualifier = left.qualifier
 
 
 def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:

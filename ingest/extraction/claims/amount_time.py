@@ -19,6 +19,7 @@ _DEVICE_CUES = word_set("gpu gpus tpu tpus a100 h100 v100 overhead cost gpu-hour
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
 _BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
 _ONLY_LATENCY = word_set("ms us ns")
+_ENDS = word_set(". , ) on per for with using and ( at while without")
 _INFERS = word_set("inference latency generation rendering decoding runs sampling")
 _RECORDED = word_set("sampled recorded captured camera cameras recordings sampling")
 
@@ -69,7 +70,8 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "training_time", "training" if close & TRAIN_CUES else "other")
     if q.qualifier == "at least" and not cues & {"latency", "overhead"}:
         return None
-    if unit.unit in _ONLY_LATENCY or cues & SPEED_CUES or thrifty(site):
+    in_time = site.word(site.begin - 1) in {"in", "within", "under"} and site.word(site.end) in _ENDS
+    if in_time or unit.unit in _ONLY_LATENCY or cues & SPEED_CUES or thrifty(site):
         return amount_of(site, "amount-time", "latency")
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .comparison import COUNTED_THING, compound, coordinated, direction_of, head, noun_phrase
+from .comparison import COUNTED_THING, compound, compounds, coordinated, direction_of, head, noun_phrase
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
@@ -31,7 +31,7 @@ def _verb(site: Site, start: int) -> tuple[int, str] | None:
     for at in range(start - 1, site.left - 1, -1):
         word = site.word(at)
         if word in CHANGE_VERBS:
-            if word in {"lower", "speed", "lowers", "advanced"} and not (word == "speed" and _is_up(site, at)):
+            if word in {"lower", "speed", "advanced"} and not (word == "speed" and _is_up(site, at)):
                 continue
             return at, word
     return None
@@ -46,9 +46,14 @@ def _anchors_left(site: Site, start: int, stop: int) -> list[Anchor]:
     cut = stop
     for at in range(start, stop):
         if site.word(at) in _BASELINE_OPENERS:
+            comma = next((k for k in range(at, stop) if site.word(k) == ","), stop)
+            if at - start <= 2 and comma < stop:
+                # "Compared with Adam, memory is lowered": what is measured comes behind the comma.
+                start = comma
+                continue
             cut = at
             break
-    return [a for a in site.clause.anchors if start <= a.first and a.stop <= cut]
+    return compounds([a for a in site.clause.anchors if start <= a.first and a.stop <= cut])
 
 
 def by_verb(site: Site) -> Reading | None:
@@ -57,6 +62,7 @@ def by_verb(site: Site) -> Reading | None:
     if site.quantity.form == "absolute" and site.quantity.origin is None and preposition != "to":
         return None
     placed = preposition in {"by", "to", "of", "up"} or site.word(site.begin) in {"by", "an"}
+    placed = placed or (preposition in CHANGE_VERBS and preposition not in RIVAL_VERBS and bool(_closed(site)))
     if not placed and site.quantity.origin is None:
         return None
     found = _verb(site, site.begin)
@@ -71,6 +77,12 @@ def by_verb(site: Site) -> Reading | None:
     if verb in RIVAL_VERBS:
         return _rival(site, at, after)
     noun = _object(site, at, after)
+    behind = _named_behind(site) if noun is None else None
+    if behind is not None:
+        meaning = behind.noun
+        if meaning.polarity == "refuse":
+            return Reading("by-verb", None, "", at, behind.stop)
+        return Reading("by-verb", meaning, direction_of(meaning, effect), at, behind.stop)
     if noun is None and before:
         noun = before[-1]
         if noun.noun.polarity == "refuse" and len(before) == 1:
@@ -91,6 +103,19 @@ def by_verb(site: Site) -> Reading | None:
     return Reading(
         "by-verb", meaning, direction_of(meaning, effect), min(noun.first, at), max(noun.stop, at + 1), extra
     )
+
+
+def _closed(site: Site) -> bool:
+    """Whether nothing is counted behind the number: "memory is cut 4x [, while]", not "cut 4x memory"."""
+    return not noun_phrase(site, site.end, 3)
+
+
+def _named_behind(site: Site) -> Anchor | None:
+    """The noun of "pruned by 2.3x in FLOPs", "faster by 3x in terms of latency"."""
+    if site.word(site.end) != "in":
+        return None
+    start = site.end + (3 if site.word(site.end + 1) == "terms" else 1)
+    return head(noun_phrase(site, start, 4), prefer_last=True)
 
 
 def continued(site: Site) -> Reading | None:
@@ -133,13 +158,24 @@ def _one_list(site: Site, anchors: list[Anchor]) -> bool:
     return all(b.first - a.stop <= 4 for a, b in pairwise(anchors))
 
 
+_TRAINED = frozenset({"training", "convergence", "pre-training", "pretraining"})
+
+
 def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
+    words = {site.word(k) for k in range(at, site.begin)}
+    if words & BE or _passive(site, at):
+        words |= {site.word(k) for k in range(max(site.left, at - 5), at)}
     if verb in SPEED_VERBS or (verb == "speed" and _is_up(site, at)):
         noun = FASTER
-        words = {site.word(k) for k in range(at, site.begin)}
-        if words & {"training", "convergence", "pre-training", "pretraining"}:
+        if words & _TRAINED:
             noun = Noun("training_time", "change", "training")
         return Reading("by-verb", noun, "better", at, at + 1)
+    if CHANGE_VERBS[verb] == LESS and verb.startswith(("short", "cut", "reduc", "decreas", "lower")):
+        words = {site.word(k) for k in range(at + 1, site.begin)}
+        if words & _TRAINED:
+            return Reading("by-verb", Noun("training_time", "cost", "training"), "better", at, site.begin)
+        if words & {"inference", "decoding", "prefill", "rendering"} and verb.startswith("short"):
+            return Reading("by-verb", Noun("latency", "cost", "inference"), "better", at, site.begin)
     if verb in COMPRESS_VERBS:
         return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
     return Reading("by-verb", None, "", at, at + 1)

@@ -126,7 +126,7 @@ def _verb_before(site: Site) -> str | None:
 def noun_right(site: Site) -> Reading | None:
     """The noun itself behind the number: "saves 24x storage", "2x throughput", "3% of the data", "half the NFEs"."""
     at = behind_number(site)
-    share = site.word(at) == "of" or (site.word(at) == "the" and site.word(at + 2) == "of")
+    share = site.word(at) == "of" or (site.word(at) == "the" and "of" in (site.word(at + 2), site.word(at + 3)))
     anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
     noun = head(anchors, prefer_last=True)
     if noun is None:
@@ -147,6 +147,8 @@ def noun_right(site: Site) -> Reading | None:
         return Reading("noun-right", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
     if share or how == "part" or (before | {site.word(site.begin)}) & ONLY:
         return _share(site, at, noun, extra=extra, before=before, effect=effect)
+    if share and form == "factor" and how == "digits" and noun.noun.polarity == "gain" and site.word(at) == "the":
+        return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     if form == "factor" and noun.noun.polarity in {"gain", "change"}:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     if form == "factor" and before & {"saving", "saves", "save", "less"}:
@@ -174,7 +176,7 @@ def _share(
             return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
         return None
     if not used and not thrift:
-        removed = {"reduced", "removed", "pruned", "saved", "eliminated", "skipped"}
+        removed = word_set("reduced removed pruned saved eliminated skipped evicted discarded dropped avoided")
         if site.word(at) == "of" and any(site.word(k) in removed for k in range(noun.stop, noun.stop + 8)):
             return Reading("share", noun.noun, "better", at, noun.stop)
         return None

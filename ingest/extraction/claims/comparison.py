@@ -44,7 +44,7 @@ def noun_phrase(site: Site, start: int, limit: int = 7, stops: frozenset[str] = 
     stop = start
     while stop < min(start + limit, site.right) and site.word(stop) not in stops and not _is_verb(site, stop, start):
         stop += 1
-    return site.anchors_right(start, stop)
+    return [a for a in site.clause.anchors if start <= a.first < stop and a.stop <= site.right]
 
 
 def _is_verb(site: Site, at: int, start: int) -> bool:
@@ -133,7 +133,7 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         if phase:
             return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
-    if before & _LEARNS:
+    if before & _LEARNS or (before & BE and site.word(site.begin - 2) == "training"):
         return Noun("training_time", "change", "training"), at + 1
     return FASTER, at + 1
 
@@ -195,8 +195,10 @@ def comparative(site: Site) -> Reading | None:
     word = site.word(at)
     if word == "less" and site.word(at + 1).endswith("efficient"):
         return Reading("comparative", None, "", at, at + 2)
-    if word == "more" and site.word(at + 1).endswith("efficient"):
+    if word == "more" and site.word(at + 1).endswith(("efficient", "effective", "economical")):
         return _efficient(site, at + 1)
+    if word in {"more", "better"} and site.word(at + 2) in {"efficient", "effective"} and site.word(at + 1) != "and":
+        return _efficient(site, at + 2)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
         return _sized(site, at)
     if word == "more" and site.word(at + 1) in {"compact", "lightweight"}:
@@ -257,7 +259,7 @@ def _noun_on_left(site: Site) -> Anchor | None:
 
 
 def _efficient(site: Site, at: int) -> Reading:
-    kind = site.word(at).removesuffix("efficient").rstrip("-")
+    kind = site.word(at).removesuffix("efficient").rstrip("-") or site.word(at - 1)
     by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
                "data": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
     return Reading("comparative", Noun(by_kind.get(kind, "other_efficiency"), "gain"), "better", at - 1, at + 1)
@@ -276,6 +278,10 @@ def _sized(site: Site, at: int) -> Reading:
     noun = head(anchors)
     smaller = site.word(at) in {"smaller", "lighter"}
     metric = Noun("model_size", "cost")
+    if smaller and {"embeddings", "index", "descriptors", "vectors", "indices", "database"} & set(
+        site.clause.lows[max(0, site.begin - 6) : site.begin]
+    ):
+        return Reading("comparative", Noun("storage", "cost"), "better", at, at + 1)
     subject = _noun_on_left(site) if site.word(site.begin - 1) in BE else None
     if subject is not None and subject.noun.polarity == "cost":
         return Reading("comparative", subject.noun, "better" if smaller else "worse", subject.first, at + 1)

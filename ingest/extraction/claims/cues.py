@@ -11,7 +11,7 @@ from .words import ONLY
 TRAIN_CUES = word_set(
     """
     train trained training trains pretraining pre-training pretrained pretrain converge converges convergence learn
-    learns learning optimization optimize retraining retrain post-training training-time adapts
+    learns learning optimization optimize retraining retrain post-training training-time adapts optimized optimizes reconstructed
     """
 )
 TUNE_CUES = word_set(
@@ -72,7 +72,7 @@ def of_rivals(site: Site) -> bool:
     for at in range(len(words) - 1, -1, -1):
         if words[at] in {"while", "whereas", "whilst"}:
             return bool(_OTHERS & set(words[at:])) and not _OURS & set(words[at:])
-        if words[at] in {"than", "versus", "vs"}:
+        if words[at] in {"than", "versus", "vs", "compared"}:
             return len(words) - at <= 6 and site.quantity.bound == "" and not _OURS & set(words[at:]) and words[at - 1] not in _SIZED
         if words[at] in {",", ";", "and"}:
             return False

@@ -49,14 +49,14 @@ _SPEED = """
     matching speed"""
 _SPEEDUP = """
     speedup, speed up, speedups, acceleration, accelerations, acceleration ratio, speedup ratio, speedup factor,
-    inference speedup, wall clock speedup, acceleration rate, acceleration factor, performance speedup, speedup gain,
-    latency speedup, speed gain, speed improvement, speed advantage, speed boost, walltime speedup, wall time speedup,
+    inference speedup, wall clock speedup, acceleration rate, acceleration factor, performance speedup,
+    latency speedup, walltime speedup, wall time speedup,
     kernel speedup, decoding speedup, generation speedup, latency improvement factor"""
 _TRAINING_TIME = """training time, training latency, pretraining time, pre training time, convergence time, training duration,
     training iteration, training step, training epoch, iteration, training hour, fine tuning time, finetuning time, time to accuracy,
-    time per iteration, iteration time, gpu hour, gpu day, tpu hour, tpu day, training runtime, tuning time, epoch, wall clock training time, training wall clock time, training wall time, wall time training cost, wall clock training cost, training iteration time,
+    time per iteration, iteration time, training runtime, tuning time, epoch, wall clock training time, training wall clock time, training wall time, wall time training cost, wall clock training cost, training iteration time,
     step time, training step time, gradient step, optimization step, training update, parameter update, gradient update, optimizer step,
-    pre training iteration, training epochs, fine tuning step, training day, a100 hour, h100 hour, training wall clock, distillation time,
+    pre training iteration, training epochs, fine tuning step, training day, training wall clock, distillation time,
     quantization time, calibration time, pruning time, compression time, epoch time, time per epoch, optimization time, pre training step,
     training schedule, training delay, total training time, retraining time, backward time, backpropagation time, adaptation time"""
 _TRAINING_SPEED = """training speed, training speedup, convergence speed, converging speed, convergence, training efficiency,
@@ -188,17 +188,14 @@ _REFUSE = """
     dropout, confidence, average precision, agreement, hit rate, ndcg, mrr, generalization, coverage, probability, consistency,
     bit rate, human performance, task performance, model performance, rmse, mae, mse, fvd, clip score, mos, cer, eer, fidelity,
     resolution, mou, mean iou, auroc, kappa, variance, gap, diversity, volume, market, user, conversion, click, revenue, ctr,
-    retention, population, participant, respondent, question, false positive, pass 1, acc, dsc, spider,
-    improvement in accuracy, pq, r2, acceptance, faithfulness, hallucination, toxicity, bias, bug, win, preference,
-    compression loss, task, context length, context window, longer, language, input length, longer sequence, longer context,
+    retention, population, participant, respondent, question, false positive, pass 1, acc, dsc, spider, pq, r2, acceptance, faithfulness, hallucination, toxicity, bias, bug, win, preference, task, context length, context window, longer, language, input length, longer sequence, longer context,
     length, top 10, map50, mean ap, f score, f measure, f 1, em, exact match score, auprc, aupr, mape, nmse, snr, sdr, si sdr,
-    pesq, stoi, mpjpe, collision, failure, mistake, hallucination rate, win rates, elo, human evaluation, mrr 10,
-    drop in accuracy, bleu point, word error rate, character error rate, equal error rate, misclassification, regret,
+    pesq, stoi, mpjpe, collision, failure, mistake, hallucination rate, win rates, elo, human evaluation, mrr 10, bleu point, word error rate, character error rate, equal error rate, misclassification, regret,
     cumulative reward, sharpe, sale, gmv, cvr, watch time, dwell time, ctcvr, perplexity gap, attack success rate, jailbreak,
-    vulnerability, ece, nll, log likelihood, elbo, distortion, bitrate, bd rate, compression artifact, diversity score, vbench,
+    vulnerability, ece, nll, log likelihood, elbo, distortion, bitrate, bd rate, diversity score, vbench,
     mmlu, gsm8k, humaneval, pass k, benchmark score, r squared, rank correlation, context size, vocabulary size,
     mean squared error, mean absolute error, absolute error, relative error, test error, validation loss, training loss,
-    test loss, generalization error, gap closing, quality loss, drop in performance, performance loss, performance degradation,
+    test loss, generalization error,
     robust accuracy, top1, top5, learning rate, dropout rate, weight decay, token dropping rate"""
 
 _ROWS: list[tuple[str, Noun]] = [
@@ -221,7 +218,9 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("communication", "gain"), "communication efficiency, communication compression"),
     *_row(Noun("data_samples", "cost"), _DATA),
     *_row(Noun("training_cost", "cost", "training"), "training cost, cost of training, training budget, training compute, "
-          "pre training cost, pretraining cost, training computation, training resource, training expense"),
+          "pre training cost, pretraining cost, training computation, training resource, training expense, gpu hour, gpu day, tpu hour, tpu day, "
+          "a100 hour, h100 hour, gpu time, device hour, core hour, node hour, training flop cost, fine tuning cost, finetuning cost, "
+          "training energy cost, training gpu hour"),
     *_row(Noun("training_cost", "cost", "search"), "search cost, search budget, searching cost"),
     *_row(Noun("compression", "gain"), "compression, compression ratio, compression rate, compression factor, model compression"),
     *_row(Noun("compression", "cost"), "visual token, image token, vision token, number of visual token, number of image token, visual token count, "

@@ -73,6 +73,8 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
     word = token.low
     if word in _FUSED_PARTS:
         return Quantity(index, index + 1, index, "part", _FUSED_PARTS[word], how="part")
+    if word == "one" and word_at(tokens, index + 1) in {"second", "minute", "hour", "day", "millisecond"}:
+        return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if word in _PLURAL:
         if word_at(tokens, index + 1) == "of" and word_at(tokens, index + 2) == "times":
             return Quantity(index, index + 3, index, "factor", _PLURAL[word], how="word")
@@ -143,7 +145,28 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         value *= SCALES[token.suffix]
     elif following in SCALE_WORDS:
         value, after, scaled = value * SCALE_WORDS[following], after + 1, _SCALE_LETTERS[following]
+    if not scaled and _is_a_ratio(tokens, index, after):
+        return Quantity(index, after, index, "factor", value)
     return counted(tokens, Quantity(index, after, index, "bare", value, scaled=scaled))
+
+
+def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
+    """ "A speedup of 2.5", "a compression ratio of 16", "a 1.6 speed-up": the noun makes a bare number a factor."""
+    if word_at(tokens, after) in {"speedup", "speed-up", "acceleration"}:
+        return True
+    if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel", "dash"}:
+        return False
+    at = index - 1
+    while at > index - 5 and word_at(tokens, at) in _BEFORE_RATIO:
+        at -= 1
+    if at == index - 1 or at < 0 or word_at(tokens, index - 1) not in {"of", "to", "~", "about", "around", "over", "approximately", "nearly"}:
+        return False
+    noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
+    return noun in {"speedup", "speedups", "speed-up"} or (noun in {"ratio", "rate", "factor"} and kind in _RATIOS)
+
+
+_BEFORE_RATIO = frozenset({"of", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from"})
+_RATIOS = frozenset({"compression", "speedup", "speed-up", "acceleration", "reduction", "speed"})
 
 
 def _about(quantity: Quantity) -> Quantity:

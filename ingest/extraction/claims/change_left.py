@@ -77,7 +77,7 @@ def by_verb(site: Site) -> Reading | None:
     if verb in RIVAL_VERBS:
         return _rival(site, at, after)
     noun = _object(site, at, after)
-    behind = _named_behind(site) if noun is None else None
+    behind = named_behind(site) if noun is None else None
     if behind is not None:
         meaning = behind.noun
         if meaning.polarity == "refuse":
@@ -110,7 +110,7 @@ def _closed(site: Site) -> bool:
     return not noun_phrase(site, site.end, 3)
 
 
-def _named_behind(site: Site) -> Anchor | None:
+def named_behind(site: Site) -> Anchor | None:
     """The noun of "pruned by 2.3x in FLOPs", "faster by 3x in terms of latency"."""
     if site.word(site.end) != "in":
         return None

@@ -145,10 +145,10 @@ def noun_right(site: Site) -> Reading | None:
         return None
     if effect is not None and not share:
         return Reading("noun-right", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
-    if share or how == "part" or (before | {site.word(site.begin)}) & ONLY:
-        return _share(site, at, noun, extra=extra, before=before, effect=effect)
     if share and form == "factor" and how == "digits" and noun.noun.polarity == "gain" and site.word(at) == "the":
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
+    if share or how == "part" or (before | {site.word(site.begin)}) & ONLY:
+        return _share(site, at, noun, extra=extra, before=before, effect=effect)
     if form == "factor" and noun.noun.polarity in {"gain", "change"}:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     if form == "factor" and before & {"saving", "saves", "save", "less"}:

@@ -11,7 +11,7 @@ from ..record import ExtractedClaim
 from ..text import Sentence
 from ..words import DIGIT, trigger
 from .amount import amount
-from .change_left import by_verb, continued, of_noun
+from .change_left import by_verb, continued, named_behind, of_noun
 from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
 from .context import baseline_of
@@ -43,7 +43,7 @@ pattern, because the search for it is fast."""
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
 _NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word))
 _SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
-_COUNTABLE = trigger("step steps nfe nfes evaluations seconds minutes hours days epochs iterations milliseconds gpu gpus")
+_COUNTABLE = trigger("step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus")
 _MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
 _SYSTEMS = trigger(
     "core cores gemm spmm",
@@ -104,7 +104,7 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
         if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
             before = read[-1][1]
             _inherit(clause, read[-1][0][0], chain[0])
-            reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop, before.extra)
+            reading = _member(clause, chain, before)
         read.append((chain, reading))
     for at in range(len(read)):
         if read[at][1] is None:
@@ -112,13 +112,22 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     for at in range(len(read) - 2, -1, -1):
         (chain, reading), (after, known) = read[at], read[at + 1]
         if reading is None and known is not None and continues(clause, chain[-1], after[0]):
-            read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
+            read[at] = (chain, _member(clause, chain, known))
     for at in range(1, len(read)):
         (numbers, known), (chain, reading) = read[at - 1], read[at]
         if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
             _inherit(clause, numbers[0], chain[0])
-            read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
+            read[at] = (chain, _member(clause, chain, known))
     return read
+
+
+def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
+    """A list's member read like the one beside it, with the noun behind it if it has its own ("and 8x in energy")."""
+    own = named_behind(site_of(clause, chain, chain[0]))
+    if own is None or known.noun is None:
+        return Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop, known.extra)
+    noun = own.noun if own.noun.polarity != "refuse" else None
+    return Reading("list", noun, known.direction, chain[0].lead, own.stop)
 
 
 def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:

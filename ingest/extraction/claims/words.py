@@ -50,7 +50,7 @@ CHANGE_VERBS: dict[str, str] = {
                    "curtail alleviate remove discard decline lessen downsize mitigate skip condense cutdown economise minimise avoid"),
     **_forms(MORE, "increase raise scale add introduce incur grow"),
     **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
-                     "quicken reach ameliorate optimise elevate lift"),
+                     "quicken ameliorate optimise elevate lift"),
     **dict.fromkeys(word_set("cut cuts cutting drop drops dropped dropping fall falls fell falling trimmed trimming slimming shrunk "
                              "shrank"), LESS),
     **dict.fromkeys(word_set("sped beats beating"), BETTER),
@@ -67,7 +67,7 @@ COMPRESS_VERBS = word_set(
     """
 )
 RIVAL_VERBS = frozenset(
-    v for v in CHANGE_VERBS if v.startswith(("outperform", "surpass", "exceed", "beat", "advanc", "reach"))
+    v for v in CHANGE_VERBS if v.startswith(("outperform", "surpass", "exceed", "beat", "advanc"))
 )
 BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get"})
 ONLY = word_set("only just merely mere few tiny single solely sufficient little")

@@ -66,7 +66,8 @@ def _params(site: Site) -> Reading | None:
     q = site.quantity
     if q.origin and not thrifty(site):
         return None
-    if thrifty(site) or (near(site, 4, 0) & _LIGHT and q.value < _SMALLEST_SETUP):
+    tuned = near(site, 2, 0) & {"tunes", "tuning", "updates", "updating", "trains"} or site.word(site.end) in {"trainable", "tunable"}
+    if thrifty(site) or ((near(site, 4, 0) & _LIGHT or tuned) and q.value < _SMALLEST_SETUP):
         return amount_of(site, "amount-params", "params")
     opener = site.word(site.begin - 1)
     if opener not in {"with", "has", "having", "uses", "using", "requires", "contains", "needs", "and", "(", "of", "at"}:

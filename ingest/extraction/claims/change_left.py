@@ -21,8 +21,10 @@ from .words import (
 )
 
 _PREPOSITIONS = frozenset(
-    {"by", "to", "of", "at", "with", "is", "are", ":", "=", "was", "reaches", "reaching", "than", "from"}
+    {"by", "to", "of", "at", "with", "is", "are", ":", "=", "was", "reaches", "reaching", "than", "from", "between", "rises", "by"}
 )
+_ENDS = frozenset({"", ".", ",", ")", ";", "for", "on", "over", "compared", "with", "without", "while", "and", "relative", "when",
+                   "versus", "vs", "at", "across"})  # fmt: skip
 _BASELINE_OPENERS = frozenset({"compared", "versus", "vs", "relative", "than"})
 
 
@@ -62,13 +64,16 @@ def by_verb(site: Site) -> Reading | None:
     if site.quantity.form == "absolute" and site.quantity.origin is None and preposition != "to":
         return None
     placed = preposition in {"by", "to", "of", "up"} or site.word(site.begin) in {"by", "an"}
-    placed = placed or (preposition in CHANGE_VERBS and preposition not in RIVAL_VERBS and bool(_closed(site)))
+    placed = placed or (preposition == "in" and site.quantity.how == "part")
+    placed = placed or (site.quantity.form != "absolute" and _closed(site))
     if not placed and site.quantity.origin is None:
         return None
     found = _verb(site, site.begin)
     if found is None:
         return None
     at, verb = found
+    if preposition == "of" and (verb in RIVAL_VERBS or (at == site.begin - 2 and verb in CHANGE_NOUNS)):
+        return None
     effect = CHANGE_VERBS[verb]
     if site.quantity.form == "absolute" and effect == MORE:
         return None
@@ -94,7 +99,8 @@ def by_verb(site: Site) -> Reading | None:
         return _verb_alone(site, at, verb)
     if noun.noun.polarity == "refuse":
         return Reading("by-verb", None, "", at, noun.stop)
-    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up":
+    remains = site.quantity.how == "part"
+    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up" and not remains:
         return None
     extra = coordinated(site, noun)
     meaning = noun.noun
@@ -107,7 +113,8 @@ def by_verb(site: Site) -> Reading | None:
 
 def _closed(site: Site) -> bool:
     """Whether nothing is counted behind the number: "memory is cut 4x [, while]", not "cut 4x memory"."""
-    return not noun_phrase(site, site.end, 3)
+    verbs = [site.word(k) for k in range(max(site.left, site.begin - 6), site.begin) if site.word(k) in CHANGE_VERBS]
+    return bool(verbs) and verbs[-1] not in RIVAL_VERBS and site.word(site.end) in _ENDS
 
 
 def named_behind(site: Site) -> Anchor | None:
@@ -136,7 +143,7 @@ def continued(site: Site) -> Reading | None:
 
 def _passive(site: Site, at: int) -> bool:
     words = {site.word(at - 1), site.word(at - 2), site.word(at - 3)}
-    return bool(words & BE) or site.word(at).endswith(("s", "ed"))
+    return bool(words & BE) or site.word(at).endswith(("s", "ed")) or site.word(at) in {"down", "fell"}
 
 
 def _object(site: Site, at: int, anchors: list[Anchor]) -> Anchor | None:
@@ -202,7 +209,8 @@ def of_noun(site: Site) -> Reading | None:
     """A noun and its value: "a speedup of 2.5x", "memory reduction of 60%", "compression ratio of 16x", "less
     memory of 11x"."""
     start = site.begin - 1
-    if site.word(start) not in _PREPOSITIONS and site.word(start) not in {",", "(", "as", "approximately"}:
+    led = site.word(start) in _PREPOSITIONS or site.word(site.begin) in {"between", "a", "by"}
+    if not led and site.word(start) not in {",", "(", "as", "approximately"}:
         return None
     change = next((k for k in range(start, max(site.left, start - 12) - 1, -1)
                    if site.word(k) in CHANGE_NOUNS or site.word(k) in SELF_NOUNS or site.word(k) in COMPARATIVES), None)  # fmt: skip

@@ -138,6 +138,7 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     return FASTER, at + 1
 
 
+_GENERATED = word_set("chains reasoning responses outputs answers traces prompts chain response output thoughts")
 _LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
 COUNTED_THING = Noun("other_efficiency", "cost")
 """What "3x fewer things" is about where the table of nouns does not know the thing."""
@@ -153,6 +154,8 @@ def as_adjective(site: Site) -> Reading | None:
     metric, direction = found
     if not metric:
         noun = head(noun_phrase(site, site.end + 2))
+        if site.word(site.end + 1) in {"large", "big"} and _rival_before(site):
+            return Reading("as-adjective", Noun("model_size", "cost"), "better", site.end, site.end + 2)
         if noun is None or noun.noun.polarity != "gain":
             return Reading("as-adjective", None, "", site.end, site.end + 2)
         return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
@@ -225,6 +228,8 @@ def comparative(site: Site) -> Reading | None:
         left = _noun_on_left(site)
         if left is None and word == "fewer" and site.word(at + 1).isalpha():
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 2)
+        if left is None and word == "shorter" and _GENERATED & set(site.clause.lows[site.left : site.begin]):
+            return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
         if left is None:
             return Reading("comparative", None, "", at, at + 1)
         rival = _rival_before(site) and effect == MORE and left.noun.polarity == "cost"
@@ -235,6 +240,10 @@ def comparative(site: Site) -> Reading | None:
         if runs_code(site, noun):
             return Reading("comparative", FASTER, "better", at, noun.stop)
         return Reading("comparative", None, "", at, noun.stop)
+    if noun.noun.metric == "other_efficiency" and {"token", "tokens"} & set(site.clause.lows[noun.first : noun.stop]) and any(
+        site.word(k).startswith("compress") for k in range(site.left, site.begin)
+    ):
+        return Reading("comparative", Noun("compression", "cost"), direction_of(noun.noun, effect), at, noun.stop)
     direction = direction_of(noun.noun, effect)
     tuned = word in {"extra", "additional"} and {"trainable", "tunable", "learnable"} & set(site.clause.lows[at : noun.stop])
     if (

@@ -19,7 +19,7 @@ _NAMED = {
     **dict.fromkeys(("framerate", "frame-rate", "fps", "rate"), _FRAME_RATE),
     "size": Unit("params", "params"),
     **dict.fromkeys(("rtf", "factor"), Unit("RTF", "real-time-factor")),
-    **dict.fromkeys(("nfe", "nfes"), Unit("steps", "steps")),
+    **dict.fromkeys(("nfe", "nfes", "steps", "evaluations"), Unit("steps", "steps")),
 }
 """Nouns that may stand in front of the number that they count."""
 _SCALED_ONLY = frozenset({"params", "flops"})
@@ -110,10 +110,10 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
     """ "a frame rate of 50", "parameters of only 2.3M", "an RTF of 0.02"."""
     at, linked = bare.first - 1, False
     while at > bare.first - 6 and word_at(tokens, at) in {"of", "only", "just", "is", "about", "~", "under", "=", ":", "merely", ")", "to",
-                                                          "<", "count", "approximately", "around", "("} or (
+                                                          "<", "count", "approximately", "around", "(", "from", "falls", "drops", "reduced"} or (
         at < bare.first and at >= 0 and tokens[at].kind == "num"
     ):  # fmt: skip
-        linked |= tokens[at].low in {"of", "is", "=", ":", "to", "count", "("}
+        linked |= tokens[at].low in {"of", "is", "=", ":", "to", "count", "(", "from"}
         at -= 1
     word = word_at(tokens, at)
     unit = _NAMED.get(word)
@@ -124,7 +124,9 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
     before = word_at(tokens, at - 1)
     if (word == "rate" and before != "frame") or (word == "factor" and before not in {"real-time", "time"}):
         return bare
-    if word == "nfe" and not linked:
+    if unit.measures == "steps" and not linked:
+        return bare
+    if word in {"steps", "evaluations"} and "from" not in {word_at(tokens, bare.first - k) for k in (1, 2, 3, 4)}:
         return bare
     return in_unit(bare, unit, bare.stop)
 

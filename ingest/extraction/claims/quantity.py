@@ -68,6 +68,10 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
             qualifier = qualifier or ("at least" if token.low == ">" else None)
             bound, at, lead = token.low, at - 1, at - 1
             continue
+        if token.low == "of" and at > 1 and tokens[at - 2].low == "factor":
+            at -= 3 if at > 2 and tokens[at - 3].low in {"a", "the"} else 2
+            lead = at
+            continue
         found = _qualifier_before(tokens, at) if token.low in _QUALIFIER_ENDS else None
         if found:
             qualifier, at = found[0] if found[0] == "up to" else qualifier or found[0], at - found[1]

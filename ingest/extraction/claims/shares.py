@@ -26,6 +26,8 @@ def of_ideal(site: Site) -> Reading | None:
     if behind[0] == "of" and _IDEAL & set(behind[1:4]) and before & (_REACH | {"throughput", "of"}):
         return Reading("share-of-ideal", Noun("throughput", "gain"), "better", site.begin, site.end + 3)
     used = next((k for k, word in enumerate(behind[:4]) if word in _UTILIZED), None)
+    if used is None and behind[0] in {"scaling", "parallel"} and behind[1] == "efficiency":
+        used = 1
     if used is not None and before & _REACH and "of" not in behind[:used]:
         return Reading("share-utilized", Noun("other_efficiency", "gain"), "better", site.begin, site.end + used + 1)
     if site.word(site.begin - 1) == "of" and site.word(site.begin - 2) in _UTILIZED:

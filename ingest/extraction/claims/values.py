@@ -138,6 +138,8 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         # The order of an amount, "O(100) ns".
         found = counted(tokens, Quantity(index - 2, after + 1, index - 2, "bare", value))
         return _about(found) if found.form == "absolute" else None
+    if following == ":" and word_at(tokens, after + 1) == "1" and "ratio" in {word_at(tokens, index - k) for k in (1, 2, 3, 4)}:
+        return Quantity(index, after + 2, index, "factor", value)
     if following in {"%", "percent", "percents"}:
         return Quantity(index, after + 1, index, "percent", value)
     scaled = _SCALE_LETTERS.get(token.suffix, "")
@@ -159,13 +161,16 @@ def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     at = index - 1
     while at > index - 5 and word_at(tokens, at) in _BEFORE_RATIO:
         at -= 1
-    if at == index - 1 or at < 0 or word_at(tokens, index - 1) not in {"of", "to", "~", "about", "around", "over", "approximately", "nearly"}:
+    if at == index - 1 or at < 0 or word_at(tokens, index - 1) not in _BEFORE_RATIO - {"an", "average"}:
         return False
     noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
-    return noun in {"speedup", "speedups", "speed-up"} or (noun in {"ratio", "rate", "factor"} and kind in _RATIOS)
+    if noun == "factor" and (kind in {"a", "the", "by", "average"} or kind in _RATIOS):
+        return True
+    return noun in {"speedup", "speedups", "speed-up"} or (noun in {"ratio", "rate"} and kind in _RATIOS)
 
 
-_BEFORE_RATIO = frozenset({"of", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from"})
+_BEFORE_RATIO = frozenset({"of", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
+                           "more", "than", "roughly", "almost"})  # fmt: skip
 _RATIOS = frozenset({"compression", "speedup", "speed-up", "acceleration", "reduction", "speed"})
 
 
@@ -195,6 +200,8 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
     if following in _PARTS and word in {"one", "a", "two", "three"} and following != "half":
         return Quantity(index, after + 1, index, "part", min(value / _PARTS[following], 1.0), how="part")
     if word in NUMBER_WORDS:
+        if _is_a_ratio(tokens, index, after):
+            return Quantity(index, after, index, "factor", value, how="word")
         if following in {"times", "fold", "×"} or (following == "x" and tokens[after].kind == "word"):
             return Quantity(index, after + 1, index, "factor", value, how="word")
         if (
@@ -286,11 +293,12 @@ def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         left = merged[-1] if merged else None
         joint = _joint(tokens, left, right) if left else ""
         same = left is not None and left.form == right.form and left.form != "bare"
-        if left is not None and same and joint == "versus" and left.form == "absolute":
+        if left is not None and joint == "versus" and left.form == "absolute" and right.form in {"absolute", "bare"}:
             _coming_from(tokens, right, left)
             continue
         open_end = left is not None and (left.form == "absolute" or left.how == "magnitude" or _is_between(tokens, left))
         if left is not None and same and joint == "either" and open_end:
+            left.first -= _is_between(tokens, left)
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
             continue
         if left is None or not same or joint not in {"range", "to"}:

@@ -7,8 +7,7 @@ from ..words import word_set
 LESS, MORE, BETTER = "less", "more", "better"
 
 COMPARATIVES: dict[str, str] = {
-    **dict.fromkeys(word_set("fewer less lower reduced shorter cheaper lesser decreased smaller lighter saved saving reducing lowered "
-                             "slimmer leaner tighter"), LESS),
+    **dict.fromkeys(word_set("fewer less lower reduced shorter cheaper lesser decreased smaller lighter slimmer leaner tighter"), LESS),
     **dict.fromkeys(word_set("more higher greater larger bigger increased slower heavier additional extra longer deeper wider"), MORE),
     **dict.fromkeys(word_set("better improved faster quicker speedier superior"), BETTER),
 }  # fmt: skip
@@ -52,7 +51,7 @@ CHANGE_VERBS: dict[str, str] = {
     **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
                      "quicken ameliorate optimise elevate lift"),
     **dict.fromkeys(word_set("cut cuts cutting drop drops dropped dropping fall falls fell falling trimmed trimming slimming shrunk "
-                             "shrank"), LESS),
+                             "shrank down"), LESS),
     **dict.fromkeys(word_set("sped beats beating"), BETTER),
 }  # fmt: skip
 SPEED_VERBS = word_set(

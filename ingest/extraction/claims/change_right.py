@@ -48,7 +48,7 @@ def change_noun(site: Site) -> Reading | None:
         return None
     at, word = found
     begin = behind_number(site)
-    inner = [a for a in site.anchors_right(begin, at) if a.noun.polarity != "change"]
+    inner = [a for a in site.clause.anchors if begin <= a.first < at and a.stop <= at + 1 and a.noun.polarity != "change"]
     own = SELF_NOUNS.get(word, "speedup" if word == "speed" else "")
     after = at + (2 if word == "speed" else 1)
     behind = _behind(site, after)
@@ -129,6 +129,8 @@ def noun_right(site: Site) -> Reading | None:
     share = site.word(at) == "of" or (site.word(at) == "the" and "of" in (site.word(at + 2), site.word(at + 3)))
     anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
     noun = head(anchors, prefer_last=True)
+    if noun is None and share and site.word(site.end) == "of":
+        return _share_of_data(site, at)
     if noun is None:
         return None
     if noun.noun.polarity == "refuse":
@@ -154,6 +156,16 @@ def noun_right(site: Site) -> Reading | None:
     if form == "factor" and before & {"saving", "saves", "save", "less"}:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     return None
+
+
+def _share_of_data(site: Site, at: int) -> Reading | None:
+    """ "Only 1% of the training queries": data by its adjective, where the table does not know the thing."""
+    words = [site.word(k) for k in range(at + 1, at + 6)]
+    kinds = [k for k, word in enumerate(words) if word in {"training", "labeled", "labelled", "annotated", "unlabeled"}]
+    before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.quantity.first)}
+    if not kinds or not (before & ONLY or site.quantity.bound == "<"):
+        return None
+    return Reading("share-of-data", Noun("data_samples", "cost"), "better", at, at + 3 + kinds[0])
 
 
 def _share(

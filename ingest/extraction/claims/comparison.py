@@ -124,7 +124,7 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     between = set(site.clause.lows[at + 1 : named.first]) if named else set()
     if named and named.noun.metric in {"latency", "throughput"} and not between & {"than", ",", "and", "while", "compared"}:
         # "Faster inference time" is speed still, measured latency is not.
-        if {"latency", "throughput", "time"} & set(site.clause.lows[named.first : named.stop]):
+        if {"latency", "throughput", "time", "runtime"} & set(site.clause.lows[named.first : named.stop]):
             return named.noun, named.stop
     if named and named.noun.metric == "training_time" and not between:
         return Noun("training_time", "change", named.noun.phase), named.stop
@@ -148,13 +148,16 @@ def as_adjective(site: Site) -> Reading | None:
     """ "four times as fast as", "2x as many tokens per second"; "as large" is refused: it sizes something else."""
     if site.word(site.end) != "as":
         return None
+    if site.word(site.end + 1).endswith("ly") and site.word(site.end + 2) in {"efficient", "fast", "cheap"}:
+        metric, direction = _AS_ADJECTIVES[site.word(site.end + 2)]
+        return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 3)
     found = _AS_ADJECTIVES.get(site.word(site.end + 1))
     if found is None:
         return None
     metric, direction = found
     if not metric:
         noun = head(noun_phrase(site, site.end + 2))
-        if site.word(site.end + 1) in {"large", "big"} and _rival_before(site):
+        if site.word(site.end + 1) in {"large", "big"} and rival_before(site):
             return Reading("as-adjective", Noun("model_size", "cost"), "better", site.end, site.end + 2)
         if noun is None or noun.noun.polarity != "gain":
             return Reading("as-adjective", None, "", site.end, site.end + 2)
@@ -164,7 +167,7 @@ def as_adjective(site: Site) -> Reading | None:
     return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 2)
 
 
-def _rival_before(site: Site) -> bool:
+def rival_before(site: Site) -> bool:
     return any(site.word(at) in RIVAL_VERBS or site.word(at) in {"comparable", "par", "match", "matches", "matching", "rivals"}
                for at in range(max(site.left, site.begin - 14), site.begin))  # fmt: skip
 
@@ -232,7 +235,7 @@ def comparative(site: Site) -> Reading | None:
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
         if left is None:
             return Reading("comparative", None, "", at, at + 1)
-        rival = _rival_before(site) and effect == MORE and left.noun.polarity == "cost"
+        rival = rival_before(site) and effect == MORE and left.noun.polarity == "cost"
         return Reading(
             "comparative", left.noun, "better" if rival else direction_of(left.noun, effect), left.first, at + 1
         )
@@ -249,7 +252,7 @@ def comparative(site: Site) -> Reading | None:
     if (
         direction == "worse"
         and effect == MORE
-        and (tuned or _rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"})
+        and (tuned or rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"})
     ):
         direction = "better"
     extra = coordinated(site, noun)
@@ -288,7 +291,7 @@ def _sized(site: Site, at: int) -> Reading:
     smaller = site.word(at) in {"smaller", "lighter"}
     metric = Noun("model_size", "cost")
     if smaller and {"embeddings", "index", "descriptors", "vectors", "indices", "database"} & set(
-        site.clause.lows[max(0, site.begin - 6) : site.begin]
+        site.clause.lows[max(0, site.begin - 3) : site.begin]
     ):
         return Reading("comparative", Noun("storage", "cost"), "better", at, at + 1)
     subject = _noun_on_left(site) if site.word(site.begin - 1) in BE else None
@@ -307,6 +310,6 @@ def _sized(site: Site, at: int) -> Reading:
     ]
     if left and left[-1].noun.metric == "params":
         metric = left[-1].noun
-    if _rival_before(site) or site.word(site.begin - 1) in {"models", "baselines", "counterparts", "being", "networks"}:
+    if rival_before(site) or site.word(site.begin - 1) in {"models", "baselines", "counterparts", "being", "networks"}:
         return Reading("comparative-rival", metric, "better", at, at + 1)
     return Reading("comparative", None, "", at, at + 1)

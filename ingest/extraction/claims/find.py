@@ -19,7 +19,7 @@ from .nouns import Noun
 from .phase import Paper, paper_of, phase_of
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
-from .shares import of_ideal, sparse
+from .shares import of_ideal, of_rival_size, sparse
 from .site import Clause, Reading, Site, chains_of, continues, share_qualifiers, site_of
 from .tokens import tokenize
 from .units import SCALES
@@ -29,7 +29,7 @@ from .words import CHANGE_VERBS
 HardwareNear = Callable[[Mention, Sentence], str | None]
 Rule = Callable[[Site], Reading | None]
 RULES: tuple[Rule, ...] = (
-    amount, of_ideal, sparse, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
+    amount, of_ideal, sparse, of_rival_size, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
 )  # fmt: skip
 """Asked in this order; the first that answers decides, a refusal included."""
 
@@ -206,6 +206,9 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     phase = phase_of(clause, quantity, reading, noun, paper)
     # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
     qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
+    if qualifier is None and reading.rule == "of-noun":
+        before = clause.lows[max(0, first - 4) : quantity.lead]
+        qualifier = "average" if "average" in before else "up to" if "maximum" in before else None
     return ExtractedClaim(
         metric=_metric_in(noun, phase),
         phase=phase,

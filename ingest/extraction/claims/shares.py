@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..words import word_set
+from .comparison import rival_before
 from .nouns import Noun
 from .site import Reading, Site
 
@@ -24,15 +25,28 @@ def of_ideal(site: Site) -> Reading | None:
     behind = [site.word(k) for k in range(site.end, site.end + 6)]
     before = {site.word(k) for k in range(max(site.left, site.begin - 5), site.begin)}
     if behind[0] == "of" and _IDEAL & set(behind[1:4]) and before & (_REACH | {"throughput", "of"}):
-        return Reading("share-of-ideal", Noun("throughput", "gain"), "better", site.begin, site.end + 3)
+        fast = {"throughput", "speed", "bandwidth"} & (before | set(behind[1:6]))
+        metric = "throughput" if fast else "other_efficiency"
+        return Reading("share-of-ideal", Noun(metric, "gain"), "better", site.begin, site.end + 3)
     used = next((k for k, word in enumerate(behind[:4]) if word in _UTILIZED), None)
     if used is None and behind[0] in {"scaling", "parallel"} and behind[1] == "efficiency":
         used = 1
-    if used is not None and before & _REACH and "of" not in behind[:used]:
+    if used is not None and before & (_REACH | {"("}) and "of" not in behind[:used]:
         return Reading("share-utilized", Noun("other_efficiency", "gain"), "better", site.begin, site.end + used + 1)
     if site.word(site.begin - 1) == "of" and site.word(site.begin - 2) in _UTILIZED:
         return Reading("share-utilized", Noun("other_efficiency", "gain"), "better", site.begin - 2, site.end)
     return None
+
+
+def of_rival_size(site: Site) -> Reading | None:
+    """ "Matches models twice its size", "outperforms models five times its size"."""
+    if site.quantity.form != "factor" or site.word(site.end) not in {"its", "their", "the", "our"}:
+        return None
+    if site.word(site.end + 1) != "size" and not (site.word(site.end + 1) == "model" and site.word(site.end + 2) == "size"):
+        return None
+    if not rival_before(site):
+        return None
+    return Reading("share-of-rival", Noun("model_size", "cost"), "better", site.begin, site.end + 2)
 
 
 def sparse(site: Site) -> Reading | None:

@@ -87,7 +87,7 @@ COUNTED: dict[str, Unit] = {
     **dict.fromkeys(
         word_set(
             """
-        flops flop macs mac mult-adds multiply-adds madds m-adds multi-adds multadds mult-add multiply-accumulates
+        flops flop macs mac mult-adds multiply-adds madds m-adds multi-adds multadds mult-add multiply-accumulates multiply-accumulate multiply-add multiplications
         """
         ),
         Unit("FLOPs", "flops"),

@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from ..words import word_set
 from .amount_time import TIME_READERS
-from .cues import PLURAL_SUBJECTS, QUALITY, SEARCH_CUES, TRAIN_CUES, TUNE_CUES, amount_of, near, of_rivals, phase_named, thrifty
+from .cues import (
+    PLURAL_SUBJECTS,
+    QUALITY,
+    SEARCH_CUES,
+    TRAIN_CUES,
+    TUNE_CUES,
+    amount_of,
+    near,
+    of_rivals,
+    phase_named,
+    thrifty,
+)
 from .site import Reading, Site
 
 _MEMORY_CUES = word_set(
@@ -15,12 +26,16 @@ _MEMORY_CUES = word_set(
     """
 )
 _SIZE_CUES = word_set("size model models checkpoint network weights parameters binary compressed")
-_STORAGE_CUES = word_set("storage disk index embedding embeddings descriptor descriptors per stored store database vectors")
+_STORAGE_CUES = word_set(
+    "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
+)
 _CARDS = word_set("a100 h100 v100 a6000 rtx 3090 4090 a10 h800 h20 t4 p100 gpus gpu")
 _TEXTS = word_set("text data images raw training code audio video tokens")
 _VISUAL = word_set("visual image vision per images video frame encode encodes encoded represent represents compress compresses "
                    "latent tokenizer 1d patch frames represented compressed compressing reduce reduces reducing")  # fmt: skip
-_DATA_CUES = word_set("data examples labeled labelled samples dataset trained annotated labels annotations demonstrations")
+_DATA_CUES = word_set(
+    "data examples labeled labelled samples dataset trained annotated labels annotations demonstrations"
+)
 _LIGHT = word_set("compact small lightweight tiny light")
 _SMALLEST_SETUP = 5e8
 """A model with more weights than this is described, unless a word says that they are few."""
@@ -53,7 +68,9 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
         return None
-    if {"storage", "disk"} & around or (site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES):
+    if {"storage", "disk", "flash"} & around or (
+        site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
+    ):
         return amount_of(site, "amount-storage", "storage")
     if around & _MEMORY_CUES:
         return amount_of(site, "amount-memory", "memory")
@@ -66,11 +83,27 @@ def _params(site: Site) -> Reading | None:
     q = site.quantity
     if q.origin and not thrifty(site):
         return None
-    tuned = near(site, 2, 0) & {"tunes", "tuning", "updates", "updating", "trains"} or site.word(site.end) in {"trainable", "tunable"}
+    tuned = near(site, 2, 0) & {"tunes", "tuning", "updates", "updating", "trains"} or site.word(site.end) in {
+        "trainable",
+        "tunable",
+    }
     if thrifty(site) or ((near(site, 4, 0) & _LIGHT or tuned) and q.value < _SMALLEST_SETUP):
         return amount_of(site, "amount-params", "params")
     opener = site.word(site.begin - 1)
-    if opener not in {"with", "has", "having", "uses", "using", "requires", "contains", "needs", "and", "(", "of", "at"}:
+    if opener not in {
+        "with",
+        "has",
+        "having",
+        "uses",
+        "using",
+        "requires",
+        "contains",
+        "needs",
+        "and",
+        "(",
+        "of",
+        "at",
+    }:
         return None
     if q.value_max is not None or q.value >= _SMALLEST_SETUP or near(site, 3, 0) & PLURAL_SUBJECTS:
         return None
@@ -92,14 +125,17 @@ def _flops(site: Site) -> Reading | None:
     if site.word(site.end) == "/" and site.word(site.end + 1) not in {"image", "frame"}:
         return None
     cheap = thrifty(site)
-    if site.quantity.bound == ">" or (site.quantity.bound and not near(site, 4, 0) & {"requires", "using", "with", "only", "needs", "at"}):
+    if site.quantity.bound == ">" or (
+        site.quantity.bound and not near(site, 4, 0) & {"requires", "using", "with", "only", "needs", "at"}
+    ):
         return None
     if not cheap and before in {"at", "under", "around", "the", "within", "from"}:
         return None
     if (
         site.quantity.scaled
         and not cheap
-        and before not in {"with", "using", "requires", "requiring", "needs", "and", "costs", "consumes", "uses", "(", "of", ","}
+        and before
+        not in {"with", "using", "requires", "requiring", "needs", "and", "costs", "consumes", "uses", "(", "of", ","}
     ):
         return None
     return amount_of(site, "amount-flops", "flops")
@@ -148,7 +184,15 @@ def _samples(site: Site) -> Reading | None:
             return amount_of(site, "amount-tokens", "compression", "inference")
     thrift = cheap or near(site, 0, 8) & {"sufficient", "suffices", "suffice", "enough"}
     per_class = site.word(site.end) == "per" and site.word(site.end + 1) in {"class", "category"}
-    if per_class and near(site, 8, 0) & {"distill", "distilled", "comprising", "condense", "small", "condensed", "only"}:
+    if per_class and near(site, 8, 0) & {
+        "distill",
+        "distilled",
+        "comprising",
+        "condense",
+        "small",
+        "condensed",
+        "only",
+    }:
         return amount_of(site, "amount-data", "data_samples", "training")
     if not thrift or not near(site, 14, 10) & (TRAIN_CUES | TUNE_CUES | _DATA_CUES):
         return None
@@ -159,10 +203,20 @@ def _samples(site: Site) -> Reading | None:
 def _devices(site: Site) -> Reading | None:
     """Few devices to train or search on; a count of devices alone is a set-up."""
     cues = near(site, 16, 6)
-    lone = {site.word(k) for k in range(site.begin - 5, site.begin)} & {"only", "just", "merely", "single", "restricted", "limited", "modest"}
+    lone = {site.word(k) for k in range(site.begin - 5, site.begin)} & {
+        "only",
+        "just",
+        "merely",
+        "single",
+        "restricted",
+        "limited",
+        "modest",
+    }
     if not lone or not cues & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES | {"resources", "machine", "budget"}):
         return None
-    return amount_of(site, "amount-devices", "training_cost", phase_named(cues) if cues & (TUNE_CUES | SEARCH_CUES) else "")
+    return amount_of(
+        site, "amount-devices", "training_cost", phase_named(cues) if cues & (TUNE_CUES | SEARCH_CUES) else ""
+    )
 
 
 _READERS: dict[str, Callable[[Site], Reading | None]] = {

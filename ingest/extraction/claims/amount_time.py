@@ -35,7 +35,22 @@ def _rate(site: Site) -> Reading | None:
 
 
 def _hertz(site: Site) -> Reading | None:
-    cues = {"runs", "running", "inference", "speed", "run", "control", "operates", "operating", "achieves", "achieving", "real-time"}
+    cues = {
+        "runs",
+        "running",
+        "inference",
+        "speed",
+        "run",
+        "control",
+        "operates",
+        "operating",
+        "achieves",
+        "achieving",
+        "real-time",
+        "processed",
+        "processes",
+        "frequency",
+    }
     if near(site, 5, 0) & _RECORDED or not near(site, 7, 4) & cues:
         return None
     return amount_of(site, "amount-rate", "throughput")
@@ -66,9 +81,18 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "training_time", phase)
     if long:
         return amount_of(site, "amount-time", "latency") if thrifty(site) and cues & SPEED_CUES else None
-    if unit.unit == "s" and site.word(site.begin - 1) in {"every", "of", "to"} and not cues & {"latency", "runtime", "time"}:
+    if (
+        unit.unit == "s"
+        and site.word(site.begin - 1) in {"every", "of", "to"}
+        and not cues & {"latency", "runtime", "time"}
+    ):
         return None
-    if unit.unit == "s" and close & (OTHER_CUES | TRAIN_CUES) and thrifty(site) and not close & {"inference", "latency"}:
+    if (
+        unit.unit == "s"
+        and close & (OTHER_CUES | TRAIN_CUES)
+        and thrifty(site)
+        and not close & {"inference", "latency"}
+    ):
         return amount_of(site, "amount-time", "training_time", "training" if close & TRAIN_CUES else "other")
     if q.qualifier == "at least" and not cues & {"latency", "overhead"}:
         return None
@@ -101,7 +125,13 @@ def _steps(site: Site) -> Reading | None:
     if "magnitude" in near(site, 0, 2) or not (thrifty(site) or site.quantity.origin):
         return None
     close = near(site, 5, 5)
-    if close & (TRAIN_CUES | TUNE_CUES) and not close & {"sampling", "inference", "denoising", "generation", "diffusion"}:
+    if close & (TRAIN_CUES | TUNE_CUES) and not close & {
+        "sampling",
+        "inference",
+        "denoising",
+        "generation",
+        "diffusion",
+    }:
         return amount_of(site, "amount-steps", "training_time", "fine-tuning" if close & TUNE_CUES else "training")
     timed = near(site, 8, 2)
     if timed & {"speed", "latency", "time"} and site.quantity.origin:

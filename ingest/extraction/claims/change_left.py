@@ -21,7 +21,24 @@ from .words import (
 )
 
 _PREPOSITIONS = frozenset(
-    {"by", "to", "of", "at", "with", "is", "are", ":", "=", "was", "reaches", "reaching", "than", "from", "between", "rises", "by"}
+    {
+        "by",
+        "to",
+        "of",
+        "at",
+        "with",
+        "is",
+        "are",
+        ":",
+        "=",
+        "was",
+        "reaches",
+        "reaching",
+        "than",
+        "from",
+        "between",
+        "rises",
+    }
 )
 _ENDS = frozenset({"", ".", ",", ")", ";", "for", "on", "over", "compared", "with", "without", "while", "and", "relative", "when",
                    "versus", "vs", "at", "across"})  # fmt: skip
@@ -104,6 +121,8 @@ def by_verb(site: Site) -> Reading | None:
         return None
     extra = coordinated(site, noun)
     meaning = noun.noun
+    if verb in COMPRESS_VERBS and meaning.metric == "other_efficiency":
+        meaning = Noun("compression", "cost")
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
         meaning = Noun(FASTER.metric, "change", meaning.phase)
     return Reading(

@@ -7,7 +7,17 @@ from ..words import word_set
 from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
-from .words import BARE_COMPARATIVES, CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES, LESS, MORE, ONLY, RIVAL_VERBS, SELF_NOUNS
+from .words import (
+    BARE_COMPARATIVES,
+    CHANGE_NOUNS,
+    CHANGE_VERBS,
+    COMPARATIVES,
+    LESS,
+    MORE,
+    ONLY,
+    RIVAL_VERBS,
+    SELF_NOUNS,
+)
 
 _STOPS = word_set(
     """
@@ -25,7 +35,9 @@ _SHARE_VERBS = word_set(
 )
 
 
-_RIVALS = word_set("compared match matches matching comparable rivals outperform outperforms outperforming than trained par surpasses")
+_RIVALS = word_set(
+    "compared match matches matching comparable rivals outperform outperforms outperforming than trained par surpasses"
+)
 
 
 def _change_at(site: Site) -> tuple[int, str] | None:
@@ -48,7 +60,9 @@ def change_noun(site: Site) -> Reading | None:
         return None
     at, word = found
     begin = behind_number(site)
-    inner = [a for a in site.clause.anchors if begin <= a.first < at and a.stop <= at + 1 and a.noun.polarity != "change"]
+    inner = [
+        a for a in site.clause.anchors if begin <= a.first < at and a.stop <= at + 1 and a.noun.polarity != "change"
+    ]
     own = SELF_NOUNS.get(word, "speedup" if word == "speed" else "")
     after = at + (2 if word == "speed" else 1)
     behind = _behind(site, after)
@@ -184,7 +198,10 @@ def _share(
     used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
     if site.quantity.form == "factor" and site.quantity.how == "digits" and not thrift:
         # "Matches models trained on 3x the amount of data".
-        if noun.noun.polarity == "cost" and {site.word(k) for k in range(max(0, site.begin - 10), site.begin)} & _RIVALS:
+        if (
+            noun.noun.polarity == "cost"
+            and {site.word(k) for k in range(max(0, site.begin - 10), site.begin)} & _RIVALS
+        ):
             return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
         return None
     if not used and not thrift:

@@ -122,10 +122,11 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     """ "faster" with what is faster, where the next words say so ("faster training", "faster in GPU latency"), and where it ends."""
     named = next((a for a in site.clause.anchors if at < a.first <= at + 5 and a.stop <= site.right), None)
     between = set(site.clause.lows[at + 1 : named.first]) if named else set()
-    if named and named.noun.metric in {"latency", "throughput"} and not between & {"than", ",", "and", "while", "compared"}:
-        # "Faster inference time" is speed still, measured latency is not.
-        if {"latency", "throughput", "time", "runtime"} & set(site.clause.lows[named.first : named.stop]):
-            return named.noun, named.stop
+    measured = named is not None and {"latency", "throughput", "time", "runtime"} & set(
+        site.clause.lows[named.first : named.stop]
+    )
+    if named and measured and named.noun.metric in {"latency", "throughput"} and not between & _PARTS_PHRASES:
+        return named.noun, named.stop
     if named and named.noun.metric == "training_time" and not between:
         return Noun("training_time", "change", named.noun.phase), named.stop
     for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1)):
@@ -139,6 +140,8 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
 
 
 _GENERATED = word_set("chains reasoning responses outputs answers traces prompts chain response output thoughts")
+_ENABLES = word_set("train trains training fit fits enable enables enabling support supports run runs")
+_PARTS_PHRASES = word_set("than , and while compared")
 _LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
 COUNTED_THING = Noun("other_efficiency", "cost")
 """What "3x fewer things" is about where the table of nouns does not know the thing."""
@@ -223,7 +226,7 @@ def comparative(site: Site) -> Reading | None:
     if word not in COMPARATIVES:
         return None
     effect = COMPARATIVES[word]
-    anchors = noun_phrase(site, at + 1)
+    anchors = noun_phrase(site, at + 1) if site.word(at + 1) not in {"and", "or", "but"} else []
     if not anchors and site.word(at + 1) in {"in", "on", "for"}:
         anchors = noun_phrase(site, at + 2)
     noun = head(anchors, prefer_last=True)
@@ -243,12 +246,16 @@ def comparative(site: Site) -> Reading | None:
         if runs_code(site, noun):
             return Reading("comparative", FASTER, "better", at, noun.stop)
         return Reading("comparative", None, "", at, noun.stop)
-    if noun.noun.metric == "other_efficiency" and {"token", "tokens"} & set(site.clause.lows[noun.first : noun.stop]) and any(
-        site.word(k).startswith("compress") for k in range(site.left, site.begin)
+    if (
+        noun.noun.metric == "other_efficiency"
+        and {"token", "tokens"} & set(site.clause.lows[noun.first : noun.stop])
+        and any(site.word(k).startswith("compress") for k in range(site.left, site.begin))
     ):
         return Reading("comparative", Noun("compression", "cost"), direction_of(noun.noun, effect), at, noun.stop)
     direction = direction_of(noun.noun, effect)
-    tuned = word in {"extra", "additional"} and {"trainable", "tunable", "learnable"} & set(site.clause.lows[at : noun.stop])
+    tuned = word in {"extra", "additional"} and {"trainable", "tunable", "learnable"} & set(
+        site.clause.lows[at : noun.stop]
+    )
     if (
         direction == "worse"
         and effect == MORE
@@ -310,6 +317,10 @@ def _sized(site: Site, at: int) -> Reading:
     ]
     if left and left[-1].noun.metric == "params":
         metric = left[-1].noun
+    if site.word(site.begin - 1) in {"models", "networks", "volumes", "batches"} and _ENABLES & set(
+        site.clause.lows[max(0, site.begin - 5) : site.begin]
+    ):
+        return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", site.begin - 1, at + 1)
     if rival_before(site) or site.word(site.begin - 1) in {"models", "baselines", "counterparts", "being", "networks"}:
         return Reading("comparative-rival", metric, "better", at, at + 1)
     return Reading("comparative", None, "", at, at + 1)

@@ -22,6 +22,8 @@ _NAMED = {
     **dict.fromkeys(("nfe", "nfes", "steps", "evaluations"), Unit("steps", "steps")),
 }
 """Nouns that may stand in front of the number that they count."""
+_LINKING = word_set("of is = : to count ( from")
+_LINKS = _LINKING | word_set("only just about ~ under merely ) < approximately around falls drops reduced")
 _SCALED_ONLY = frozenset({"params", "flops"})
 
 
@@ -32,7 +34,7 @@ def word_at(tokens: list[Token], index: int) -> str:
 
 def in_unit(quantity: Quantity, unit: Unit, stop: int) -> Quantity:
     """`quantity` as an amount in `unit` that ends before token `stop`."""
-    quantity.form, quantity.unit, quantity.stop = "absolute", unit, min(stop, 1 << 30)
+    quantity.form, quantity.unit, quantity.stop = "absolute", unit, stop
     return quantity
 
 
@@ -109,11 +111,8 @@ def _past_bracket(tokens: list[Token], at: int) -> int:
 def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
     """ "a frame rate of 50", "parameters of only 2.3M", "an RTF of 0.02"."""
     at, linked = bare.first - 1, False
-    while at > bare.first - 6 and word_at(tokens, at) in {"of", "only", "just", "is", "about", "~", "under", "=", ":", "merely", ")", "to",
-                                                          "<", "count", "approximately", "around", "(", "from", "falls", "drops", "reduced"} or (
-        at < bare.first and at >= 0 and tokens[at].kind == "num"
-    ):  # fmt: skip
-        linked |= tokens[at].low in {"of", "is", "=", ":", "to", "count", "(", "from"}
+    while at > bare.first - 6 and (word_at(tokens, at) in _LINKS or (at >= 0 and tokens[at].kind == "num")):
+        linked |= tokens[at].low in _LINKING
         at -= 1
     word = word_at(tokens, at)
     unit = _NAMED.get(word)

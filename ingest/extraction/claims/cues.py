@@ -44,7 +44,9 @@ QUALITY = word_set(
     """
 )
 """Words of quality: an amount beside them says at what cost the quality is reached."""
-PLURAL_SUBJECTS = word_set("models networks architectures variants llms transformers lms backbones sizes ranging spanning scales")
+PLURAL_SUBJECTS = word_set(
+    "models networks architectures variants llms transformers lms backbones sizes ranging spanning scales"
+)
 
 
 def near(site: Site, before: int, after: int) -> set[str]:
@@ -73,7 +75,12 @@ def of_rivals(site: Site) -> bool:
         if words[at] in {"while", "whereas", "whilst"}:
             return bool(_OTHERS & set(words[at:])) and not _OURS & set(words[at:])
         if words[at] in {"than", "versus", "vs", "compared"}:
-            return len(words) - at <= 6 and site.quantity.bound == "" and not _OURS & set(words[at:]) and words[at - 1] not in _SIZED
+            return (
+                len(words) - at <= 6
+                and site.quantity.bound == ""
+                and not _OURS & set(words[at:])
+                and words[at - 1] not in _SIZED
+            )
         if words[at] in {",", ";", "and"}:
             return False
     return False

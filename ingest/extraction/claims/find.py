@@ -43,7 +43,9 @@ pattern, because the search for it is fast."""
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
 _NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word))
 _SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
-_COUNTABLE = trigger("step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor")
+_COUNTABLE = trigger(
+    "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
+)
 _MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
 _SYSTEMS = trigger(
     "core cores gemm spmm",
@@ -111,8 +113,10 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
             read[at] = (read[at][0], _parallel(clause, read, at))
     for at in range(len(read) - 2, -1, -1):
         (chain, reading), (after, known) = read[at], read[at + 1]
-        if reading is None and known is not None and (
-            continues(clause, chain[-1], after[0]) or _elliptical(clause, chain[-1], after[0], known)
+        if (
+            reading is None
+            and known is not None
+            and (continues(clause, chain[-1], after[0]) or _elliptical(clause, chain[-1], after[0], known))
         ):
             read[at] = (chain, _member(clause, chain, known))
     for at in range(1, len(read)):
@@ -126,7 +130,11 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
 def _elliptical(clause: Clause, left: Quantity, right: Quantity, known: Reading) -> bool:
     """ "2.1x end-to-end and 4.3x kernel speedups": the noun of the second holds for the first."""
     between = clause.lows[left.stop : right.lead]
-    if left.form != right.form or known.noun is None or known.rule not in {"self-noun", "comparative", "change-noun", "noun-right"}:
+    if (
+        left.form != right.form
+        or known.noun is None
+        or known.rule not in {"self-noun", "comparative", "change-noun", "noun-right"}
+    ):
         return False
     anchored = any(left.stop <= a.first < right.lead for a in clause.anchors if a.noun.polarity != "ignore")
     return 2 <= len(between) <= 3 and between[-1] in {"and", ","} and not anchored

@@ -213,7 +213,8 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("flops", "cost"), _FLOPS),
     *_row(Noun("flops", "cost", "", True), _COMPUTE),
     *_row(Noun("energy", "cost"), _ENERGY),
-    *_row(Noun("energy", "gain"), "energy efficiency, power efficiency, energy efficient"),
+    *_row(Noun("energy", "gain"), "energy efficiency, power efficiency, energy efficient, performance per watt, throughput per watt, "
+          "performance per joule, operation per watt, token per joule, throughput per joule"),
     *_row(Noun("communication", "cost"), _COMMUNICATION),
     *_row(Noun("communication", "gain"), "communication efficiency, communication compression"),
     *_row(Noun("data_samples", "cost"), _DATA),

@@ -49,12 +49,23 @@ _STRUCTURE = frozenset({"params", "model_size", "compression", "storage"})
 """What belongs to the finished model, whatever is said of training beside it."""
 _PROCESS = frozenset({"speedup", "training_time", "training_cost", "other_efficiency"})
 _FAST = frozenset({"speedup", "latency", "throughput"})
-_TUNES = re.compile(r"\b(?:fine-?tun\w*|post-?tuning|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|parameter-efficient (?:transfer|adapt)", re.I)
-_TRAINS = re.compile(r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b", re.I)
+_TUNES = re.compile(
+    r"\b(?:fine-?tun\w*|post-?tuning|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|parameter-efficient (?:transfer|adapt)",
+    re.I,
+)
+_TRAINS = re.compile(
+    r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b",
+    re.I,
+)
 _INFERS = re.compile(r"\binference\b|\bserving\b|\bdecoding\b|\breal-time\b|\bdeployment\b|\bkv[- ]cache", re.I)
 _CONDENSES = re.compile(r"dataset (?:distill|condens|compress|quanti)|distill\w* datasets?|data condens", re.I)
-_SEARCHES = re.compile(r"architecture search|neural architecture|\b\w*nas\b|\bautoml\b|architect\b|architecture optimization|hyper-?parameter", re.I)
-_FOUND = word_set("model network architecture net models networks architectures which variant solution solutions variants")
+_SEARCHES = re.compile(
+    r"architecture search|neural architecture|\b\w*nas\b|\bautoml\b|architect\b|architecture optimization|hyper-?parameter",
+    re.I,
+)
+_FOUND = word_set(
+    "model network architecture net models networks architectures which variant solution solutions variants"
+)
 
 
 _TUNED = word_set("trainable tunable learnable additional extra tuned trained updates tuning")
@@ -99,7 +110,7 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     counted = noun.metric == "flops" and not noun.vague
     if noun.metric in _STRUCTURE or counted:
         return _of_structure(noun, inner, paper)
-    named = _said_behind(clause, stop) or _nearest(clause, reading, first, stop=stop)
+    named = _said_behind(clause, stop) or _nearest(clause, reading, first, stop=stop, searches=paper.searches)
     if named and named != _WEAK:
         return named
     if noun.metric == "data_samples":
@@ -149,12 +160,14 @@ def _of_structure(noun: Noun, inner: set[str], paper: Paper) -> str:
     return "inference"
 
 
-def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int) -> str:
+def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, searches: bool) -> str:
     """The phase word nearest to tokens `first` to `stop`, "" if none is near; words of weak meaning give way to others."""
     if clause.phases is None:
         clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
     best, distance, weak = "", _REACH + 1, False
     for at, phase in clause.phases:
+        if phase == "search" and not searches and clause.lows[at - 1] != "architecture":
+            continue
         gap = max(first - at, at - stop + 1, 0)
         if gap > _REACH:
             if reading.rule.startswith("amount") and 0 < first - at <= 2 * _REACH and not best:

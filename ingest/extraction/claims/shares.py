@@ -15,7 +15,9 @@ _REACH = word_set(
     """
 )
 _UTILIZED = word_set("mfu utilization utilisation hfu")
-_PRUNES = word_set("achieve achieves achieving reach reaches attains obtains obtain prune prunes pruning compress compresses induces")
+_PRUNES = word_set(
+    "achieve achieves achieving reach reaches attains obtains obtain prune prunes pruning compress compresses induces"
+)
 
 
 def of_ideal(site: Site) -> Reading | None:
@@ -42,7 +44,9 @@ def of_rival_size(site: Site) -> Reading | None:
     """ "Matches models twice its size", "outperforms models five times its size"."""
     if site.quantity.form != "factor" or site.word(site.end) not in {"its", "their", "the", "our"}:
         return None
-    if site.word(site.end + 1) != "size" and not (site.word(site.end + 1) == "model" and site.word(site.end + 2) == "size"):
+    if site.word(site.end + 1) != "size" and not (
+        site.word(site.end + 1) == "model" and site.word(site.end + 2) == "size"
+    ):
         return None
     if not rival_before(site):
         return None

@@ -176,7 +176,12 @@ _VERBAL = word_set(
 def share_qualifiers(clause: Clause) -> None:
     """ "Up to 5x lower latency and 43% energy savings": the qualifier holds for both, where no new verb or "by" begins."""
     for left, right in pairwise(clause.quantities):
-        if left.qualifier not in {"up to", "about", "average"} or right.qualifier or right.bound or "absolute" in (left.form, right.form):
+        if (
+            left.qualifier not in {"up to", "about", "average"}
+            or right.qualifier
+            or right.bound
+            or "absolute" in (left.form, right.form)
+        ):
             continue
         between = clause.lows[left.stop : right.lead]
         last = between[-2:-1] if between[-1:] in (["a"], ["an"]) else between[-1:]

@@ -45,7 +45,9 @@ _SPELLINGS: dict[Unit, str] = {
     Unit("GMACs", "flops"): "GMACs GMAC GMacs",
     Unit("MAdds", "flops"): "MAdds",
     Unit("TOPS", "flop-rate"): "TOPS GOPS TOPs GOPs TOP/s GOP/s",
-    Unit("TOPS/W", "efficiency"): "TOPS/W GOPS/W TOPs/W TFLOPS/W GFLOPS/W TFLOPs/W GFLOPs/W TOPS/mm2 FPS/W fps/W tokens/J",
+    Unit(
+        "TOPS/W", "efficiency"
+    ): "TOPS/W GOPS/W TOPs/W TFLOPS/W GFLOPS/W TFLOPs/W GFLOPs/W TOPS/mm2 FPS/W fps/W tokens/J",
     Unit("nJ", "energy"): "nJ",
     Unit("pJ", "energy"): "pJ",
     Unit("mJ", "energy"): "mJ millijoules millijoule",
@@ -99,6 +101,15 @@ COUNTED: dict[str, Unit] = {
     **dict.fromkeys(("gpu", "gpus", "tpus", "machines", "cpus", "accelerators"), Unit("GPUs", "devices")),
 }
 """Things that are counted: the word behind the number is the unit."""
-DEVICES = word_set("gpu gpus tpu tpus a100 v100 h100 h800 h200 a800 a6000 t4 rtx 3090 4090 tpuv3 tpuv4 cpu core cpus nvidia node wall-clock")
+DEVICES = word_set(
+    "gpu gpus tpu tpus a100 v100 h100 h800 h200 a800 a6000 t4 rtx 3090 4090 tpuv3 tpuv4 cpu core cpus nvidia node wall-clock"
+)
 """Words that may stand between a number and "hours" or "days" of a device."""
-DEVICE_SPANS = {"hour": "hours", "day": "days", "week": "weeks", "minute": "minutes", "year": "years", "second": "seconds"}
+DEVICE_SPANS = {
+    "hour": "hours",
+    "day": "days",
+    "week": "weeks",
+    "minute": "minutes",
+    "year": "years",
+    "second": "seconds",
+}

@@ -138,7 +138,11 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         # The order of an amount, "O(100) ns".
         found = counted(tokens, Quantity(index - 2, after + 1, index - 2, "bare", value))
         return _about(found) if found.form == "absolute" else None
-    if following == ":" and word_at(tokens, after + 1) == "1" and "ratio" in {word_at(tokens, index - k) for k in (1, 2, 3, 4)}:
+    if (
+        following == ":"
+        and word_at(tokens, after + 1) == "1"
+        and "ratio" in {word_at(tokens, index - k) for k in (1, 2, 3, 4)}
+    ):
         return Quantity(index, after + 2, index, "factor", value)
     if following in {"%", "percent", "percents"}:
         return Quantity(index, after + 1, index, "percent", value)
@@ -258,6 +262,9 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
     return ""
 
 
+_NUMBERED = frozenset({"size", "batch", "top", "rank", "stage", "level", "table", "figure", "section", "version", "k", "layer", "step", "length",
+                       "epoch", "rate", "ratio", "node", "nodes", "gpu", "bit", "seed", "scale"})  # fmt: skip
+"""Words whose number counts nothing: the 1 of "at batch size 1 and 1.4x at 64"."""
 _VERSUS = {("vs",), ("versus",), ("vs", "."), ("compared", "to"), ("compared", "with"), ("instead", "of"), ("rather", "than"),
            ("as", "opposed", "to"), ("(", "vs"), ("(", "vs", "."), ("(", "versus"), ("against",)}  # fmt: skip
 
@@ -276,6 +283,8 @@ def _share_units(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
             if right.how == "magnitude":
                 if joint in {"range", "to", "either"}:
                     left.form, left.how, left.value = "factor", "magnitude", 10.0 ** min(left.value, 12)
+                continue
+            if joint == "list" and word_at(tokens, left.first - 1) in _NUMBERED:
                 continue
             if joint in {"range", "to", "versus", "either"} or (joint == "list" and not left.scaled):
                 factor = 1.0
@@ -296,7 +305,9 @@ def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         if left is not None and joint == "versus" and left.form == "absolute" and right.form in {"absolute", "bare"}:
             _coming_from(tokens, right, left)
             continue
-        open_end = left is not None and (left.form == "absolute" or left.how == "magnitude" or _is_between(tokens, left))
+        open_end = left is not None and (
+            left.form == "absolute" or left.how == "magnitude" or _is_between(tokens, left)
+        )
         if left is not None and same and joint == "either" and open_end:
             left.first -= _is_between(tokens, left)
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
@@ -320,7 +331,12 @@ def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
     for quantity in merged:
         whole = 1.0 / quantity.value if quantity.form == "part" else 0.0
-        if whole and quantity.value_max is None and abs(whole - round(whole)) < 1e-9 and not _by_before(tokens, quantity):
+        if (
+            whole
+            and quantity.value_max is None
+            and abs(whole - round(whole)) < 1e-9
+            and not _by_before(tokens, quantity)
+        ):
             # "An eighth of the memory" is 8x less; "less by an eighth" is 12.5 %.
             quantity.form, quantity.value = "factor", round(whole)
         elif whole:

@@ -8,7 +8,7 @@ LESS, MORE, BETTER = "less", "more", "better"
 
 COMPARATIVES: dict[str, str] = {
     **dict.fromkeys(word_set("fewer less lower reduced shorter cheaper lesser decreased smaller lighter slimmer leaner tighter"), LESS),
-    **dict.fromkeys(word_set("more higher greater larger bigger increased slower heavier additional extra longer deeper wider"), MORE),
+    **dict.fromkeys(word_set("more higher greater larger bigger increased slower heavier additional extra"), MORE),
     **dict.fromkeys(word_set("better improved faster quicker speedier superior"), BETTER),
 }  # fmt: skip
 """Adjectives that compare the number's subject with a baseline."""
@@ -65,9 +65,7 @@ COMPRESS_VERBS = word_set(
     compress compresses compressed compressing shrink shrinks shrinking shrunk
     """
 )
-RIVAL_VERBS = frozenset(
-    v for v in CHANGE_VERBS if v.startswith(("outperform", "surpass", "exceed", "beat", "advanc"))
-)
+RIVAL_VERBS = frozenset(v for v in CHANGE_VERBS if v.startswith(("outperform", "surpass", "exceed", "beat", "advanc")))
 BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get"})
 ONLY = word_set("only just merely mere few tiny single solely sufficient little")
 """Words that turn an amount into a claim of thrift."""

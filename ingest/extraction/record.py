@@ -31,7 +31,8 @@ class ExtractedClaim(NamedTuple):
 
     `start` and `end` count characters of the abstract as given, so that `abstract[start:end] == quote` always
     holds. `value` is a factor (2 for "twice"), a percentage (30 for "30 %") or an amount in `unit`; `value_max` is
-    the upper end of a range. `rule` names the grammar rule that read the number.
+    the upper end of a range. `rule` names the grammar rule that read the number, `confidence` (0 to 1) says how far its
+    claims held on labelled papers, `raw` is the number as written.
     """
 
     metric: str
@@ -48,6 +49,8 @@ class ExtractedClaim(NamedTuple):
     start: int
     end: int
     rule: str
+    confidence: float
+    raw: str
 
     def to_json(self) -> dict[str, Any]:
         return self._asdict()

@@ -14,6 +14,7 @@ from .amount import amount
 from .change_left import by_verb, continued, named_behind, of_noun
 from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
+from .confidence import confidence_of
 from .context import baseline_of
 from .nouns import Noun
 from .phase import Paper, paper_of, phase_of
@@ -217,11 +218,13 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     if qualifier is None and reading.rule == "of-noun":
         before = clause.lows[max(0, first - 4) : quantity.lead]
         qualifier = "average" if "average" in before else "up to" if "maximum" in before else None
+    metric = _metric_in(noun, phase)
+    direction = "none" if quantity.form == "absolute" else reading.direction
     return ExtractedClaim(
-        metric=_metric_in(noun, phase),
+        metric=metric,
         phase=phase,
         form=quantity.form,
-        direction="none" if quantity.form == "absolute" else reading.direction,
+        direction=direction,
         value=value,
         value_max=high,
         unit=unit,
@@ -232,6 +235,8 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         start=start,
         end=end,
         rule=reading.rule,
+        confidence=confidence_of(reading.rule, metric, direction),
+        raw=abstract[clause.tokens[quantity.first].start : clause.tokens[quantity.stop - 1].end],
     )
 
 

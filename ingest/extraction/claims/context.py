@@ -7,7 +7,7 @@ import re
 from ..words import word_set
 from .quantity import Quantity
 from .site import Clause
-from .tokens import Token
+from .tokens import Tokens
 
 _BASELINE_START = frozenset({"than", "over", "versus", "vs", "against"})
 _BASELINE_PAIRS = {("compared", "to"), ("compared", "with"), ("relative", "to"), ("in", "comparison"), ("comparing", "to"),
@@ -33,11 +33,10 @@ def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, c
     """
     if quantity.origin:
         return quantity.origin
-    tokens = clause.tokens
     start = _baseline_start(clause, quantity)
     if start is None:
         return None
-    phrases = _phrases(tokens, start, abstract)
+    phrases = _phrases(clause.places, start, abstract)
     if not phrases:
         return None
     if count > 1 and len(phrases) == count:
@@ -62,7 +61,10 @@ def _baseline_start(clause: Clause, quantity: Quantity) -> int | None:
 def _baselines(clause: Clause) -> list[tuple[int, int, int]]:
     """Words that open a baseline: their place, and the baseline's first token if the number stands before or behind
     them (0: not a baseline then)."""
-    lows, found = clause.lows, []
+    lows = clause.lows
+    found: list[tuple[int, int, int]] = []
+    if clause.words.isdisjoint(_OPENS):
+        return found
     for at, low in enumerate(lows):
         if low not in _OPENS:
             continue
@@ -80,7 +82,8 @@ def _baselines(clause: Clause) -> list[tuple[int, int, int]]:
     return found
 
 
-def _phrases(tokens: list[Token], start: int, abstract: str) -> list[str]:
+def _phrases(places: Tokens, start: int, abstract: str) -> list[str]:
+    tokens = places.tokens
     phrases: list[str] = []
     begin, at = start, start
     while at < len(tokens) and at - start < 16:
@@ -88,14 +91,14 @@ def _phrases(tokens: list[Token], start: int, abstract: str) -> list[str]:
         listed = low in {",", "and"}
         if low in _BASELINE_STOPS or tokens[at].kind == "num" or tokens[at].kind == "url" or low == ".":
             if at > begin:
-                phrases.append(_clean(abstract[tokens[begin].start : tokens[at - 1].end]))
+                phrases.append(_clean(abstract[places.start(begin) : places.end(at - 1)]))
             if not listed:
                 break
             begin = at + 1
         at += 1
     else:
         if at > begin and begin < len(tokens):
-            phrases.append(_clean(abstract[tokens[begin].start : tokens[at - 1].end]))
+            phrases.append(_clean(abstract[places.start(begin) : places.end(at - 1)]))
     return [p for p in phrases if p]
 
 

@@ -75,13 +75,13 @@ def find_claims(
             continue
         if sentence.triggers & OF_OTHERS and speaks_of_others(sentence.text):
             continue
-        tokens = tokenize(sentence.text, sentence.start)
-        quantities = find_quantities(tokens)[:_MOST_NUMBERS]
+        places = tokenize(sentence.text, sentence.start)
+        quantities = find_quantities(places.tokens)[:_MOST_NUMBERS]
         if not quantities:
             continue
         if systems is None:
             systems = any(s.triggers & _SYSTEMS for s in sentences)
-        clause = Clause(tokens, quantities, systems_paper=systems)
+        clause = Clause(places, quantities, systems)
         share_qualifiers(clause)
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
@@ -206,7 +206,8 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     sentence, clause, quantity, reading, noun, order, chain = place
     first = min(reading.first, quantity.lead)
     stop = min(max(reading.stop, quantity.stop), len(clause.tokens))
-    start, end = clause.tokens[first].start, clause.tokens[stop - 1].end
+    places = clause.places
+    start, end = places.start(first), places.end(stop - 1)
     value, high, unit = quantity.value, quantity.value_max, "%"
     if quantity.form == "factor":
         unit = "x"
@@ -236,7 +237,7 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         end=end,
         rule=reading.rule,
         confidence=confidence_of(reading.rule, metric, direction),
-        raw=abstract[clause.tokens[quantity.first].start : clause.tokens[quantity.stop - 1].end],
+        raw=abstract[places.start(quantity.first) : places.end(quantity.stop - 1)],
     )
 
 

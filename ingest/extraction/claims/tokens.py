@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..words import folded
 from .units import ATTACHED_UNITS
 
 _TIMES = r"(?:\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
@@ -22,6 +23,7 @@ TOKEN = re.compile(
     \s*+(?:
     (?P<run>(?:(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+\s)++)
   | (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[,;:)]|$|\.(?:\s|$)))
+  | (?P<mark>[,;()])
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
@@ -53,14 +55,48 @@ class Token(NamedTuple):
     """`kind`: num, word, ident, url, dims, near, rel, dash or sym. `low`: the lower-case text, or a number's digits,
     with "+" behind them for "10+%".
 
-    `suffix` of a number is "x", "%", an attached unit ("ms"), a scale ("M"), "$" or "".
+    `suffix` of a number is "x", "%", an attached unit ("ms"), a scale ("M"), "$" or "". `parts` are the folded words of a word
+    ("low-rank" has two); other kinds have one empty part.
     """
 
     kind: str
     low: str
     suffix: str
-    start: int
-    end: int
+    parts: tuple[str, ...]
+
+
+class Tokens(NamedTuple):
+    """The tokens of a sentence and where they stand: a token knows no place, so that one serves for every mention of a word."""
+
+    tokens: list[Token]
+    starts: list[int]
+    ends: dict[int, int]
+
+    def start(self, index: int) -> int:
+        return self.starts[index]
+
+    def end(self, index: int) -> int:
+        """The offset behind token `index`; for most it follows from their length."""
+        return self.ends.get(index) or self.starts[index] + len(self.tokens[index][1])
+
+
+_NOTHING = ("",)
+_MOST_WORDS = 1 << 16
+
+
+class _Words(dict[str, Token]):
+    """Words met so far; emptied when hostile text has filled it."""
+
+    def __missing__(self, low: str) -> Token:
+        if len(self) >= _MOST_WORDS:
+            self.clear()
+        self[low] = token = Token("word", low, "", tuple(folded(low)) or _NOTHING)
+        return token
+
+
+_WORDS = _Words()
+_word = _WORDS.__getitem__
+_MARKS = {mark: Token("sym", mark, "", _NOTHING) for mark in ",;()"}
 
 
 def _digits(written: str) -> str:
@@ -70,43 +106,56 @@ def _digits(written: str) -> str:
     return str(int(base) ** int(power)) if power else plain
 
 
-def tokenize(text: str, offset: int = 0) -> list[Token]:
+def tokenize(text: str, offset: int = 0) -> Tokens:
     """Tokens of `text`; `offset` is added to their places."""
     tokens: list[Token] = []
-    new = tuple.__new__
+    starts: list[int] = []
+    ends: dict[int, int] = {}
     for match in TOKEN.finditer(text.rstrip()):
         kind = match.lastgroup or "sym"
         if kind == "run":
             # Words that one blank parts are cut here, many at once, as most of a sentence is made of them.
             start = match.start("run") + offset
-            for low in match["run"].lower().split():
-                end = start + len(low)
-                tokens.append(new(Token, ("word", low, "", start, end)))
-                start = end + 1
-            continue
-        if kind == "skip":
-            continue
-        suffix = ""
-        if kind in _OF_NUMBER:
-            start, end = match.start("num"), match.end()
-            if kind == "tail":
-                kind, low = "ident", text[start:end].lower()
-            else:
-                low = _digits(match["num"]) + (match["plus"] or "")
-                kind, suffix = "num", _SUFFIX.get(kind) or match["unit"] or match["scale"] or ""
-        else:
-            start, end = match.span(kind)
-            low = match[kind].lower()
-            if kind == "plain":
-                kind = "word"
-            elif kind == "near":
-                low = "~"
-            elif kind == "rel":
-                low = _REL.get(low.lstrip("\\"), ">")
-            elif kind == "money":
-                kind, low, suffix, start = "num", _digits(low), "$", start - 1
-            elif kind == "led":
-                kind, suffix, (start, end) = "num", "x", match.span()
-                start += len(match[0]) - len(match[0].lstrip())
-        tokens.append(new(Token, (kind, low, suffix, start + offset, end + offset)))
-    return tokens
+            words = match["run"].lower().split()
+            tokens += map(_word, words)
+            for low in words:
+                starts.append(start)
+                start += len(low) + 1
+        elif kind == "plain":
+            starts.append(match.start("plain") + offset)
+            tokens.append(_word(match["plain"].lower()))
+        elif kind == "mark":
+            starts.append(match.start("mark") + offset)
+            tokens.append(_MARKS[match["mark"]])
+        elif kind != "skip":
+            token, start, end = _other(match, kind, text)
+            ends[len(tokens)] = end + offset
+            starts.append(start + offset)
+            tokens.append(token)
+    return Tokens(tokens, starts, ends)
+
+
+def _other(match: re.Match[str], kind: str, text: str) -> tuple[Token, int, int]:
+    """A number, or a token that is no plain word, with its place."""
+    if kind in _OF_NUMBER:
+        start, end = match.start("num"), match.end()
+        if kind == "tail":
+            low = text[start:end].lower()
+            return Token("ident", low, "", tuple(folded(low)) or _NOTHING), start, end
+        low = _digits(match["num"]) + (match["plus"] or "")
+        return Token("num", low, _SUFFIX.get(kind) or match["unit"] or match["scale"] or "", _NOTHING), start, end
+    start, end = match.span(kind)
+    low = match[kind].lower()
+    if kind == "word":
+        return _word(low), start, end
+    if kind == "money":
+        return Token("num", _digits(low), "$", _NOTHING), start - 1, end
+    if kind == "led":
+        start, end = match.span()
+        start += len(match[0]) - len(match[0].lstrip())
+        return Token("num", low, "x", _NOTHING), start, end
+    if kind == "near":
+        low = "~"
+    elif kind == "rel":
+        low = _REL.get(low.lstrip("\\"), ">")
+    return Token(kind, low, "", _NOTHING), start, end

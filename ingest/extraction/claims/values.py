@@ -121,7 +121,6 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
             whole
             and below > value
             and tokens[after + 1].suffix in {"", "x"}
-            and tokens[after + 1].start == tokens[after].end
         ):
             return Quantity(index, after + 2, index, "part", value / below, how="part")
     if following == "/" and value == 1 and word_at(tokens, after + 1).rstrip("thrdns").isdigit():

@@ -36,7 +36,9 @@ def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, c
     start = _baseline_start(clause, quantity)
     if start is None:
         return None
-    phrases = _phrases(clause.places, start, abstract)
+    phrases = clause.phrases.get(start)
+    if phrases is None:
+        phrases = clause.phrases[start] = _phrases(clause.places, start, abstract)
     if not phrases:
         return None
     if count > 1 and len(phrases) == count:

@@ -25,7 +25,7 @@ from .site import Clause, Reading, Site, chains_of, continues, share_qualifiers,
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, find_quantities
-from .words import CHANGE_VERBS
+from .words import CHANGE_VERBS, COMPARATIVES
 
 HardwareNear = Callable[[Mention, Sentence], str | None]
 Rule = Callable[[Site], Reading | None]
@@ -33,6 +33,10 @@ RULES: tuple[Rule, ...] = (
     amount, of_ideal, sparse, of_rival_size, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
 )  # fmt: skip
 """Asked in this order; the first that answers decides, a refusal included."""
+_OF_RATIOS = tuple(rule for rule in RULES if rule is not amount)
+_OF_AMOUNTS = tuple(rule for rule in RULES if rule not in {of_ideal, sparse, of_rival_size, as_adjective, continued})
+_OF_COMPARED = _OF_RATIOS[_OF_RATIOS.index(comparative) :]
+"""Rules that may answer for a factor or a percentage, for an amount, and for "3x faster"."""
 
 _MOST_NUMBERS = 64
 """Numbers read in one sentence; no honest sentence has more, and the work grows with their square."""
@@ -67,8 +71,8 @@ def find_claims(
     `default_phase` is taken where no word near the number names one; `hardware_near` names the device that
     the abstract gives for a number; a `title` about tuning or searching says what "training" is.
     """
-    paper = paper_of(title, default_phase)
-    systems: bool | None = None
+    paper: Paper | None = None
+    systems = False
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
         if not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence)):
@@ -79,7 +83,8 @@ def find_claims(
         quantities = find_quantities(places.tokens)[:_MOST_NUMBERS]
         if not quantities:
             continue
-        if systems is None:
+        if paper is None:
+            paper = paper_of(title, default_phase)
             systems = any(s.triggers & _SYSTEMS for s in sentences)
         clause = Clause(places, quantities, systems)
         share_qualifiers(clause)
@@ -89,6 +94,12 @@ def find_claims(
                 claims.append(_claim(abstract, place, paper, hardware_near))
     distinct = {(c.start, c.end, c.metric, c.form, c.value, c.baseline): c for c in claims}
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
+
+
+def _rules(site: Site) -> tuple[Rule, ...]:
+    if site.quantity.form == "absolute":
+        return _OF_AMOUNTS
+    return _OF_COMPARED if site.word(site.end) in COMPARATIVES else _OF_RATIOS
 
 
 def _may_hold_number(sentence: Sentence) -> bool:
@@ -103,7 +114,11 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     read: list[tuple[list[Quantity], Reading | None]] = []
     for chain in chains_of(clause):
         site = site_of(clause, chain, chain[0])
-        reading = next((r for rule in RULES if (r := rule(site)) is not None), None)
+        reading = None
+        for rule in _rules(site):
+            reading = rule(site)
+            if reading is not None:
+                break
         if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
             before = read[-1][1]
             _inherit(clause, read[-1][0][0], chain[0])

@@ -68,6 +68,7 @@ _FOUND = word_set(
 )
 
 
+_LEADS = frozenset({"for", "during", "at"})
 _TUNED = word_set("trainable tunable learnable additional extra tuned trained updates tuning")
 
 
@@ -95,7 +96,7 @@ def paper_of(title: str, default: str) -> Paper:
 def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
     """The phase of one claim; "training" of a paper that tunes models is fine-tuning."""
     phase = _phase(clause, quantity, reading, noun, paper)
-    if phase == "training" and paper.tunes and not {"pre-training", "pretraining"} & set(clause.lows):
+    if phase == "training" and paper.tunes and clause.words.isdisjoint({"pre-training", "pretraining"}):
         return "fine-tuning"
     return phase
 
@@ -106,10 +107,8 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     first, stop = quantity.first, quantity.stop
     if quantity.form != "absolute":
         first, stop = min(reading.first, first), max(reading.stop, stop)
-    inner = set(clause.lows[max(first - 1, 0) : stop + 1])
-    counted = noun.metric == "flops" and not noun.vague
-    if noun.metric in _STRUCTURE or counted:
-        return _of_structure(noun, inner, paper)
+    if noun.metric in _STRUCTURE or (noun.metric == "flops" and not noun.vague):
+        return _of_structure(noun, set(clause.lows[max(first - 1, 0) : stop + 1]), paper)
     named = _said_behind(clause, stop) or _nearest(clause, reading, first, stop=stop, searches=paper.searches)
     if named and named != _WEAK:
         return named
@@ -117,8 +116,9 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         return "fine-tuning" if paper.tunes else "training"
     if noun.metric == "communication":
         return "training" if paper.default != "fine-tuning" else paper.default
-    searched = noun.metric == "training_cost" or not _FOUND & set(clause.lows[:first])
-    if paper.searches and noun.metric in _PROCESS and searched:
+    if paper.searches and noun.metric in _PROCESS and (
+        noun.metric == "training_cost" or not _FOUND.intersection(clause.lows[:first])
+    ):
         return "search"
     if paper.condenses and noun.metric in _PROCESS:
         return "other"
@@ -139,10 +139,12 @@ def _is_of_a_model(clause: Clause, quantity: Quantity) -> bool:
 
 def _said_behind(clause: Clause, stop: int) -> str:
     """The phase of "... for inference" right behind the number."""
+    if clause.words.isdisjoint(_LEADS):
+        return ""
     for at in range(stop, min(stop + 5, len(clause.lows) - 1)):
         if clause.lows[at] in {",", ";", "("} or clause.tokens[at].kind == "num":
             break
-        if clause.lows[at] in {"for", "during", "at"}:
+        if clause.lows[at] in _LEADS:
             phase = _PHASE_WORDS.get(clause.lows[at + 1], "")
             return "" if phase == _WEAK else phase
     return ""
@@ -163,7 +165,11 @@ def _of_structure(noun: Noun, inner: set[str], paper: Paper) -> str:
 def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, searches: bool) -> str:
     """The phase word nearest to tokens `first` to `stop`, "" if none is near; words of weak meaning give way to others."""
     if clause.phases is None:
-        clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
+        clause.phases = []
+        if not clause.words.isdisjoint(_PHASE_WORDS):
+            clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
+    if not clause.phases:
+        return ""
     best, distance, weak = "", _REACH + 1, False
     for at, phase in clause.phases:
         if phase == "search" and not searches and clause.lows[at - 1] != "architecture":

@@ -85,13 +85,20 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
                 break
             at -= 1
     if qualifier is None:
-        behind = [t.low for t in tokens[quantity.stop : quantity.stop + 2]]
-        if tokens[quantity.stop - 1].low.endswith("+") or tokens[quantity.first].low.endswith("+"):
-            behind = ["+"]
-        if behind == ["on", "average"] or behind[:1] == ["+"]:
-            qualifier = "average" if behind[0] == "on" else "at least"
+        qualifier = _qualifier_behind(tokens, quantity)
     quantity.qualifier, quantity.lead, quantity.bound = qualifier, lead, bound
     return quantity
+
+
+def _qualifier_behind(tokens: list[Token], quantity: Quantity) -> str | None:
+    """ "10+ %", "3x+" and "2x on average"."""
+    stop = quantity.stop
+    if tokens[stop - 1][1].endswith("+") or tokens[quantity.first][1].endswith("+"):
+        return "at least"
+    behind = tokens[stop][1] if stop < len(tokens) else ""
+    if behind == "+":
+        return "at least"
+    return "average" if behind == "on" and stop + 1 < len(tokens) and tokens[stop + 1][1] == "average" else None
 
 
 def _bound_before(tokens: list[Token], at: int, form: str) -> int:

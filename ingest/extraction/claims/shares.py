@@ -14,6 +14,7 @@ _REACH = word_set(
     sustaining deliver delivers up with get gets yields
     """
 )
+_NAMED = _IDEAL | word_set("mfu utilization utilisation hfu efficiency")
 _UTILIZED = word_set("mfu utilization utilisation hfu")
 _PRUNES = word_set(
     "achieve achieves achieving reach reaches attains obtains obtain prune prunes pruning compress compresses induces"
@@ -22,7 +23,7 @@ _PRUNES = word_set(
 
 def of_ideal(site: Site) -> Reading | None:
     """ "502 PFLOP/s, 52% of the theoretical peak", "achieving 55% MFU", "a utilization of 75%"."""
-    if site.quantity.form != "percent":
+    if site.quantity.form != "percent" or site.clause.words.isdisjoint(_NAMED):
         return None
     behind = [site.word(k) for k in range(site.end, site.end + 6)]
     before = {site.word(k) for k in range(max(site.left, site.begin - 5), site.begin)}

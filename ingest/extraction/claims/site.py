@@ -45,17 +45,18 @@ class Reading:
 class Clause:
     """A sentence's tokens with its numbers and nouns; built once, read by every rule.
 
-    `lows` are the tokens' words and `words` the set of them; `qualifying` are the tokens of qualifiers ("up to"); `phases` and
-    `baselines` are filled when first asked for.
+    `lows` are the tokens' words and `words` the set of them; `qualifying` are the tokens of qualifiers ("up to"); `phases`,
+    `baselines` and `phrases` (baselines by their first token) are filled when first asked for.
     """
 
-    __slots__ = ("anchors", "baselines", "lows", "phases", "places", "qualifying", "quantities", "stops", "systems_paper", "tokens",
+    __slots__ = ("anchors", "baselines", "lows", "phases", "phrases", "places", "qualifying", "quantities", "stops", "systems_paper", "tokens",
                  "words")  # fmt: skip
 
     def __init__(self, places: Tokens, quantities: list[Quantity], systems_paper: bool = False) -> None:
         self.places, self.tokens, self.quantities, self.systems_paper = places, places.tokens, quantities, systems_paper
         self.phases: list[tuple[int, str]] | None = None
         self.baselines: list[tuple[int, int, int]] | None = None
+        self.phrases: dict[int, list[str]] = {}
         self.lows = [t[1] for t in self.tokens]
         self.words = frozenset(self.lows)
         self.stops: list[int] = []

@@ -23,7 +23,7 @@ TOKEN = re.compile(
     \s*+(?:
     (?P<run>(?:(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+\s)++)
   | (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[,;:)]|$|\.(?:\s|$)))
-  | (?P<mark>[,;()])
+  | (?P<sym>[,;()])
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
@@ -40,7 +40,7 @@ TOKEN = re.compile(
   | (?P<word>[^\W\d_](?:[\w]|['’+.&](?=[^\W_])|-(?=\w))*)
   | (?P<dash>--+|[-–—−])
   | (?P<skip>(?:[\s\\{{}}]|\$(?!\d))+|\$)
-  | (?P<sym>.)
+  | (?P<any>.)
     )
     """,
     re.X | re.S,
@@ -96,7 +96,8 @@ class _Words(dict[str, Token]):
 
 _WORDS = _Words()
 _word = _WORDS.__getitem__
-_MARKS = {mark: Token("sym", mark, "", _NOTHING) for mark in ",;()"}
+_MARKS: dict[tuple[str, str], tuple[Token, int, int]] = {}
+"""Numbers and marks met so far, by kind and text, with the part of that text that is theirs."""
 
 
 def _digits(written: str) -> str:
@@ -112,50 +113,52 @@ def tokenize(text: str, offset: int = 0) -> Tokens:
     starts: list[int] = []
     ends: dict[int, int] = {}
     for match in TOKEN.finditer(text.rstrip()):
-        kind = match.lastgroup or "sym"
+        kind = match.lastgroup or "any"
         if kind == "run":
             # Words that one blank parts are cut here, many at once, as most of a sentence is made of them.
-            start = match.start("run") + offset
-            words = match["run"].lower().split()
+            words = match[0].lower().split()
+            start = match.end() + offset - sum(map(len, words)) - len(words)
             tokens += map(_word, words)
             for low in words:
                 starts.append(start)
                 start += len(low) + 1
-        elif kind == "plain":
-            starts.append(match.start("plain") + offset)
-            tokens.append(_word(match["plain"].lower()))
-        elif kind == "mark":
-            starts.append(match.start("mark") + offset)
-            tokens.append(_MARKS[match["mark"]])
         elif kind != "skip":
-            token, start, end = _other(match, kind, text)
-            ends[len(tokens)] = end + offset
-            starts.append(start + offset)
+            whole = match[0]
+            known = _MARKS.get((kind, whole))
+            if known is None:
+                if len(_MARKS) >= _MOST_WORDS:
+                    _MARKS.clear()
+                known = _MARKS[kind, whole] = _other(match, kind, text)
+            token, first, last = known
+            start = match.start() + offset
+            if last - first != len(token[1]):
+                ends[len(tokens)] = start + last
+            starts.append(start + first)
             tokens.append(token)
     return Tokens(tokens, starts, ends)
 
 
 def _other(match: re.Match[str], kind: str, text: str) -> tuple[Token, int, int]:
-    """A number, or a token that is no plain word, with its place."""
+    """A token that is not in a run of words, and the part of the match that it stands for; told by `kind` and the match's text."""
+    base, end = match.start(), match.end()
     if kind in _OF_NUMBER:
-        start, end = match.start("num"), match.end()
+        start = match.start("num")
         if kind == "tail":
             low = text[start:end].lower()
-            return Token("ident", low, "", tuple(folded(low)) or _NOTHING), start, end
+            return Token("ident", low, "", tuple(folded(low)) or _NOTHING), start - base, end - base
         low = _digits(match["num"]) + (match["plus"] or "")
-        return Token("num", low, _SUFFIX.get(kind) or match["unit"] or match["scale"] or "", _NOTHING), start, end
+        suffix = _SUFFIX.get(kind) or match["unit"] or match["scale"] or ""
+        return Token("num", low, suffix, _NOTHING), start - base, end - base
+    if kind == "led":
+        return Token("num", match["led"], "x", _NOTHING), len(match[0]) - len(match[0].lstrip()), end - base
     start, end = match.span(kind)
     low = match[kind].lower()
-    if kind == "word":
-        return _word(low), start, end
+    if kind in {"word", "plain"}:
+        return _word(low), start - base, end - base
     if kind == "money":
-        return Token("num", _digits(low), "$", _NOTHING), start - 1, end
-    if kind == "led":
-        start, end = match.span()
-        start += len(match[0]) - len(match[0].lstrip())
-        return Token("num", low, "x", _NOTHING), start, end
+        return Token("num", _digits(low), "$", _NOTHING), start - 1 - base, end - base
     if kind == "near":
         low = "~"
     elif kind == "rel":
         low = _REL.get(low.lstrip("\\"), ">")
-    return Token(kind, low, "", _NOTHING), start, end
+    return Token("sym" if kind == "any" else kind, low, "", _NOTHING), start - base, end - base

@@ -53,14 +53,16 @@ def find_quantities(tokens: list[Token]) -> list[Quantity]:
     """Quantities of a sentence from left to right; bare numbers without unit, factor or percent are left out."""
     found: list[Quantity] = []
     covered = 0
-    for index, token in enumerate(tokens):
-        if (token.kind == "num" or token.low in _STARTERS) and index >= covered:
+    for index in [at for at, token in enumerate(tokens) if token[0] == "num" or token[1] in _STARTERS]:
+        if index >= covered:
             quantity = _read(tokens, index)
             if quantity is not None:
                 found.append(quantity)
                 covered = quantity.stop
-    merged = _merge_pairs(tokens, _share_units(tokens, found))
-    return [qualified(tokens, q) for q in merged if q.form != "bare"]
+    if len(found) > 1:
+        _share_units(tokens, found)
+        found = _merge_pairs(tokens, found)
+    return [qualified(tokens, _whole(tokens, q)) for q in found if q.form != "bare"]
 
 
 def _read(tokens: list[Token], index: int) -> Quantity | None:
@@ -101,11 +103,11 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
 def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
     token = tokens[index]
     value, after = float(token.low.rstrip("+")), index + 1
-    following = word_at(tokens, after)
     if token.suffix == "x":
         return Quantity(index, after, index, "factor", value)
     if token.suffix == "%":
         return Quantity(index, after, index, "percent", value)
+    following = word_at(tokens, after)
     if token.suffix == "$" and following in _SCALE_LETTERS:
         letter = _SCALE_LETTERS[following]
         amount = Quantity(index, after + 1, index, "absolute", value * SCALES[letter], unit=BY_SPELLING["$"])
@@ -237,9 +239,9 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
 
 def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
     """What stands between two neighbouring numbers: "range", "to", "list", or "" for anything else."""
-    between = tokens[left.stop : right.first]
-    if len(between) > _MOST_BETWEEN:
+    if right.first - left.stop > _MOST_BETWEEN:
         return ""
+    between = tokens[left.stop : right.first]
     words = [t.low if t.kind != "dash" else "-" for t in between]
     if words in (["-"], ["~"], ["-", "~"], ["~", "~"]):
         return "range"
@@ -272,9 +274,8 @@ def _is_between(tokens: list[Token], quantity: Quantity) -> bool:
     return word_at(tokens, quantity.first - 1) == "between"
 
 
-def _share_units(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
+def _share_units(tokens: list[Token], shared: list[Quantity]) -> None:
     """In "2, 3 and 5 times" and "10-40%" the last unit counts for all."""
-    shared = found
     for at in range(len(shared) - 2, -1, -1):
         left, right = shared[at], shared[at + 1]
         if left.form == "bare" and right.form not in {"bare", "part"} and right.how in {"digits", "word", "magnitude"}:
@@ -291,7 +292,6 @@ def _share_units(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
                     suffix = tokens[right.first].suffix
                     factor = SCALES.get(suffix, 1.0)
                 left.form, left.unit, left.value = right.form, right.unit, left.value * factor
-    return shared
 
 
 def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
@@ -328,20 +328,20 @@ def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
             merged[-1] = _coming_from(tokens, left, right)
         else:
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
-    for quantity in merged:
-        whole = 1.0 / quantity.value if quantity.form == "part" else 0.0
-        if (
-            whole
-            and quantity.value_max is None
-            and abs(whole - round(whole)) < 1e-9
-            and not _by_before(tokens, quantity)
-        ):
-            # "An eighth of the memory" is 8x less; "less by an eighth" is 12.5 %.
-            quantity.form, quantity.value = "factor", round(whole)
-        elif whole:
-            quantity.form, quantity.value = "percent", round(100 * quantity.value, 1)
-            quantity.value_max = None if quantity.value_max is None else round(100 * quantity.value_max, 1)
     return merged
+
+
+def _whole(tokens: list[Token], quantity: Quantity) -> Quantity:
+    """Makes a part of a whole a factor or a percentage: "an eighth of the memory" is 8x less, "less by an eighth" 12.5 %."""
+    if quantity.form != "part":
+        return quantity
+    whole = 1.0 / quantity.value
+    if quantity.value_max is None and abs(whole - round(whole)) < 1e-9 and not _by_before(tokens, quantity):
+        quantity.form, quantity.value = "factor", float(round(whole))
+    else:
+        quantity.form, quantity.value = "percent", round(100 * quantity.value, 1)
+        quantity.value_max = None if quantity.value_max is None else round(100 * quantity.value_max, 1)
+    return quantity
 
 
 def _by_before(tokens: list[Token], quantity: Quantity) -> bool:
@@ -365,21 +365,13 @@ def _before(tokens: list[Token], quantity: Quantity, fillers: frozenset[str]) ->
     return word_at(tokens, at)
 
 
+_FROM_FILLERS = frozenset({"about", "around", "approximately", "over", "more", "than", "roughly", "the", "potentially", "nearly"})
+_TO_FILLERS = frozenset({"just", "only", "merely", "about", "around", "less", "than", "under", "approximately", "a", "mere", "nearly"})
+
+
 def _from_before(tokens: list[Token], quantity: Quantity) -> bool:
-    return (
-        _before(
-            tokens, quantity, frozenset({"about", "around", "approximately", "over", "more", "than", "roughly", "the"})
-        )
-        == "from"
-    )
+    return _before(tokens, quantity, _FROM_FILLERS) == "from"
 
 
 def _to_before(tokens: list[Token], quantity: Quantity) -> bool:
-    return (
-        _before(
-            tokens,
-            quantity,
-            frozenset({"just", "only", "merely", "about", "around", "less", "than", "under", "approximately"}),
-        )
-        == "to"
-    )
+    return _before(tokens, quantity, _TO_FILLERS) == "to"

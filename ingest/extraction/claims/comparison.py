@@ -298,7 +298,7 @@ def _sized(site: Site, at: int) -> Reading:
     smaller = site.word(at) in {"smaller", "lighter"}
     metric = Noun("model_size", "cost")
     if smaller and {"embeddings", "index", "descriptors", "vectors", "indices", "database"} & set(
-        site.clause.lows[max(0, site.begin - 3) : site.begin]
+        site.clause.lows[max(0, site.begin - 2) : site.begin]
     ):
         return Reading("comparative", Noun("storage", "cost"), "better", at, at + 1)
     subject = _noun_on_left(site) if site.word(site.begin - 1) in BE else None

@@ -233,7 +233,7 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
     if qualifier is None and reading.rule == "of-noun":
         before = clause.lows[max(0, first - 4) : quantity.lead]
-        qualifier = "average" if "average" in before else "up to" if "maximum" in before else None
+        qualifier = "average" if "average" in before else None
     metric = _metric_in(noun, phase)
     direction = "none" if quantity.form == "absolute" else reading.direction
     return ExtractedClaim(

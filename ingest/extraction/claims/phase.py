@@ -48,9 +48,10 @@ _REACH = 6
 _STRUCTURE = frozenset({"params", "model_size", "compression", "storage"})
 """What belongs to the finished model, whatever is said of training beside it."""
 _PROCESS = frozenset({"speedup", "training_time", "training_cost", "other_efficiency"})
+_SEARCHING = word_set("search searching procedure algorithm explored nas automl")
 _FAST = frozenset({"speedup", "latency", "throughput"})
 _TUNES = re.compile(
-    r"\b(?:fine-?tun\w*|post-?tuning|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|parameter-efficient (?:transfer|adapt)",
+    r"\b(?:fine-?tun\w*|post-?tuning|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|\badapting\b|parameter-efficient (?:transfer|adapt)",
     re.I,
 )
 _TRAINS = re.compile(
@@ -87,8 +88,9 @@ class Paper(NamedTuple):
 
 def paper_of(title: str, default: str) -> Paper:
     """`default` is the phase of the paper's stage words."""
-    if default == "training" and _INFERS.search(title) and not _TRAINS.search(title):
-        default = "inference"
+    trains, infers = _TRAINS.search(title) is not None, _INFERS.search(title) is not None
+    if trains != infers and default != "fine-tuning":
+        default = "training" if trains else "inference"
     searches, condenses = _SEARCHES.search(title) is not None, _CONDENSES.search(title) is not None
     return Paper(default, _TUNES.search(title) is not None, searches, condenses)
 
@@ -103,7 +105,8 @@ def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, p
 
 def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
     if noun.phase:
-        return noun.phase
+        found = paper.searches and noun.phase == "training" and reading.rule == "amount-device-time"
+        return "search" if found and clause.words.isdisjoint({"training", "train", "trained"}) else noun.phase
     first, stop = quantity.first, quantity.stop
     if quantity.form != "absolute":
         first, stop = min(reading.first, first), max(reading.stop, stop)
@@ -116,9 +119,7 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         return "fine-tuning" if paper.tunes else "training"
     if noun.metric == "communication":
         return "training" if paper.default != "fine-tuning" else paper.default
-    if paper.searches and noun.metric in _PROCESS and (
-        noun.metric == "training_cost" or not _FOUND.intersection(clause.lows[:first])
-    ):
+    if paper.searches and noun.metric in _PROCESS and _is_of_the_search(clause.lows[:first], noun):
         return "search"
     if paper.condenses and noun.metric in _PROCESS:
         return "other"
@@ -127,6 +128,13 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     if named == _WEAK and paper.default == "inference":
         return "inference"
     return paper.default
+
+
+def _is_of_the_search(before: list[str], noun: Noun) -> bool:
+    """Whether the search is fast or cheap, and not the network that it found ("GZNet is 3x faster than ...")."""
+    if noun.metric == "training_cost" or not _SEARCHING.isdisjoint(before[-16:]):
+        return True
+    return _FOUND.isdisjoint(before) and before[-1:] not in (["is"], ["are"], ["being"])
 
 
 def _is_of_a_model(clause: Clause, quantity: Quantity) -> bool:

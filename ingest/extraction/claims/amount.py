@@ -64,6 +64,8 @@ def _bytes(site: Site) -> Reading | None:
         return amount_of(site, "amount-memory", "memory") if lone else None
     if site.word(site.begin - 1) in _CARDS or site.word(site.end) in _CARDS:
         return None
+    if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
+        return None
     if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & _TEXTS:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:

@@ -16,6 +16,7 @@ _MEDIA = word_set(
     """
 )
 _DEVICE_CUES = word_set("gpu gpus tpu tpus a100 h100 v100 overhead cost gpu-hours")
+_SPANS = frozenset({"days", "weeks", "months"})
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
 _BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
 _ONLY_LATENCY = word_set("ms us ns")
@@ -23,13 +24,17 @@ _OF_WORK = word_set("inference latency compute computation training processing g
                     "fine-tuning finetuning runtime execution pre-training pretraining tuning overhead")  # fmt: skip
 _ENDS = word_set(". , ) on per for with using and ( at while without")
 _INFERS = word_set("inference latency generation rendering decoding runs sampling")
-_RECORDED = word_set("sampled recorded captured camera cameras recordings sampling")
+_RECORDED = word_set(
+    "sampled recorded captured camera cameras recordings sampling video videos clips seconds 720p 1080p"
+)
+_RUNS = word_set("inference runs running run throughput speed renders rendering render achieves achieving real-time processes processing on "
+                 "faster generates generation fast reaches")  # fmt: skip
 
 
 def _rate(site: Site) -> Reading | None:
     if site.word(site.end) in {"video", "videos", "streams", "footage", "camera", "cameras", "clips", "sequences"}:
         return None
-    if near(site, 5, 0) & _RECORDED and not near(site, 6, 4) & {"inference", "runs", "running", "throughput"}:
+    if near(site, 6, 3) & _RECORDED and not near(site, 6, 5) & _RUNS:
         return None
     return amount_of(site, "amount-rate", "throughput")
 
@@ -71,7 +76,12 @@ def _time(site: Site) -> Reading | None:
         return None
     long = unit.unit in _LONG
     cues, close = near(site, 14, 10), near(site, 8, 6)
-    led = q.origin is not None or thrifty(site) or site.word(site.begin - 1) in _BEFORE_TIME
+    opener = site.word(site.begin - 1)
+    led = (
+        q.origin is not None
+        or thrifty(site)
+        or (opener in _BEFORE_TIME and not (opener.startswith("tak") and unit.unit in _SPANS))
+    )
     if q.qualifier == "at least" and long:
         return None
     if (long or thrifty(site)) and led and cues & OTHER_CUES and not close & (TRAIN_CUES | TUNE_CUES | _INFERS):

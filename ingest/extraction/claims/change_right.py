@@ -157,7 +157,7 @@ def noun_right(site: Site) -> Reading | None:
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
     if how == "verb":
         return _verb_factor(site, noun)
-    if site.quantity.form == "absolute" and effect == MORE:
+    if form == "absolute" and effect != LESS:
         return None
     if effect is not None and not share:
         return Reading("noun-right", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
@@ -190,7 +190,7 @@ def _share(
     ideal = {"theoretical", "peak", "maximum"}.intersection(site.clause.lows[at : noun.stop])
     if noun.noun.metric == "flops" and ideal:
         return Reading("share", None, "", at, noun.stop)
-    thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"}))
+    thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"})) or site.quantity.bound == "<"
     if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift:
         return None
     if effect is not None and site.quantity.form == "percent":

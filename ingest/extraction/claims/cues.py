@@ -64,11 +64,15 @@ def thrifty(site: Site) -> bool:
     """Whether a word of thrift stands before the amount ("only", "just", "fewer than", "as few as")."""
     first = max(0, site.begin - 3, site.left - 1)
     words = set(site.clause.lows[first : site.quantity.first])
+    if words & {"trained", "retraining", "training", "tuning", "tuned"}:
+        words.update(site.clause.lows[max(0, first - 2) : first])
     return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity)
 
 
 def of_rivals(site: Site) -> bool:
     """Whether the amount is what others need ("while the SOTA requires 6 hours", "compared to 40 GB of the baseline")."""
+    if not _OTHERS.isdisjoint(site.clause.lows[:6]) and _OURS.isdisjoint(site.clause.lows[: site.begin]):
+        return "needs" in site.clause.words or "requires" in site.clause.words or "require" in site.clause.words
     first = max(0, site.begin - 12)
     words = site.clause.lows[first : site.begin]
     for at in range(len(words) - 1, -1, -1):
@@ -87,7 +91,7 @@ def of_rivals(site: Site) -> bool:
 
 
 _OTHERS = word_set("sota state-of-the-art previous existing baseline baselines prior conventional original others competing rivals "
-                   "traditional standard competitors methods")  # fmt: skip
+                   "traditional standard competitors methods art")  # fmt: skip
 _OURS = word_set("our ours we it its proposed")
 _SIZED = word_set("less fewer lower more greater higher better smaller larger")
 

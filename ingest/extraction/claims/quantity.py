@@ -61,6 +61,9 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
         if at <= 0:
             break
         token = tokens[at - 1]
+        if token.low == "$":
+            at -= 1
+            continue
         if token.kind == "near":
             qualifier, at, lead = qualifier or "about", at - 1, at - 1
             continue

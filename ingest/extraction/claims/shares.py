@@ -36,7 +36,9 @@ def of_ideal(site: Site) -> Reading | None:
         used = 1
     if used is not None and before & (_REACH | {"("}) and "of" not in behind[:used]:
         phase = "training" if behind[used] in {"mfu", "hfu"} or "flops" in behind[:used] else ""
-        return Reading("share-utilized", Noun("other_efficiency", "gain", phase), "better", site.begin, site.end + used + 1)
+        return Reading(
+            "share-utilized", Noun("other_efficiency", "gain", phase), "better", site.begin, site.end + used + 1
+        )
     if site.word(site.begin - 1) == "of" and site.word(site.begin - 2) in _UTILIZED:
         return Reading("share-utilized", Noun("other_efficiency", "gain"), "better", site.begin - 2, site.end)
     return None

@@ -119,11 +119,7 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
     if following == "/" and after + 1 < len(tokens) and tokens[after + 1].kind == "num" and value:
         below = float(tokens[after + 1].low.rstrip("+"))
         whole = "." not in token.low + tokens[after + 1].low and word_at(tokens, after + 2) != "/"
-        if (
-            whole
-            and below > value
-            and tokens[after + 1].suffix in {"", "x"}
-        ):
+        if whole and below > value and tokens[after + 1].suffix in {"", "x"}:
             return Quantity(index, after + 2, index, "part", value / below, how="part")
     if following == "/" and value == 1 and word_at(tokens, after + 1).rstrip("thrdns").isdigit():
         below = float(word_at(tokens, after + 1).rstrip("thrdns"))
@@ -292,6 +288,7 @@ def _share_units(tokens: list[Token], shared: list[Quantity]) -> None:
                     suffix = tokens[right.first].suffix
                     factor = SCALES.get(suffix, 1.0)
                 left.form, left.unit, left.value = right.form, right.unit, left.value * factor
+                left.scaled = left.scaled or right.scaled
 
 
 def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
@@ -365,8 +362,12 @@ def _before(tokens: list[Token], quantity: Quantity, fillers: frozenset[str]) ->
     return word_at(tokens, at)
 
 
-_FROM_FILLERS = frozenset({"about", "around", "approximately", "over", "more", "than", "roughly", "the", "potentially", "nearly"})
-_TO_FILLERS = frozenset({"just", "only", "merely", "about", "around", "less", "than", "under", "approximately", "a", "mere", "nearly"})
+_FROM_FILLERS = frozenset(
+    {"about", "around", "approximately", "over", "more", "than", "roughly", "the", "potentially", "nearly"}
+)
+_TO_FILLERS = frozenset(
+    {"just", "only", "merely", "about", "around", "less", "than", "under", "approximately", "a", "mere", "nearly"}
+)
 
 
 def _from_before(tokens: list[Token], quantity: Quantity) -> bool:

@@ -168,6 +168,8 @@ def _area(site: Site) -> Reading | None:
 
 def _money(site: Site) -> Reading | None:
     cues = near(site, 8, 6)
+    if "costs" in cues and not thrifty(site) and not near(site, 14, 8) & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES):
+        return None
     if not (cues & {"cost", "costs", "budget", "costing", "price", "cheap", "expense"} or thrifty(site)):
         return None
     if cues & {"api", "inference", "serving", "query", "per", "request"} and not cues & TRAIN_CUES:

@@ -167,6 +167,9 @@ _VERBAL = word_set(
 )
 
 
+_NAMING_CHANGE = CHANGE_NOUNS.keys() | COMPARATIVES.keys()
+
+
 def share_qualifiers(clause: Clause) -> None:
     """ "Up to 5x lower latency and 43% energy savings": the qualifier holds for both, where no new verb or "by" begins."""
     for left, right in pairwise(clause.quantities):
@@ -181,7 +184,7 @@ def share_qualifiers(clause: Clause) -> None:
         last = between[-2:-1] if between[-1:] in (["a"], ["an"]) else between[-1:]
         if last != ["and"] or len(between) > 12:
             continue
-        if not any(word in _VERBAL or word in CHANGE_VERBS for word in between if word not in CHANGE_NOUNS):
+        if not any(word in _VERBAL or (word in CHANGE_VERBS and word not in _NAMING_CHANGE) for word in between):
             right.qualifier = left.qualifier
 
 

@@ -250,10 +250,14 @@ def of_noun(site: Site) -> Reading | None:
     return None
 
 
+_BETWEEN_PHRASES = frozenset({",", "with", "on", "across", "for", "over"})
+
+
 def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None:
     word = site.word(change)
     own = SELF_NOUNS.get(word)
-    inner = [a for a in anchors if change - 5 <= a.first and a.stop <= change]
+    inner = [a for a in anchors if change - 5 <= a.first and a.stop <= change
+             and _BETWEEN_PHRASES.isdisjoint(site.clause.lows[a.stop : change])]  # fmt: skip
     behind = [a for a in anchors if a.first > change]
     if own:
         noun = FASTER if own == "speedup" else Noun(own, "gain")

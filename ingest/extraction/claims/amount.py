@@ -70,7 +70,7 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
         return None
-    if {"storage", "disk", "flash"} & around or (
+    if {"storage", "disk", "flash", "stores", "storing"} & around or (
         site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
     ):
         return amount_of(site, "amount-storage", "storage")

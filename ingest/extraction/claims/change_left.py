@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .comparison import COUNTED_THING, compound, compounds, coordinated, direction_of, head, noun_phrase
+from .comparison import COUNTED_THING, compound, compounds, coordinated, first_of_list, direction_of, head, noun_phrase
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
     BE,
+    BETTER,
     CHANGE_NOUNS,
     CHANGE_VERBS,
     COMPARATIVES,
@@ -42,6 +43,8 @@ _PREPOSITIONS = frozenset(
 )
 _ENDS = frozenset({"", ".", ",", ")", ";", "for", "on", "over", "compared", "with", "without", "while", "and", "relative", "when",
                    "versus", "vs", "at", "across"})  # fmt: skip
+_ABOUT_SPEED = frozenset({"speed", "fast", "faster", "latency", "throughput", "hardware", "software", "gpu", "gpus", "cpu", "cpus", "kernel",
+                          "kernels", "runtime", "accelerator", "fpga", "cudnn", "cublas", "tensorrt", "vllm", "pytorch"})  # fmt: skip
 _BASELINE_OPENERS = frozenset({"compared", "versus", "vs", "relative", "than"})
 
 
@@ -120,6 +123,8 @@ def by_verb(site: Site) -> Reading | None:
     if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up" and not remains:
         return None
     extra = coordinated(site, noun)
+    if not after:
+        noun, extra = first_of_list(site, noun)
     meaning = noun.noun
     if verb in COMPRESS_VERBS and meaning.metric == "other_efficiency":
         meaning = Noun("compression", "cost")
@@ -196,6 +201,10 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
         if words & _TRAINED:
             noun = Noun("training_time", "change", "training")
         return Reading("by-verb", noun, "better", at, at + 1)
+    if CHANGE_VERBS[verb] == BETTER and verb.startswith(("improv", "boost", "enhanc", "optimi")):
+        words = {site.word(k) for k in range(at + 1, site.begin)}
+        if site.quantity.form == "factor" and words & _TRAINED and len(words) <= 5:
+            return Reading("by-verb", Noun("training_time", "change", "training"), "better", at, site.begin)
     if CHANGE_VERBS[verb] == LESS and verb.startswith(("short", "cut", "reduc", "decreas", "lower")):
         words = {site.word(k) for k in range(at + 1, site.begin)}
         if words & _TRAINED:
@@ -219,7 +228,8 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
         return Reading("by-rival", None, "", at, at + 1)
     if named and site.word(named[0].first - 1) in {"in", "of", "on", "the", "inference", "training"}:
         return Reading("by-rival", named[0].noun, "better", at, max(named[0].stop, at + 1))
-    if site.clause.systems_paper:
+    fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)
+    if site.clause.systems_paper or fast:
         return Reading("by-rival", FASTER, "better", at, at + 1)
     return Reading("by-rival", None, "", at, at + 1)
 

@@ -29,7 +29,7 @@ _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
     training tune tunes tuning updating updates update with utilizing utilizes adding adds to
-    than introducing introduces costs retaining retains retain keeping within mere optimizing
+    than introducing introduces costs retaining retains retain keeping keeps keep retain preserving within mere optimizing
     fine-tuning finetuning at less fewer under
     """
 )
@@ -191,7 +191,8 @@ def _share(
     if noun.noun.metric == "flops" and ideal:
         return Reading("share", None, "", at, noun.stop)
     thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"})) or site.quantity.bound == "<"
-    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift:
+    priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(site.clause.lows[noun.first : noun.stop])
+    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift and not priced:
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)

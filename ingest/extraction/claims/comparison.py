@@ -110,6 +110,18 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
     return tuple(found)
 
 
+def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
+    """The first noun of a list that ends with `last`, and the others: "parameters, FLOPs and latency [are reduced by]"."""
+    before = [a for a in compounds(site.clause.anchors) if site.left <= a.first and a.stop <= last.first]
+    found = [last]
+    for anchor in reversed(before):
+        glue = site.clause.lows[anchor.stop : found[0].first]
+        if anchor.noun.polarity != last.noun.polarity or not glue or not _LIST_GLUE.issuperset(glue) or len(glue) > 3:
+            break
+        found.insert(0, anchor)
+    return found[0], tuple(a.noun for a in found[1:])
+
+
 def direction_of(noun: Noun, effect: str) -> str:
     """Better or worse, from what changes and how."""
     if effect == BETTER or noun.polarity == "change":
@@ -139,6 +151,7 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     return FASTER, at + 1
 
 
+_MODELS = word_set("model models network networks student students net nets")
 _GENERATED = word_set("chains reasoning responses outputs answers traces prompts chain response output thoughts")
 _ENABLES = word_set("train trains training fit fits enable enables enabling support supports run runs")
 _PARTS_PHRASES = word_set("than , and while compared")
@@ -302,6 +315,8 @@ def _sized(site: Site, at: int) -> Reading:
     ):
         return Reading("comparative", Noun("storage", "cost"), "better", at, at + 1)
     subject = _noun_on_left(site) if site.word(site.begin - 1) in BE else None
+    if subject is not None and site.word(site.begin - 2) in _MODELS and subject.noun.metric != "model_size":
+        subject = None
     if subject is not None and subject.noun.polarity == "cost":
         return Reading("comparative", subject.noun, "better" if smaller else "worse", subject.first, at + 1)
     if noun and noun.noun.metric and noun.noun.polarity in {"cost", "gain"}:

@@ -19,6 +19,7 @@ _NAMED = {
     **dict.fromkeys(("framerate", "frame-rate", "fps", "rate"), _FRAME_RATE),
     "size": Unit("params", "params"),
     **dict.fromkeys(("rtf", "factor"), Unit("RTF", "real-time-factor")),
+    **dict.fromkeys(("epochs", "iterations"), Unit("epochs", "iterations")),
     **dict.fromkeys(("nfe", "nfes", "steps", "evaluations"), Unit("steps", "steps")),
 }
 """Nouns that may stand in front of the number that they count."""
@@ -123,9 +124,9 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
     before = word_at(tokens, at - 1)
     if (word == "rate" and before != "frame") or (word == "factor" and before not in {"real-time", "time"}):
         return bare
-    if unit.measures == "steps" and not linked:
+    if unit.measures in {"steps", "iterations"} and not linked:
         return bare
-    if word in {"steps", "evaluations"} and "from" not in {word_at(tokens, bare.first - k) for k in (1, 2, 3, 4)}:
+    if word in {"steps", "evaluations", "epochs", "iterations"} and "from" not in {word_at(tokens, bare.first - k) for k in (1, 2, 3, 4)}:
         return bare
     return in_unit(bare, unit, bare.stop)
 

@@ -25,7 +25,7 @@ _MEMORY_CUES = word_set(
     memory vram ram footprint gpu gpus consumption gb-gpu fit fits fitting sram dram cache peak on-chip
     """
 )
-_SIZE_CUES = word_set("size model models checkpoint network weights parameters binary compressed")
+_SIZE_CUES = word_set("size model models checkpoint network weights parameters binary compressed compresses compress")
 _STORAGE_CUES = word_set(
     "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
 )
@@ -168,6 +168,8 @@ def _area(site: Site) -> Reading | None:
 
 def _money(site: Site) -> Reading | None:
     cues = near(site, 8, 6)
+    if site.word(site.end) == "per" or site.word(site.end + 1) == "per":
+        return amount_of(site, "amount-money", "other_efficiency", "inference")
     if "costs" in cues and not thrifty(site) and not near(site, 14, 8) & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES):
         return None
     if not (cues & {"cost", "costs", "budget", "costing", "price", "cheap", "expense"} or thrifty(site)):

@@ -88,6 +88,8 @@ def _time(site: Site) -> Reading | None:
         return None
     if (long or thrifty(site)) and led and cues & OTHER_CUES and not close & (TRAIN_CUES | TUNE_CUES | _INFERS):
         return amount_of(site, "amount-time", "training_time", "other")
+    if long and led and close & _INFERS and not close & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES):
+        return amount_of(site, "amount-time", "latency")
     if long and led and cues & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES | _DEVICE_CUES):
         phase = phase_named(close) if close & (TUNE_CUES | SEARCH_CUES) else "training"
         return amount_of(site, "amount-time", "training_time", phase)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .comparison import COUNTED_THING, compound, compounds, coordinated, first_of_list, direction_of, head, noun_phrase
+from .comparison import (
+    COUNTED_THING,
+    GENERATED,
+    compound,
+    compounds,
+    coordinated,
+    direction_of,
+    first_of_list,
+    head,
+    noun_phrase,
+)
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
@@ -209,6 +219,8 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
         words = {site.word(k) for k in range(at + 1, site.begin)}
         if words & _TRAINED:
             return Reading("by-verb", Noun("training_time", "cost", "training"), "better", at, site.begin)
+        if site.word(at).startswith("short") and GENERATED & set(site.clause.lows[max(site.left, at - 4) : site.begin]):
+            return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
         if words & {"inference", "decoding", "prefill", "rendering"} and verb.startswith("short"):
             return Reading("by-verb", Noun("latency", "cost", "inference"), "better", at, site.begin)
     if verb in COMPRESS_VERBS:

@@ -29,7 +29,7 @@ _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
     training tune tunes tuning updating updates update with utilizing utilizes adding adds to
-    than introducing introduces costs retaining retains retain keeping keeps keep retain preserving within mere optimizing
+    than introducing introduces costs retaining retains retain keeping keeps keep retain takes taking take occupies occupying consumes consuming preserving within mere optimizing
     fine-tuning finetuning at less fewer under
     """
 )
@@ -149,6 +149,12 @@ def noun_right(site: Site) -> Reading | None:
         return None
     if noun.noun.polarity == "refuse":
         return Reading("noun-right", None, "", at, noun.stop)
+    if share and noun.noun.metric == "model_size" and {"its", "their", "original", "full"} & set(site.clause.lows[at : noun.stop]):
+        # "The cache is only 5% of its original size": what has that size stands before.
+        sized = _compared_noun(site)
+        if sized is None or site.word(site.begin - 1) == "to":
+            return None
+        return Reading("share", sized.noun, "better", sized.first, noun.stop)
     extra = coordinated(site, noun)
     effect = _verb_before(site)
     if site.word(site.begin - 1) == "-" and site.quantity.form == "percent":

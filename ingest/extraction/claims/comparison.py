@@ -152,7 +152,7 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
 
 
 _MODELS = word_set("model models network networks student students net nets")
-_GENERATED = word_set("chains reasoning responses outputs answers traces prompts chain response output thoughts")
+GENERATED = word_set("chains reasoning responses outputs answers traces prompts chain response output thoughts")
 _ENABLES = word_set("train trains training fit fits enable enables enabling support supports run runs")
 _PARTS_PHRASES = word_set("than , and while compared")
 _LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
@@ -247,7 +247,7 @@ def comparative(site: Site) -> Reading | None:
         left = _noun_on_left(site)
         if left is None and word == "fewer" and site.word(at + 1).isalpha():
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 2)
-        if left is None and word == "shorter" and _GENERATED & set(site.clause.lows[site.left : site.begin]):
+        if left is None and word == "shorter" and GENERATED & set(site.clause.lows[site.left : site.begin]):
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
         if left is None:
             return Reading("comparative", None, "", at, at + 1)

@@ -122,6 +122,8 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
     if unit.measures in _SCALED_ONLY and not (bare.scaled and linked):
         return bare
     before = word_at(tokens, at - 1)
+    if word == "size" and before not in {"model", "network", "compact", "small", "parameter", "models", "its", "tiny"}:
+        return bare
     if (word == "rate" and before != "frame") or (word == "factor" and before not in {"real-time", "time"}):
         return bare
     if unit.measures in {"steps", "iterations"} and not linked:

@@ -21,7 +21,7 @@ from .phase import Paper, paper_of, phase_of
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
 from .shares import of_ideal, of_rival_size, sparse
-from .site import Clause, Reading, Site, chains_of, continues, share_qualifiers, site_of
+from .site import Anchor, Clause, Reading, Site, chains_of, continues, share_qualifiers, site_of
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, find_quantities
@@ -34,7 +34,7 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 """Asked in this order; the first that answers decides, a refusal included."""
 _OF_RATIOS = tuple(rule for rule in RULES if rule is not amount)
-_OF_AMOUNTS = tuple(rule for rule in RULES if rule not in {of_ideal, sparse, of_rival_size, as_adjective, continued})
+_OF_AMOUNTS: tuple[Rule, ...] = (amount, noun_right, by_verb)
 _OF_COMPARED = _OF_RATIOS[_OF_RATIOS.index(comparative) :]
 """Rules that may answer for a factor or a percentage, for an amount, and for "3x faster"."""
 
@@ -143,6 +143,17 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     return read
 
 
+def _noun_beside(site: Site) -> Anchor | None:
+    """The noun right behind a number: the time of "62% FLOPs and 1.9x time"."""
+    for anchor in site.clause.anchors:
+        if anchor.first == site.end or (anchor.first == site.end + 1 and site.word(site.end) not in _OPENERS):
+            return anchor
+    return None
+
+
+_OPENERS = frozenset({"on", "for", "in", "with", "at", "over", "than", "to", "of", "(", ")", ",", "and", "by", "under", "the", "when", "/"})
+
+
 def _elliptical(clause: Clause, left: Quantity, right: Quantity, known: Reading) -> bool:
     """ "2.1x end-to-end and 4.3x kernel speedups": the noun of the second holds for the first."""
     between = clause.lows[left.stop : right.lead]
@@ -158,7 +169,8 @@ def _elliptical(clause: Clause, left: Quantity, right: Quantity, known: Reading)
 
 def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
     """A list's member read like the one beside it, with the noun behind it if it has its own ("and 8x in energy")."""
-    own = named_behind(site_of(clause, chain, chain[0]))
+    site = site_of(clause, chain, chain[0])
+    own = named_behind(site) or _noun_beside(site)
     if own is None or known.noun is None:
         return Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop, known.extra)
     noun = own.noun if own.noun.polarity != "refuse" else None

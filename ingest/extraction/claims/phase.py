@@ -183,6 +183,8 @@ def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, searche
         if phase == "search" and not searches and clause.lows[at - 1] != "architecture":
             continue
         gap = max(first - at, at - stop + 1, 0)
+        if at >= stop and "and" in clause.lows[stop:at]:
+            gap += 3
         if gap > _REACH:
             if reading.rule.startswith("amount") and 0 < first - at <= 2 * _REACH and not best:
                 best, distance = ("" if phase == _WEAK else phase), _REACH + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import string
 
 from ..words import word_set
 from .quantity import Quantity
@@ -23,7 +23,7 @@ _BASELINE_STOPS = word_set(
     making using : and as which that to is are has does do did
     """
 )
-_TRAILING = re.compile(r"[\s.,;:]+$")
+_TRAILING = string.whitespace + ".,;:"
 
 
 def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, count: int) -> str | None:
@@ -67,9 +67,8 @@ def _baselines(clause: Clause) -> list[tuple[int, int, int]]:
     found: list[tuple[int, int, int]] = []
     if clause.words.isdisjoint(_OPENS):
         return found
-    for at, low in enumerate(lows):
-        if low not in _OPENS:
-            continue
+    for at in [k for k, low in enumerate(lows) if low in _OPENS]:
+        low = lows[at]
         behind = before = 0
         if low in _BASELINE_START and at not in clause.qualifying:
             behind = at + 1
@@ -105,7 +104,7 @@ def _phrases(places: Tokens, start: int, abstract: str) -> list[str]:
 
 
 def _clean(phrase: str) -> str:
-    phrase = _TRAILING.sub("", phrase)
+    phrase = phrase.rstrip(_TRAILING)
     for article in ("the ", "an ", "a "):
         phrase = phrase.removeprefix(article)
     return phrase

@@ -29,6 +29,9 @@ _FILLERS = word_set(
     only just merely a an the by impressive remarkable significant whopping of
     """
 )
+_UNDER = frozenset({"under", "within", "below", "sub"})
+_LEADS = _QUALIFIER_ENDS | _FILLERS | _UNDER | {"$", "~", "<", ">", "than", "as"}
+"""The only words that may stand before a number and belong to it; all others end the search at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +64,8 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
         if at <= 0:
             break
         token = tokens[at - 1]
+        if token[1] not in _LEADS:
+            break
         if token.low == "$":
             at -= 1
             continue
@@ -112,9 +117,6 @@ def _bound_before(tokens: list[Token], at: int, form: str) -> int:
     if word == "as" and before in {"few", "little", "low", "small"} and at > 2 and tokens[at - 3].low == "as":
         return 3
     return 1 if word in _UNDER and form == "absolute" else 0
-
-
-_UNDER = frozenset({"under", "within", "below", "sub"})
 
 
 def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:

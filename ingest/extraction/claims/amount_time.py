@@ -34,7 +34,13 @@ _RUNS = word_set("inference runs running run throughput speed renders rendering 
 def _rate(site: Site) -> Reading | None:
     if site.word(site.end) in {"video", "videos", "streams", "footage", "camera", "cameras", "clips", "sequences"}:
         return None
-    if site.word(site.begin - 1) == "at" and site.word(site.begin - 2) in {"video", "videos", "clips", "footage", "movies"}:
+    if site.word(site.begin - 1) == "at" and site.word(site.begin - 2) in {
+        "video",
+        "videos",
+        "clips",
+        "footage",
+        "movies",
+    }:
         return None
     if near(site, 6, 3) & _RECORDED and not near(site, 6, 5) & _RUNS:
         return None

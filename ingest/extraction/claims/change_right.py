@@ -137,19 +137,29 @@ def _verb_before(site: Site) -> str | None:
     return None
 
 
+_SIGNS = {"-": LESS, "−": LESS, "–": LESS, "+": MORE}
+
+
 def noun_right(site: Site) -> Reading | None:
     """The noun itself behind the number: "saves 24x storage", "2x throughput", "3% of the data", "half the NFEs"."""
     at = behind_number(site)
     share = site.word(at) == "of" or (site.word(at) == "the" and "of" in (site.word(at + 2), site.word(at + 3)))
     anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
     noun = head(anchors, prefer_last=True)
+    if noun is None and site.quantity.how == "verb":
+        left = _compared_noun(site)
+        return None if left is None else _verb_factor(site, left)
     if noun is None and share and site.word(site.end) == "of":
         return _share_of_data(site, at)
     if noun is None:
         return None
     if noun.noun.polarity == "refuse":
         return Reading("noun-right", None, "", at, noun.stop)
-    if share and noun.noun.metric == "model_size" and {"its", "their", "original", "full"} & set(site.clause.lows[at : noun.stop]):
+    if (
+        share
+        and noun.noun.metric == "model_size"
+        and {"its", "their", "original", "full"} & set(site.clause.lows[at : noun.stop])
+    ):
         # "The cache is only 5% of its original size": what has that size stands before.
         sized = _compared_noun(site)
         if sized is None or site.word(site.begin - 1) == "to":
@@ -157,8 +167,8 @@ def noun_right(site: Site) -> Reading | None:
         return Reading("share", sized.noun, "better", sized.first, noun.stop)
     extra = coordinated(site, noun)
     effect = _verb_before(site)
-    if site.word(site.begin - 1) == "-" and site.quantity.form == "percent":
-        effect = LESS
+    if site.quantity.form == "percent":
+        effect = _SIGNS.get(site.word(site.begin - 1), effect)
     how, form = site.quantity.how, site.quantity.form
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
     if how == "verb":
@@ -197,7 +207,9 @@ def _share(
     if noun.noun.metric == "flops" and ideal:
         return Reading("share", None, "", at, noun.stop)
     thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"})) or site.quantity.bound == "<"
-    priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(site.clause.lows[noun.first : noun.stop])
+    priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(
+        site.clause.lows[noun.first : noun.stop]
+    )
     if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift and not priced:
         return None
     if effect is not None and site.quantity.form == "percent":

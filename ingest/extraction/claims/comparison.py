@@ -294,6 +294,10 @@ def _efficient(site: Site, at: int) -> Reading:
     kind = site.word(at).removesuffix("efficient").rstrip("-") or site.word(at - 1)
     by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
                "data": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
+    if kind not in by_kind and site.word(at + 1) == "in":
+        named = head(noun_phrase(site, at + (4 if site.word(at + 2) == "terms" else 2), 4), prefer_last=True)
+        if named is not None and named.noun.polarity in {"cost", "gain"}:
+            return Reading("comparative", named.noun, "better", at - 1, named.stop)
     return Reading("comparative", Noun(by_kind.get(kind, "other_efficiency"), "gain"), "better", at - 1, at + 1)
 
 

@@ -128,7 +128,9 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
         return bare
     if unit.measures in {"steps", "iterations"} and not linked:
         return bare
-    if word in {"steps", "evaluations", "epochs", "iterations"} and "from" not in {word_at(tokens, bare.first - k) for k in (1, 2, 3, 4)}:
+    if word in {"steps", "evaluations", "epochs", "iterations"} and "from" not in {
+        word_at(tokens, bare.first - k) for k in (1, 2, 3, 4)
+    }:
         return bare
     return in_unit(bare, unit, bare.stop)
 

@@ -71,8 +71,9 @@ def thrifty(site: Site) -> bool:
 
 def of_rivals(site: Site) -> bool:
     """Whether the amount is what others need ("while the SOTA requires 6 hours", "compared to 40 GB of the baseline")."""
-    if not _OTHERS.isdisjoint(site.clause.lows[:6]) and _OURS.isdisjoint(site.clause.lows[: site.begin]):
-        return "needs" in site.clause.words or "requires" in site.clause.words or "require" in site.clause.words
+    others_first = not _OTHERS.isdisjoint(site.clause.lows[:6]) and _OURS.isdisjoint(site.clause.lows[: site.begin])
+    if others_first and not site.clause.words.isdisjoint({"needs", "requires", "require"}):
+        return True
     first = max(0, site.begin - 12)
     words = site.clause.lows[first : site.begin]
     for at in range(len(words) - 1, -1, -1):

@@ -41,7 +41,7 @@ _OF_COMPARED = _OF_RATIOS[_OF_RATIOS.index(comparative) :]
 _MOST_NUMBERS = 64
 """Numbers read in one sentence; no honest sentence has more, and the work grows with their square."""
 _DIGIT = re.compile(
-    r"\d(?:(?<![\w.-]\d)|(?<=(?:sim|leq|geq)\d)|(?<=times\d)|(?<=approx\d)|(?<=textless\d)|(?<=textgreater\d)|(?=x|times|%))"
+    r"\d(?:(?<![\w.-]\d)|(?<=(?:sim|leq|geq)\d)|(?<=times\d)|(?<=approx\d)|(?<=textless\d)|(?<=textgreater\d)|(?<=\b[xX]\d)|(?=x|times|%))"
 )
 """A digit that may begin a value, as in "2x", "sim2" and "textless2MB", not in "ResNet-50". The digit comes first in the
 pattern, because the search for it is fast."""
@@ -151,7 +151,28 @@ def _noun_beside(site: Site) -> Anchor | None:
     return None
 
 
-_OPENERS = frozenset({"on", "for", "in", "with", "at", "over", "than", "to", "of", "(", ")", ",", "and", "by", "under", "the", "when", "/"})
+_OPENERS = frozenset(
+    {
+        "on",
+        "for",
+        "in",
+        "with",
+        "at",
+        "over",
+        "than",
+        "to",
+        "of",
+        "(",
+        ")",
+        ",",
+        "and",
+        "by",
+        "under",
+        "the",
+        "when",
+        "/",
+    }
+)
 
 
 def _elliptical(clause: Clause, left: Quantity, right: Quantity, known: Reading) -> bool:

@@ -127,3 +127,8 @@ def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
             if qualifier:
                 return qualifier, size
     return None
+
+
+def tenfold(orders: float) -> float:
+    """Orders of magnitude as a factor; no honest text has more than twelve."""
+    return float(10.0 ** min(orders, 12.0))

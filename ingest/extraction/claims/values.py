@@ -7,7 +7,8 @@ given here: "3x" is the factor 3 whether it is speed or error.
 from __future__ import annotations
 
 from .counted import counted, rated, word_at
-from .quantity import Quantity, qualified
+from .pairs import merge_pairs, share_units
+from .quantity import Quantity, qualified, tenfold
 from .tokens import Token
 from .units import BY_SPELLING, SCALE_WORDS, SCALES
 
@@ -36,17 +37,20 @@ _SCALE_LETTERS = {
     "k": "k", "K": "k", "M": "M", "B": "B", "G": "G", "T": "T", "bn": "B", "mn": "M", "thousand": "k", "million": "M", "billion": "B",
     "trillion": "T", "m": "M", "b": "B",
 }  # fmt: skip
+_FUSED_ORDERS = {
+    f"{word}-{order}": value for word, value in NUMBER_WORDS.items() if value < 13 for order in ("order", "orders")
+}
 TRIGGER_WORDS = frozenset({*_PARTS, *_ALONE, *_VERB_FACTORS, *_FUSED_FOLD, *_FUSED_PARTS, "magnitude", "times", "fold",
                            "order-of-magnitude", "orders-of-magnitude", "million", "thousand", "billion"})  # fmt: skip
 
-_STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_FOLD, *_FUSED_PARTS, *_ALONE, *_PLURAL, *_VERB_FACTORS, "one", "a", "an", "several",
+_STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_ORDERS, *_FUSED_FOLD, *_FUSED_PARTS, *_ALONE, *_PLURAL, *_VERB_FACTORS, "one", "a", "an", "several",
                        "few", "many", "order", "orders", "half", "order-of-magnitude", "orders-of-magnitude"})  # fmt: skip
 
 _SPELLED = frozenset({"one", "a", "an", "several", "few", "many", "order", "orders"})
 _OF_HALF = frozenset({"the", "of", "as", "its", "that", "their"})
 _SPELLED_UNITS = frozenset({"steps", "iterations", "time", "device-time", "samples", "params"})
-_MOST_BETWEEN = 8
-"""Words between two numbers of one range or list."""
+_LARGEST = 1e15
+"""No number of an honest claim is larger; more digits are noise."""
 
 
 def find_quantities(tokens: list[Token]) -> list[Quantity]:
@@ -60,8 +64,8 @@ def find_quantities(tokens: list[Token]) -> list[Quantity]:
                 found.append(quantity)
                 covered = quantity.stop
     if len(found) > 1:
-        _share_units(tokens, found)
-        found = _merge_pairs(tokens, found)
+        share_units(tokens, found)
+        found = merge_pairs(tokens, found)
     return [qualified(tokens, _whole(tokens, q)) for q in found if q.form != "bare"]
 
 
@@ -77,6 +81,12 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
         return Quantity(index, index + 1, index, "part", _FUSED_PARTS[word], how="part")
     if word == "one" and word_at(tokens, index + 1) in {"second", "minute", "hour", "day", "millisecond"}:
         return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
+    if (
+        word in _FUSED_ORDERS
+        and word_at(tokens, index + 1) == "of"
+        and word_at(tokens, index + 2).startswith("magnitude")
+    ):
+        return Quantity(index, index + 3, index, "factor", tenfold(_FUSED_ORDERS[word]), how="magnitude")
     if word in _PLURAL:
         if word_at(tokens, index + 1) == "of" and word_at(tokens, index + 2) == "times":
             return Quantity(index, index + 3, index, "factor", _PLURAL[word], how="word")
@@ -103,6 +113,8 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
 def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
     token = tokens[index]
     value, after = float(token.low.rstrip("+")), index + 1
+    if value > _LARGEST:
+        return None
     if token.suffix == "x":
         return Quantity(index, after, index, "factor", value)
     if token.suffix == "%":
@@ -125,12 +137,12 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         below = float(word_at(tokens, after + 1).rstrip("thrdns"))
         if below > 1:
             return Quantity(index, after + 2, index, "part", 1.0 / below, how="part")
-    if following == "times" or following in {"fold", "folds"}:
+    if not token.suffix and following in {"times", "fold", "folds"}:
         return Quantity(index, after + 1, index, "factor", value)
     if following in {"order", "orders"} and word_at(tokens, after + 1) == "of":
-        return Quantity(index, min(after + 3, len(tokens)), index, "factor", 10.0 ** min(value, 12), how="magnitude")
+        return Quantity(index, min(after + 3, len(tokens)), index, "factor", tenfold(value), how="magnitude")
     if following in {"order-of-magnitude", "orders-of-magnitude"}:
-        return Quantity(index, after + 1, index, "factor", 10.0 ** min(value, 12), how="magnitude")
+        return Quantity(index, after + 1, index, "factor", tenfold(value), how="magnitude")
     if following == ")" and word_at(tokens, index - 1) == "(" and word_at(tokens, index - 2) == "o":
         # The order of an amount, "O(100) ns".
         found = counted(tokens, Quantity(index - 2, after + 1, index - 2, "bare", value))
@@ -148,6 +160,8 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         value *= SCALES[token.suffix]
     elif following in SCALE_WORDS:
         value, after, scaled = value * SCALE_WORDS[following], after + 1, _SCALE_LETTERS[following]
+    if scaled and word_at(tokens, after) in {"times", "×", "fold"}:
+        return Quantity(index, after + 1, index, "factor", value)
     if not scaled and _is_a_ratio(tokens, index, after):
         return Quantity(index, after, index, "factor", value)
     return counted(tokens, Quantity(index, after, index, "bare", value, scaled=scaled))
@@ -192,12 +206,14 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
         return None
     if following in {"order", "orders", "order-of-magnitude", "orders-of-magnitude"}:
         if following.endswith("magnitude"):
-            return Quantity(index, after + 1, index, "factor", 10.0**value, how="magnitude")
+            return Quantity(index, after + 1, index, "factor", tenfold(value), how="magnitude")
         if word_at(tokens, after + 1) == "of" and word_at(tokens, after + 2).startswith("magnitude"):
-            return Quantity(index, after + 3, index, "factor", 10.0**value, how="magnitude")
+            return Quantity(index, after + 3, index, "factor", tenfold(value), how="magnitude")
         return None
     if following == "full" and word_at(tokens, after + 1) == "order":
         return Quantity(index, min(after + 4, len(tokens)), index, "factor", 10.0, how="magnitude")
+    if following == "half" and word == "one":
+        return Quantity(index, after + 1, index, "factor", 2.0, how="part")
     if following in _PARTS and word in {"one", "a", "two", "three"} and following != "half":
         return Quantity(index, after + 1, index, "part", min(value / _PARTS[following], 1.0), how="part")
     if word in NUMBER_WORDS:
@@ -216,7 +232,7 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
             high = NUMBER_WORDS.get(word_at(tokens, after + 1), 0.0)
             if high > value:
                 stop = min(after + 5, len(tokens))
-                return Quantity(index, stop, index, "factor", 10.0**value, 10.0**high, how="magnitude")
+                return Quantity(index, stop, index, "factor", tenfold(value), tenfold(high), how="magnitude")
         if following in SCALE_WORDS and len(following) > 1:
             scaled, letter = value * SCALE_WORDS[following], _SCALE_LETTERS[following]
             return counted(tokens, Quantity(index, after + 1, index, "bare", scaled, scaled=letter))
@@ -231,101 +247,6 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
         if tail[1] == "fold" and tail[0] in NUMBER_WORDS:
             return Quantity(after, after + 1, after, "factor", NUMBER_WORDS[tail[0]], how="word")
     return None
-
-
-def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
-    """What stands between two neighbouring numbers: "range", "to", "list", or "" for anything else."""
-    if right.first - left.stop > _MOST_BETWEEN:
-        return ""
-    between = tokens[left.stop : right.first]
-    words = [t.low if t.kind != "dash" else "-" for t in between]
-    if words in (["-"], ["~"], ["-", "~"], ["~", "~"]):
-        return "range"
-    if words in (["or"], ["and"]) and (words == ["or"] or _is_between(tokens, left)):
-        return "either"
-    if words in (["→"], ["-", ">"], ["to", "only"]):
-        return "to"
-    if tuple(words) in _VERSUS or (left.form == "absolute" and len(words) <= 5 and tuple(words[-2:]) in _VERSUS):
-        return "versus"
-    bare = [
-        w
-        for w in words
-        if w not in {"up", "just", "merely", "only", "even", "a", "less", "than", "~", "about", "mere", "potentially"}
-    ]
-    if bare == ["to"]:
-        return "to"
-    if bare and all(w in {",", "and", "or", "&", "/"} for w in bare):
-        return "list"
-    return ""
-
-
-_NUMBERED = frozenset({"size", "batch", "top", "rank", "stage", "level", "table", "figure", "section", "version", "k", "layer", "step", "length",
-                       "epoch", "rate", "ratio", "node", "nodes", "gpu", "bit", "seed", "scale"})  # fmt: skip
-"""Words whose number counts nothing: the 1 of "at batch size 1 and 1.4x at 64"."""
-_VERSUS = {("vs",), ("versus",), ("vs", "."), ("compared", "to"), ("compared", "with"), ("instead", "of"), ("rather", "than"),
-           ("as", "opposed", "to"), ("(", "vs"), ("(", "vs", "."), ("(", "versus"), ("against",)}  # fmt: skip
-
-
-def _is_between(tokens: list[Token], quantity: Quantity) -> bool:
-    return word_at(tokens, quantity.first - 1) == "between"
-
-
-def _share_units(tokens: list[Token], shared: list[Quantity]) -> None:
-    """In "2, 3 and 5 times" and "10-40%" the last unit counts for all."""
-    for at in range(len(shared) - 2, -1, -1):
-        left, right = shared[at], shared[at + 1]
-        if left.form == "bare" and right.form not in {"bare", "part"} and right.how in {"digits", "word", "magnitude"}:
-            joint = _joint(tokens, left, right)
-            if right.how == "magnitude":
-                if joint in {"range", "to", "either"}:
-                    left.form, left.how, left.value = "factor", "magnitude", 10.0 ** min(left.value, 12)
-                continue
-            if joint == "list" and word_at(tokens, left.first - 1) in _NUMBERED:
-                continue
-            if joint in {"range", "to", "versus", "either"} or (joint == "list" and not left.scaled):
-                factor = 1.0
-                if right.scaled and not left.scaled:
-                    suffix = tokens[right.first].suffix
-                    factor = SCALES.get(suffix, 1.0)
-                left.form, left.unit, left.value = right.form, right.unit, left.value * factor
-                left.scaled = left.scaled or right.scaled
-
-
-def _merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
-    """Ranges become one quantity; of "from A to B" the amount B stays and remembers A."""
-    merged: list[Quantity] = []
-    for right in found:
-        left = merged[-1] if merged else None
-        joint = _joint(tokens, left, right) if left else ""
-        same = left is not None and left.form == right.form and left.form != "bare"
-        if left is not None and joint == "versus" and left.form == "absolute" and right.form in {"absolute", "bare"}:
-            _coming_from(tokens, right, left)
-            continue
-        open_end = left is not None and (
-            left.form == "absolute" or left.how == "magnitude" or _is_between(tokens, left)
-        )
-        if left is not None and same and joint == "either" and open_end:
-            left.first -= _is_between(tokens, left)
-            left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
-            continue
-        if left is None or not same or joint not in {"range", "to"}:
-            if left is not None and left.form != "bare" and _from_before(tokens, left) and _to_before(tokens, right):
-                right.lead = right.first
-                merged[-1] = _coming_from(tokens, left, right)
-            else:
-                merged.append(right)
-            continue
-        spread = word_at(tokens, left.first - 2).startswith("rang") or word_at(tokens, left.first - 2) in {
-            "varying",
-            "between",
-        }
-        if (joint == "to" and _from_before(tokens, left) and not spread and left.form != "factor") or (
-            right.value < left.value and joint == "to" and left.form == "absolute"
-        ):
-            merged[-1] = _coming_from(tokens, left, right)
-        else:
-            left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
-    return merged
 
 
 def _whole(tokens: list[Token], quantity: Quantity) -> Quantity:
@@ -343,36 +264,3 @@ def _whole(tokens: list[Token], quantity: Quantity) -> Quantity:
 
 def _by_before(tokens: list[Token], quantity: Quantity) -> bool:
     return "by" in {word_at(tokens, quantity.first - k) for k in (1, 2, 3)}
-
-
-def _coming_from(tokens: list[Token], left: Quantity, right: Quantity) -> Quantity:
-    """The end of "from A to B", which remembers A."""
-    right.origin, right.origin_value = _text(tokens, left), left.value
-    return right
-
-
-def _text(tokens: list[Token], quantity: Quantity) -> str:
-    return " ".join(t.low + (t.suffix if t.kind == "num" else "") for t in tokens[quantity.first : quantity.stop])
-
-
-def _before(tokens: list[Token], quantity: Quantity, fillers: frozenset[str]) -> str:
-    at = quantity.first - 1
-    while at >= 0 and (tokens[at].low in fillers or tokens[at].kind in {"near", "rel"}):
-        at -= 1
-    return word_at(tokens, at)
-
-
-_FROM_FILLERS = frozenset(
-    {"about", "around", "approximately", "over", "more", "than", "roughly", "the", "potentially", "nearly"}
-)
-_TO_FILLERS = frozenset(
-    {"just", "only", "merely", "about", "around", "less", "than", "under", "approximately", "a", "mere", "nearly"}
-)
-
-
-def _from_before(tokens: list[Token], quantity: Quantity) -> bool:
-    return _before(tokens, quantity, _FROM_FILLERS) == "from"
-
-
-def _to_before(tokens: list[Token], quantity: Quantity) -> bool:
-    return _before(tokens, quantity, _TO_FILLERS) == "to"

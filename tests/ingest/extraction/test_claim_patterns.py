@@ -93,6 +93,19 @@ NUMBERS = {
     "named-before": ("It has a parameter count of only 2.3M.", ["params 2.3 M params"]),
     "frame-rate-before": ("It runs at a frame rate of 50.", ["throughput 50 FPS"]),
     "rate-behind-brackets": ("It draws 8.9 frames (128x128 pixels) per second.", ["throughput 8.9 frames/s"]),
+    "minus-sign": ("It needs −40% FLOPs at equal accuracy.", ["flops 40 %"]),
+    "plus-sign": ("It gives +30% throughput.", ["throughput 30 %"]),
+    "x-in-front": ("It gives an x10 speedup.", ["speedup 10 x"]),
+    "thousand-times": ("It is 1.2k× faster.", ["speedup 1200 x"]),
+    "million-times": ("It is 2.4 million times faster.", ["speedup 2.4e+06 x"]),
+    "hyphened-orders": ("It is two-orders of magnitude faster.", ["speedup 100 x"]),
+    "verb-at-the-end": ("Throughput doubles.", ["throughput 2 x"]),
+    "more-than-doubles": ("It more than doubles throughput.", ["throughput 2 x at least"]),
+    "one-half": ("It cuts latency by one half.", ["latency 2 x"]),
+    "mixed-dollars": (r"It gives a $1.5$-$2\times$ speedup.", ["speedup 1.5-2 x"]),
+    "double-dash": ("It gives a 2.1--3.5× speedup.", ["speedup 2.1-3.5 x"]),
+    "percent-range": ("It takes 25%~30% less memory.", ["memory 25-30 %"]),
+    "percent-range-in-words": ("It takes 25 to 30 percent less memory.", ["memory 25-30 %"]),
 }  # fmt: skip
 
 LISTS = {
@@ -193,6 +206,17 @@ ORDERS = {
     "tokens-compressed": ("Images are encoded with 16x fewer visual tokens.", ["compression 16 x"]),
     "index-smaller": ("The index is 32x smaller.", ["storage 32 x"]),
     "performance-per-watt": ("It delivers 4.1x better performance per watt.", ["energy 4.1 x"]),
+    "subjects-share-numbers": (
+        "Parameters, FLOPs and latency are reduced by 60%, 55% and 20%.",
+        ["params 60 %", "flops 55 %", "latency 20 %"],
+    ),
+    "efficient-in-terms-of": ("It is ten times more efficient in terms of memory.", ["memory 10 x"]),
+    "at-a-share-of-the-cost": ("The same quality is reached at 15% of the cost.", ["other_efficiency 15 %"]),
+    "cut-to-a-share-of-its-size": ("It cuts the KV cache to 6% of its size.", ["memory 6 %"]),
+    "software-rivals": ("Zedwick outperforms software baselines by 21x.", ["speedup 21 x"]),
+    "better-training": ("It improves end-to-end training by 1.4x.", ["training_time 1.4 x"]),
+    "shorter-training": ("It shortens pre-training by 25%.", ["training_time 25 %"]),
+    "two-kinds-of-savings": ("It saves 62% FLOPs and 1.9x time.", ["flops 62 %", "latency 1.9 x"]),
 }  # fmt: skip
 
 AMOUNTS = {
@@ -245,6 +269,10 @@ AMOUNTS = {
     "energy": ("It uses 0.3 J per image.", ["energy 0.3 J"]),
     "energy-efficiency": ("The chip reaches 95 TOPS/W.", ["energy 95 TOPS/W"]),
     "few-devices": ("It searches with restricted computational resources (5 GPUs).", ["training_cost 5 GPUs"]),
+    "epochs-from-to": ("The number of training epochs is reduced from 300 to 100.", ["training_time 100 epochs"]),
+    "evaluations-versus": ("Our solver takes 10-25 function evaluations instead of 100.", ["other_efficiency 10-25 steps"]),
+    "price-of-a-query": ("It costs $0.002 per query.", ["other_efficiency 0.002 $"]),
+    "of-the-baseline-not": ("Compared to 12.5 hours for the baseline, ours takes 1.5 hours to train.", ["training_time 1.5 hours"]),
 }  # fmt: skip
 
 ALL = {**NUMBERS, **LISTS, **ORDERS, **AMOUNTS}

@@ -29,7 +29,7 @@ _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
     training tune tunes tuning updating updates update with utilizing utilizes adding adds to
-    than introducing introduces costs retaining retains retain keeping keeps keep retain takes taking take occupies occupying consumes consuming preserving within mere optimizing
+    than introducing introduces costs retaining retains retain keeping takes taking take occupies occupying consumes consuming preserving within mere optimizing
     fine-tuning finetuning at less fewer under
     """
 )
@@ -214,6 +214,8 @@ def _share(
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
+    if before & {"keeps", "keep", "retain"} and site.quantity.how == "digits":
+        before = before | {"keeping"}
     used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
     if site.quantity.form == "factor" and site.quantity.how == "digits" and not thrift:
         # "Matches models trained on 3x the amount of data".

@@ -200,7 +200,7 @@ def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
 
 def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:
     """The qualifier of a loose list holds for its later members, unless "by" opens a new comparison."""
-    if later.qualifier is None and clause.lows[later.lead - 1 : later.lead] != ["by"]:
+    if later.qualifier is None and first.lead < first.first and clause.lows[later.lead - 1 : later.lead] != ["by"]:
         later.qualifier = first.qualifier
 
 

@@ -181,7 +181,8 @@ _EFFICIENCY = """
     energy delay, label efficiency, deployment efficiency, gpu efficiency, batch size, effective batch size,
     maximum batch size, serving efficiency, compression efficiency, cost effectiveness, cost performance"""
 _REFUSE = """
-    accuracy, top 1 accuracy, top 1, top 5, map, ap, box ap, mask ap, perplexity, ppl, bleu, fid, wer, score, f1, f1 score,
+    violation, artifact, alarm, false alarm, crash, crashes, intervention, complaint, death, typo, refusal, outlier, conflict, duplicate, toxic output,
+    ambiguity, inconsistency, repetition, warning, incident, defect, fault, missing object, false negative, vulnerability,    accuracy, top 1 accuracy, top 1, top 5, map, ap, box ap, mask ap, perplexity, ppl, bleu, fid, wer, score, f1, f1 score,
     psnr, ssim, error, error rate, recall, precision, dice, iou, miou, auc, performance, quality, point, win rate, reward,
     rouge, cider, lpips, loss, correlation, success rate, pass rate, exact match, spearman, mean average precision,
     sensitivity, robustness, sparsity, sparsity ratio, sparsity level, pruning ratio, pruning rate, masking ratio, mask ratio,

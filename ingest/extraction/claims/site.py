@@ -126,7 +126,7 @@ def _tight(clause: Clause, left: Quantity, right: Quantity) -> bool:
             depth += 1
         elif token.low in {")", "]"}:
             depth -= 1
-        elif depth == 0:
+        elif depth <= 0:
             if token.low not in {",", "and", "or", "&", "/", "even", "by", "a"}:
                 return False
             glue = True
@@ -179,6 +179,8 @@ def share_qualifiers(clause: Clause) -> None:
             or right.bound
             or "absolute" in (left.form, right.form)
         ):
+            continue
+        if left.lead == left.first:
             continue
         between = clause.lows[left.stop : right.lead]
         last = between[-2:-1] if between[-1:] in (["a"], ["an"]) else between[-1:]

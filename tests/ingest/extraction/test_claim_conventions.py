@@ -88,6 +88,7 @@ QUALIFIERS = {
     "holds-for-both": ("It brings up to 5x lower latency and 43% energy savings.", ["up to", "up to"]),
     "over-holds-for-one": ("It brings over 5x lower latency and 43% energy savings.", ["at least", None]),
     "a-new-verb-ends-it": ("It cuts cost by up to 5x and improves throughput by 2x.", ["up to", None]),
+    "behind-it-ends": ("Latency improves by 2.1x on average and 4.3x at the tail.", ["average", None]),
     "by-ends-it": ("It cuts latency by up to 49% on phones and by 37% on boards.", ["up to", None]),
 }  # fmt: skip
 

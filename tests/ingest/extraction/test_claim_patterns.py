@@ -217,6 +217,11 @@ ORDERS = {
     "better-training": ("It improves end-to-end training by 1.4x.", ["training_time 1.4 x"]),
     "shorter-training": ("It shortens pre-training by 25%.", ["training_time 25 %"]),
     "two-kinds-of-savings": ("It saves 62% FLOPs and 1.9x time.", ["flops 62 %", "latency 1.9 x"]),
+    "comparatives-before-brackets": (
+        "It is smaller (by 5x) and faster (by 3x) than its rivals.",
+        ["model_size 5 x", "speedup 3 x"],
+    ),
+    "brackets-before-comparative": ("Zedwick is 1.4x (CPU) and 2.2x (GPU) faster.", ["speedup 1.4 x", "speedup 2.2 x"]),
 }  # fmt: skip
 
 AMOUNTS = {

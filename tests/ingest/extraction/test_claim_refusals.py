@@ -12,6 +12,9 @@ from ingest.extraction.claims.confidence import RULE_RECORD, confidence_of
 PROPOSES = "We propose Zedwick, a method for faster models. "
 
 REFUSED = [
+    "We obtain 25% fewer false alarms and 3x fewer crashes.",
+    "It makes 30% fewer mistakes and 20% fewer violations.",
+    "It reduces the number of collisions by 70% and of artifacts by half.",
     "We release a corpus of 1.2 billion image-text pairs collected over 3 years.",
     "The model has 175 billion parameters and was trained on 1.4 trillion tokens.",
     "We train for 100K steps with a batch size of 512 on 8 A100 GPUs, which takes about 5 days.",

@@ -31,7 +31,7 @@ from .text import Document, Sentence
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
 
-EXTRACTOR_VERSION = "1.1.0"
+EXTRACTOR_VERSION = "2.0.0"
 __all__ = [
     "EXTRACTOR_VERSION",
     "FAMILIES",
@@ -54,7 +54,7 @@ def _claims(document: Document, devices: list[Device], phase: str) -> tuple[Extr
     def hardware_near(number: Mention, sentence: Sentence) -> str | None:
         return device_near(devices, number, sentence) if devices else None
 
-    return find_claims(document.abstract, document.sentences, phase, hardware_near)
+    return find_claims(document.abstract, document.sentences, phase, hardware_near, document.title)
 
 
 def extract(title: str, abstract: str) -> TechniqueRecord:

@@ -19,7 +19,7 @@ from recommender.index import Index
 from recommender.knowledge import Knowledge
 from recommender.need import Need, NeedError
 from recommender.need_reader import read_need
-from recommender.plan import Plan, front, plans, sets_of
+from recommender.plan import Plan, front, label, plans, sets_of
 from recommender.relevance import WEIGHTS
 from recommender.situation import Situation, pressing_concepts, situation_of
 
@@ -284,7 +284,7 @@ def _to_give(situation: Situation, sets: list[Plan], misses: Mapping[str, float]
     if closest and max(left.values()) > max(misses.values()):
         closest, left = None, dict(misses)
     field = max(left, key=lambda name: left[name])
-    after = f" even with {' + '.join(_label(document) for document in closest.documents)}" if closest else ""
+    after = f" even with {label(closest.documents)}" if closest else ""
     need, there = situation.need, situation.available_gib or 0.0
     if field == "memory":
         total = situation.memory.total if situation.memory else 0.0
@@ -310,10 +310,6 @@ def _ease_training(excluded: list[Excluded], need: Need) -> str:
     if not out or need.training not in TRAINING_ORDER:
         return ""
     return f"with more training than {need.training!r} {len(out)} more of the nearest techniques could be used"
-
-
-def _label(document: Document) -> str:
-    return document.name or document.title
 
 
 def _model_error(found: tuple[float, int] | None) -> dict[str, Any] | None:

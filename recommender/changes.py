@@ -5,7 +5,9 @@ A claim is a factor without a place. Its metric says whether it is memory or tim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from recommender.documents import Document, ModelledEffect
 from recommender.situation import Change, Situation
@@ -13,6 +15,8 @@ from recommender.situation import Change, Situation
 SPACE = frozenset({"memory", "model_size", "params", "compression", "storage"})
 SPEED = frozenset({"latency", "speedup", "throughput", "training_time"})
 GROWING = frozenset({"throughput", "speedup", "bandwidth"})
+_WIDTH = re.compile(r"\b(\d{1,2})[\s-]?bits?\b|\b(?:INT|FP)(\d)\b|\bW(\d)A\d{1,2}\b", re.IGNORECASE)
+_CACHE = re.compile(r"\bKV\b|key-value|key value cache", re.IGNORECASE)
 KERNELS = frozenset({"kernel", "module"})
 WHOLE = frozenset({"model", "training-step", "processes"})
 # Where the memory is that a family saves, in inference and in training.
@@ -70,6 +74,36 @@ def place_of(document: Document, metric: str, scope: str, situation: Situation) 
     if effect and scope not in WHOLE:
         return "time", effect.term
     return "time", "all" if scope in WHOLE else _TIME_OF.get(family, "all")
+
+
+def changes_by_nature(document: Document, situation: Situation) -> Iterator[tuple[Change, str]]:
+    """What follows from a technique's nature without any claim, with the sentence that says so.
+
+    Numbers of fewer bits take fewer bytes: the width is read from the paper's words, a scale beside each group of
+    numbers costs up to another bit. Adapters train a few hundredths of the weights.
+    """
+    family = document.families[0] if document.families else ""
+    work = situation.workload
+    if family in ("quantization", "kv-cache") and not work.trains and (bits := _bits(document)):
+        cached = family == "kv-cache" or bool(_CACHE.search(f"{document.title} {document.text}"))
+        held = 8 * (work.activation_bytes if cached else work.weight_bytes)
+        if held > bits + 1:
+            term = "kv_cache" if cached else "weights"
+            words = f"It holds {'keys and values' if cached else 'weights'} in {bits} bits and not in {held:g}; the bytes follow."
+            yield Change("memory", term, held / (bits + 1), held / (bits + 0.5), held / bits), words
+    if family == "peft" and work.stage == "fine-tuning":
+        words = "Adapters train 1 to 5 % of the weights, so as little is kept for the rest; taken from its family."
+        for term in ("optimizer", "gradients"):
+            yield Change("memory", term, 20.0, 50.0, 100.0), words
+
+
+def _bits(document: Document) -> int | None:
+    """The width that the title or, else, the abstract names most often; None for none, or for one of 16 and more."""
+    for text in (document.title, document.text):
+        named = Counter(int(found[1] or found[2] or found[3]) for found in _WIDTH.finditer(text))
+        if narrow := {bits: count for bits, count in named.items() if 2 <= bits <= 8}:
+            return max(narrow, key=lambda bits: (narrow[bits], bits))
+    return None
 
 
 def resource_of(metric: str) -> str | None:

@@ -21,6 +21,8 @@ TRAINING_NAMES = {
     "finetune": "fine-tuning",
     "pretrain": "training",
 }
+# What a technique asks of its user, least first. A record that does not say may mean anything up to fine-tuning.
+EFFORTS = ("none", "calibration", "unknown", "finetune", "pretrain")
 _SPECIAL_HARDWARE: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "FPGAs or custom chips",
@@ -62,6 +64,17 @@ def required_training(document: Document) -> str:
     if document.effects:
         return min((effect.requires_training for effect in document.effects), key=TRAINING_ORDER.index)
     return _required_by_record(document)
+
+
+def effort_of(document: Document) -> str:
+    """The training that the paper is likely to ask for: by its card, else by its record."""
+    if document.effects:
+        return required_training(document)
+    if document.training_free is None:
+        return "unknown"
+    if document.training_free:
+        return "none"
+    return "pretrain" if document.kind == "architecture" else "finetune"
 
 
 def error_of(document: Document) -> float | None:

@@ -6,11 +6,11 @@ Every gain is a factor above 1 when it is better: time, memory or operations bef
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from recommender.changes import GROWING, KERNELS, SPACE, WHOLE, applies, change_of, place_of
+from recommender.changes import GROWING, KERNELS, SPACE, WHOLE, applies, change_of, changes_by_nature, place_of
 from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect
 from recommender.hardware.catalogue import Device, find_device
 from recommender.knowledge import Knowledge
@@ -27,6 +27,8 @@ _SERVES: Mapping[str, frozenset[str]] = {
 # Between two GPUs a ratio moves by a tenth for nothing, and by half of the logarithm in which their balance of
 # arithmetic and bandwidth differs; both were chosen, and `benchmarks/advice.py` counts how often they hold.
 ELSEWHERE, BY_BALANCE = 0.10, 0.5
+# Of the ratio of bytes, what decoding with weights in 8 and 4 bits gained (published.toml).
+UNPACKED = 0.75
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def gains_of(document: Document, situation: Situation, knowledge: Knowledge | No
     found = [gain for one in _measurements(document, known) if (gain := _measured(one, document, situation))]
     found += [gain for one in document.gains if (gain := _claimed(one, document, situation, known))]
     found += [gain for effect in document.effects if (gain := _modelled(effect, situation))]
+    if not any(gain.metric in SPACE for gain in found) and (gain := _natural(document, situation)):
+        found.append(gain)
     return sorted(found, key=lambda gain: _order(gain, situation))
 
 
@@ -121,10 +125,66 @@ def changes_for(
     found: dict[tuple[str, str], tuple[Change, Gain]] = {}
     effects = {effect.term: effect for effect in document.effects if applies(effect, situation)}
     for gain in gains_of(document, situation, knowledge):
-        change = change_of(effects[gain.part]) if gain.source == "modelled" and gain.part else change_from(gain)
-        if change is not None and in_stage(gain, situation):
+        modelled = gain.source == "modelled" and gain.part in effects
+        if gain.share is not None and not modelled:
+            continue  # carried over to the whole already; it is taken from what it follows from, below
+        change = change_of(effects[gain.part or ""]) if modelled else change_from(gain)
+        if change is not None and in_stage(gain, situation) and not _of_many_users(gain, situation):
             found.setdefault((change.resource, change.term), (change, gain))
+    moved = {change.resource for change, _ in found.values()}
+    for change, gain in _by_nature(document, situation):
+        if change.resource not in moved:
+            found[change.resource, change.term] = (change, gain)
+    if "time" not in moved:
+        found |= _read_less(list(found.values()), situation)
     return list(found.values())
+
+
+def _read_less(
+    changes: Sequence[tuple[Change, Gain]], situation: Situation
+) -> dict[tuple[str, str], tuple[Change, Gain]]:
+    """Weights and caches that take fewer bytes are read more quickly where they are what decoding waits for.
+
+    At the cautious end nothing is gained: kernels may unpack first. The likely end is what published measurements of
+    weights in 8 and 4 bits kept of the ratio of bytes.
+    """
+    found = {}
+    for change, gain in changes:
+        if change.resource == "memory" and change.term in ("weights", "kv_cache") and not situation.workload.trains:
+            likely = max(1.0, change.middle * UNPACKED)
+            quicker = Change("time", change.term, min(1.0, likely), likely, max(change.high, likely))
+            words = f"{gain.basis} Fewer bytes are read for each token, if its kernels read them as they are stored."
+            found["time", change.term] = (quicker, replace(gain, metric="latency", source="modelled", basis=words))
+    return found
+
+
+def _of_many_users(gain: Gain, situation: Situation) -> bool:
+    """Throughput is often had by serving more at once, which makes no single answer quicker."""
+    if gain.metric != "throughput" or situation.need.objective == "throughput":
+        return False
+    return not situation.workload.trains
+
+
+def _natural(document: Document, situation: Situation) -> Gain | None:
+    """The changes that follow from a technique's nature, together, as one gain in memory."""
+    pairs = list(_by_nature(document, situation))
+    if not pairs or len(pairs) == 1 or situation.memory is None:
+        return pairs[0][1] if pairs else None
+    changes, before = [change for change, _ in pairs], situation.memory.total
+    ends = [before / (situation.after(changes, end).memory_gib or before) for end in ("low", "middle", "high")]
+    low, middle, high = map(_rounded, ends)
+    return replace(pairs[0][1], median=middle, low=low, high=high, part="all", share=1.0)
+
+
+def _by_nature(document: Document, situation: Situation) -> Iterator[tuple[Change, Gain]]:
+    """Bytes that follow from what the technique is: numbers of fewer bits, or few weights that are trained."""
+    name = situation.model.name if situation.model else None
+    for change, words in changes_by_nature(document, situation):
+        low, middle, high = situation.gain_of(change) or (change.low, change.middle, change.high)
+        yield change, Gain(
+            "memory", _rounded(middle), _rounded(low), _rounded(high), "modelled", name, None, words, change.term,
+            _rounded(situation.share(change)),
+        )  # fmt: skip
 
 
 def evidence_rows(document: Document) -> list[dict[str, Any]]:
@@ -184,7 +244,7 @@ def _claimed(claim: ClaimedGain, document: Document, situation: Situation, known
     bound = {"up to": "up to ", "at least": "at least "}.get(claim.qualifier or "", "")
     return Gain(
         claim.metric, _rounded(ends[1]), _rounded(ends[0]), _rounded(ends[2]), "claimed", claim.scope or claim.phase,
-        claim.hardware, f"The paper claims {bound}{stated:.3g}×. {judged}", place[1] if place else None,
+        claim.hardware, f"The paper claims {bound}{stated:.3g}×. {judged}", place[1] if place else None, phase=claim.phase,
     )  # fmt: skip
 
 

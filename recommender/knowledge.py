@@ -19,6 +19,8 @@ from recommender.hardware.timing import Efficiency
 PRIOR_MEAN, PRIOR_SPREAD, PRIOR_WEIGHT = 0.7, 0.35, 2.0
 NINE_OF_TEN = 1.645
 LEAST, MOST = -1.0, 2.0
+# A paper rarely claims less than there is: its claim is about the most that is expected, until others were exceeded.
+LARGEST_SHARE = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,11 @@ class Knowledge:
         family = families[0] if families else ""
         of_family = [one.share for one in held if one.family == family]
         mean, spread = _posterior(of_family, *everywhere)
-        return Discount(mean - NINE_OF_TEN * spread, mean, mean + NINE_OF_TEN * spread, len(of_family), family)
+        # A further one scatters about a mean that is itself not quite known.
+        reach = NINE_OF_TEN * spread * math.sqrt(1 + 1 / (PRIOR_WEIGHT + len(of_family)))
+        most = max([LARGEST_SHARE, *(share for share in of_family)])
+        least = min([0.0, *of_family])  # that it becomes slower is expected where some did
+        return Discount(max(mean - reach, least), mean, min(mean + reach, most), len(of_family), family)
 
     def error_on(self, device: str) -> tuple[float, int] | None:
         """Typical relative error of the model on baselines timed on a device, and how many; None without any."""
@@ -99,8 +105,8 @@ def _teaches(one: Held) -> bool:
 
 
 def _posterior(seen: Sequence[float], mean: float, spread: float) -> tuple[float, float]:
-    """Mean and spread of a further observation after those seen; the prior weighs as PRIOR_WEIGHT of them."""
+    """Mean and spread of what was seen; the prior weighs as PRIOR_WEIGHT of them."""
     weight = PRIOR_WEIGHT + len(seen)
     middle = (PRIOR_WEIGHT * mean + sum(seen)) / weight
     variance = (PRIOR_WEIGHT * (spread**2 + (mean - middle) ** 2) + sum((x - middle) ** 2 for x in seen)) / weight
-    return middle, math.sqrt(variance * (1 + 1 / weight))
+    return middle, math.sqrt(variance)

@@ -7,16 +7,16 @@ the same bytes do not multiply, and what becomes short makes something else bind
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from recommender.changes import ACTS_ON
-from recommender.constraints import TRAINING_ORDER, error_of, required_training
+from recommender.constraints import EFFORTS, effort_of, error_of
 from recommender.documents import Document
 from recommender.gains import SOURCES, Gain, changes_for
 from recommender.knowledge import Knowledge
-from recommender.situation import TIME_BUDGETS, Change, Outcome, Situation
+from recommender.situation import FEW_SEQUENCES, TIME_BUDGETS, Change, Outcome, Situation
 
 TOGETHER = 3
 PLANS = 4
@@ -29,6 +29,19 @@ _MODALITIES = {
     "convnet": {"vision", "video", "multimodal", "general", "3d"},
     "diffusion": {"vision", "video", "multimodal", "general", "3d"},
 }  # fmt: skip
+
+
+# Families that help only where there is what they work on.
+_NEEDS: Mapping[str, Callable[[Situation], bool]] = {
+    "serving-systems": lambda situation: situation.workload.batch > FEW_SEQUENCES,
+    "distributed-training": lambda situation: situation.need.gpus > 1,
+    "diffusion-acceleration": lambda situation: situation.model is None or situation.model.kind == "diffusion",
+    "mixture-of-experts": lambda situation: situation.model is None or situation.model.experts > 1,
+    "data-efficiency": lambda situation: situation.need.stage == "data",
+    "nas": lambda situation: situation.need.stage == "search",
+    "retrieval-efficiency": lambda situation: False,
+    "hardware-accelerators": lambda situation: False,
+}
 
 
 @dataclass(frozen=True)
@@ -64,10 +77,11 @@ class Plan:
     effort: str = "none"
     misses: tuple[tuple[str, float], ...] = ()
     proof: str | None = None
+    changes: tuple[Change, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "names": [label(document) for document in self.documents],
+            "names": [name_of(document) for document in self.documents],
             "ids": [document.id for document in self.documents],
             "meets_budget": self.meets_budget,
             "sure": self.is_sure,
@@ -82,8 +96,13 @@ class Plan:
         }
 
 
-def label(document: Document) -> str:
+def name_of(document: Document) -> str:
     return document.name or document.title
+
+
+def label(documents: Sequence[Document]) -> str:
+    """Of a set: "One + Another"."""
+    return " + ".join(map(name_of, documents))
 
 
 def plans(
@@ -111,7 +130,7 @@ def front(found: Sequence[Plan]) -> list[Plan]:
 
     def costs(plan: Plan) -> tuple[float, float, int]:
         gain = plan.gain.median if plan.gain and plan.gain.median else 0.0
-        return -gain, plan.error if plan.error is not None else 1.0, TRAINING_ORDER.index(plan.effort)
+        return -gain, plan.error if plan.error is not None else 1.0, EFFORTS.index(plan.effort)
 
     kept: list[Plan] = []
     for plan in found:
@@ -136,14 +155,14 @@ def conflict(one: Document, other: Document) -> str | None:
     """Why two techniques cannot be counted on together; None when nothing speaks against it."""
     first, second = one.families[0], other.families[0]
     if first == second:
-        return f"{label(other)} and {label(one)} are both {first.replace('-', ' ')}"
+        return f"{name_of(other)} and {name_of(one)} are both {first.replace('-', ' ')}"
     acts = ACTS_ON.get(first)
     if acts and acts == ACTS_ON.get(second):
-        return f"{label(other)} and {label(one)} both decide {acts}"
+        return f"{name_of(other)} and {name_of(one)} both decide {acts}"
     shared = {(e.term, e.resource) for e in one.effects} & {(e.term, e.resource) for e in other.effects}
     if shared:
         term, resource = sorted(shared)[0]
-        return f"{label(other)} and {label(one)} both act on the {resource} of {term.replace('_', ' ')}"
+        return f"{name_of(other)} and {name_of(one)} both act on the {resource} of {term.replace('_', ' ')}"
     return None
 
 
@@ -155,10 +174,13 @@ def fits_model(document: Document, situation: Situation) -> bool:
         return False
     if model is None:
         return True
+    family = document.families[0] if document.families else ""
+    if family in _NEEDS and not _NEEDS[family](situation):
+        return False
     reads = _MODALITIES.get(model.kind)
     if reads and document.modality and not reads & set(document.modality):
         return False
-    return document.kind != "architecture" or situation.need.training == "pretrain" or stage == "training"
+    return document.kind != "architecture" or situation.need.training == "pretrain"
 
 
 def _usable(ranked: Sequence[Document]) -> list[Document]:
@@ -166,11 +188,17 @@ def _usable(ranked: Sequence[Document]) -> list[Document]:
 
 
 def _part(document: Document, situation: Situation, knowledge: Knowledge | None) -> Part | None:
+    effort, allowed = effort_of(document), situation.need.training
+    too_much = allowed in EFFORTS and EFFORTS.index(effort) > EFFORTS.index(allowed) and effort != "unknown"
+    if too_much and not situation.workload.trains:
+        return None
     if not fits_model(document, situation):
         return None
-    changes = tuple(pair for pair in changes_for(document, situation, knowledge) if pair[0].middle >= LEAST_GAIN)
-    moved = tuple(pair for pair in changes if situation.share(pair[0]))
-    return Part(document, moved, required_training(document), error_of(document)) if moved else None
+    # A loss on one side counts as well: what saves memory may cost time.
+    moved = tuple(pair for pair in changes_for(document, situation, knowledge) if situation.share(pair[0]))
+    if not any(change.middle >= LEAST_GAIN for change, _ in moved):
+        return None
+    return Part(document, moved, effort, error_of(document))
 
 
 def _sets(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
@@ -209,9 +237,10 @@ def _plan(chosen: Sequence[Part], situation: Situation) -> Plan:
         None if meets is None else not situation.over_budget(cautious),
         tuple(likely.ms.items()),
         None if None in errors else sum(error for error in errors if error),
-        max((part.effort for part in chosen), key=TRAINING_ORDER.index),
+        max((part.effort for part in chosen), key=EFFORTS.index),
         tuple(misses.items()),
         SOURCES[max(part.proof for part in chosen)],
+        tuple(changes),
     )
 
 
@@ -234,17 +263,17 @@ def _joint(
     return Gain("memory" if of_memory else "latency", middle, low, high, source, scope, device, basis)
 
 
-def _order(plan: Plan, situation: Situation) -> tuple[bool, float, int, int, int, float]:
-    """Meets the budget, by how much it misses, parts, proof, effort, gain. Without a want of memory or time to meet,
+def _order(plan: Plan, situation: Situation) -> tuple[bool, float, int, bool, int, int, float]:
+    """Meets the budget, by how much it misses, parts, whether it is sure, proof, effort, gain. Without a want of memory or time to meet,
     what gains most for its parts comes first."""
     pressed = bool(situation.short_by_gib) or any(getattr(situation.need, field) for field in TIME_BUDGETS)
     gain = plan.gain.median if plan.gain and plan.gain.median else 0.0
     missed = max((by for _, by in plan.misses), default=1.0)
     proof = SOURCES.index(plan.proof) if plan.proof else len(SOURCES)
-    effort = TRAINING_ORDER.index(plan.effort)
+    effort = EFFORTS.index(plan.effort)
     if pressed:
-        return plan.meets_budget is False, missed, len(plan.documents), proof, effort, -gain
-    return plan.meets_budget is False, missed, 0, 0, 0, -gain * (0.93 ** len(plan.documents)) * (0.95**proof)
+        return plan.meets_budget is False, missed, len(plan.documents), not plan.is_sure, proof, effort, -gain
+    return plan.meets_budget is False, missed, 0, False, 0, 0, -gain * (0.93 ** len(plan.documents)) * (0.95**proof)
 
 
 def _varied(ordered: Sequence[Plan]) -> list[Plan]:
@@ -286,7 +315,7 @@ def _as_ranked(usable: Sequence[Document], situation: Situation) -> list[Plan]:
             None,
             tuple(_passed_over(chosen, usable)),
             error=None if None in errors else sum(error for error in errors if error),
-            effort=max((required_training(document) for document in chosen), key=TRAINING_ORDER.index),
+            effort=max((effort_of(document) for document in chosen), key=EFFORTS.index),
         )
     ]
 

@@ -22,7 +22,7 @@ from recommender.hardware.timing import (
     to_json,
     total_ms,
 )
-from recommender.hardware.work import Pass, Workload, passes
+from recommender.hardware.work import Workload, passes
 from recommender.need import Need
 
 LEAST_PRESSURE = 0.3
@@ -103,10 +103,20 @@ class Situation:
     @property
     def binds(self) -> str | None:
         """What the longest pass waits for most."""
-        if not self.costs:
-            return None
+        cost = self.cost(self.longest or "")
+        return cost.binds if cost else None
+
+    @property
+    def longest(self) -> str | None:
+        """The pass that takes most of a request."""
         times = {"decode_per_token": self.workload.new_tokens}
-        return max(self.costs, key=lambda cost: cost.ms * times.get(cost.name, 1)).binds
+        found = max(self.costs, key=lambda cost: cost.ms * times.get(cost.name, 1), default=None)
+        return found.name if found else None
+
+    @property
+    def efficiency_used(self) -> Efficiency | None:
+        """What is reckoned with: measured on the device, else stated for its class."""
+        return efficiency_of(self.device, self.efficiency) if self.device else None
 
     def cost(self, name: str) -> Cost | None:
         return next((cost for cost in self.costs if cost.name == name), None)
@@ -135,14 +145,25 @@ class Situation:
         Terms of time shrink in the work itself, so that what becomes short makes something else bind. Two changes of
         the same term do not multiply: the larger one counts.
         """
-        factors: dict[tuple[str, str], float] = {}
-        for change in changes:
-            key = (change.resource, change.term)
-            held = factors.get(key)
-            factors[key] = change.at(end) if held is None else max(held, change.at(end))
+        factors = _factors(changes, end)
         memory = self._memory_after({term: by for (kind, term), by in factors.items() if kind == "memory"})
-        times = {term: by for (kind, term), by in factors.items() if kind == "time"}
-        return Outcome(memory, *self._times_after(times))
+        found = {name: cost.ms for name, cost in self.moved(changes, end).items()}
+        times = {"decode_per_token": self.workload.new_tokens}
+        whole = sum(ms * times.get(name, 1) for name, ms in found.items()) if found else None
+        return Outcome(memory, found, whole)
+
+    def moved(self, changes: Sequence[Change], end: str = "middle") -> dict[str, Cost]:
+        """The passes by name when the changes of time are made: fewer operations and bytes, or all of it quicker."""
+        if self.model is None or self.device is None or self.efficiency_used is None:
+            return {}
+        factors = {term: by for (kind, term), by in _factors(changes, end).items() if kind == "time"}
+        machine = Machine(self.device, self.need.gpus, self.efficiency_used, self.sharing)
+        found = {}
+        for one in passes(self.model, self.workload):
+            cost = cost_of(scaled(one, factors), self.workload, machine, self.model)
+            quicker = factors.get("all", 1.0) * factors.get(_term_of(one.name), 1.0)
+            found[one.name] = replace(cost, ms=cost.ms / quicker, low=cost.low / quicker, high=cost.high / quicker)
+        return found
 
     def _memory_after(self, factors: Mapping[str, float]) -> Memory | None:
         left = self.memory
@@ -158,21 +179,6 @@ class Situation:
             elif term in MEMORY_TERMS:
                 left = replace(left, **{term: getattr(left, term) / factor})
         return left
-
-    def _times_after(self, factors: Mapping[str, float]) -> tuple[dict[str, float], float | None]:
-        if not self.costs or self.model is None or self.device is None:
-            return {}, None
-        whole = {name.replace("_per_token", "").replace("_", "-"): name for name in PASSES}
-        machine = Machine(self.device, self.need.gpus, efficiency_of(self.device, self.efficiency), self.sharing)
-        found = {}
-        for one in _passes(self.model, self.workload):
-            ms = cost_of(scaled(one, factors), self.workload, machine, self.model).ms
-            for term, name in whole.items():
-                if name == one.name and term in factors:
-                    ms /= factors[term]
-            found[one.name] = ms / factors.get("all", 1.0)
-        times = {"decode_per_token": self.workload.new_tokens}
-        return found, sum(ms * times.get(name, 1) for name, ms in found.items())
 
     def over_budget(self, outcome: Outcome) -> dict[str, float]:
         """By field of the need, how many times too large the outcome is: only budgets that it misses."""
@@ -220,9 +226,9 @@ class Situation:
         }
 
     def _efficiency_json(self) -> dict[str, Any] | None:
-        if self.device is None:
+        used = self.efficiency_used
+        if used is None:
             return None
-        used = efficiency_of(self.device, self.efficiency)
         return {"compute": used.compute, "memory": used.memory, "origin": used.origin}
 
 
@@ -243,7 +249,7 @@ def situation_of(need: Need, measured: Mapping[str, Efficiency] | None = None) -
     if model is None:
         return Situation(need, device, None, workload)
     memory = memory_of(model, workload)
-    notes = tuple(_notes(need, device, model, workload))
+    notes = tuple(_notes(need, device, model, workload, memory))
     if device is None:
         return Situation(need, None, model, workload, memory, notes=notes)
     used = (measured or {}).get(device.name)
@@ -251,11 +257,21 @@ def situation_of(need: Need, measured: Mapping[str, Efficiency] | None = None) -
     return Situation(need, device, model, workload, memory, costs, shares_of(costs, workload), sharing, used, notes)
 
 
-def _passes(model: Model, workload: Workload) -> tuple[Pass, ...]:
-    return passes(model, workload)
+def _factors(changes: Sequence[Change], end: str) -> dict[tuple[str, str], float]:
+    """By resource and term; of two changes of one term the larger."""
+    found: dict[tuple[str, str], float] = {}
+    for change in changes:
+        key, factor = (change.resource, change.term), change.at(end)
+        found[key] = max(found[key], factor) if key in found else factor
+    return found
 
 
-def _notes(need: Need, device: Device | None, model: Model, work: Workload) -> list[str]:
+def _term_of(name: str) -> str:
+    """A whole pass as a term: decode, prefill, training-step."""
+    return name.removesuffix("_per_token").replace("_", "-")
+
+
+def _notes(need: Need, device: Device | None, model: Model, work: Workload, memory: Memory) -> list[str]:
     """What was assumed, and what the reader should know of the setting."""
     found = []
     if not work.trains and need.prompt is None and not model.tokens and model.is_decoder:
@@ -269,6 +285,10 @@ def _notes(need: Need, device: Device | None, model: Model, work: Workload) -> l
         )
     if device is None:
         return found
+    if need.dtype is None and work.dtype == "fp32":
+        found.append(f"{device.name} has no rate for 16 bits; weights in 32 bits are assumed.")
+    if memory.total > available(device, need.gpus):
+        found.append("It does not fit; the times are those of a device with enough memory.")
     if device.rate(work.computes_in) is None:
         found.append(f"No rate of arithmetic is published for {device.name}: times that wait for it are not counted.")
     elif work.dtype not in device.tflops and work.dtype == work.computes_in:

@@ -84,8 +84,8 @@ class Device:
         return "sparsity" in self.features
 
     def best_dtype(self) -> str:
-        """The format that models are run in here by default; bf16 where the maker publishes no rate."""
-        return next((dtype for dtype in ("bf16", "fp16", "fp32", "int8") if dtype in self.tflops), "bf16")
+        """The format that models are held in here by default; fp16 where the maker publishes no such rate."""
+        return next((dtype for dtype in ("bf16", "fp16", "fp32") if dtype in self.tflops), "fp16")
 
     def rate(self, dtype: str) -> float | None:
         """Operations a second in that format, in 1e12. One that is missing runs in the nearest wider one that is not."""

@@ -2,7 +2,8 @@
 
 weights      parameters x bytes of a number
 kv_cache     what the model keeps of a token (models.py) x 2 bytes x tokens x batch
-activations  inference: the widest moment of one layer in the prefill, with attention that keeps no score matrix
+activations  inference: the widest moment of one layer in the prefill, with attention that keeps no score matrix and
+             prompts that are read 8,192 tokens at a time, as serving engines do
              training: what each layer keeps for the backward pass, in the manner of "Reducing Activation Recomputation
              in Large Transformer Models" (2022) without the score matrix and the dropout masks, plus the logits and
              their gradient in 32 bits
@@ -20,6 +21,7 @@ from recommender.hardware.models import Model
 from recommender.hardware.work import MASTER_BYTES, MOMENT_BYTES, Workload, input_tokens
 
 GIB = 2**30
+READ_AT_ONCE = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def memory_of(model: Model, work: Workload) -> Memory:
     rows = work.batch * input_tokens(model, work.prompt)
     logits = 4.0 * work.batch * model.vocab if model.is_decoder else 0.0
     cache = model.kv_elements(work.prompt + work.new_tokens) * work.batch * narrow if model.is_decoder else 0.0
-    widest = _widest_activations(model, work.batch, rows, narrow) + logits
+    at_once = min(rows, READ_AT_ONCE) if model.is_decoder else rows
+    widest = _widest_activations(model, work.batch, at_once, narrow) + logits
     return Memory(weights / GIB, cache / GIB, widest / GIB, logits=logits / GIB)
 
 

@@ -209,7 +209,7 @@ def shares_of(costs: tuple[Cost, ...], work: Workload) -> dict[str, float]:
 
     for cost in costs:
         times = work.new_tokens if cost.name == "decode_per_token" else 1
-        add(cost.name.replace("_per_token", "").replace("_", "-"), cost.ms * times)
+        add(cost.name.removesuffix("_per_token").replace("_", "-"), cost.ms * times)
         add("launch", cost.launch_ms * times)
         add("link", cost.link_ms * times)
         for part, compute, memory in cost.parts:

@@ -88,8 +88,11 @@ class Knowledge:
         family = families[0] if families else ""
         of_family = [one.share for one in held if one.family == family]
         mean, spread = _posterior(of_family, *everywhere)
-        # A further one scatters about a mean that is itself not quite known.
-        reach = NINE_OF_TEN * spread * math.sqrt(1 + 1 / (PRIOR_WEIGHT + len(of_family)))
+        # A further one scatters about a mean that is itself not quite known, and of few the spread is not known either
+        # (the first term by which Student's law is wider than the normal one).
+        weight = PRIOR_WEIGHT + len(of_family)
+        wider = 1 + (NINE_OF_TEN**2 + 1) / (4 * weight)
+        reach = NINE_OF_TEN * wider * spread * math.sqrt(1 + 1 / weight)
         most = max([LARGEST_SHARE, *(share for share in of_family)])
         least = min([0.0, *of_family])  # that it becomes slower is expected where some did
         return Discount(max(mean - reach, least), mean, min(mean + reach, most), len(of_family), family)
@@ -108,5 +111,6 @@ def _posterior(seen: Sequence[float], mean: float, spread: float) -> tuple[float
     """Mean and spread of what was seen; the prior weighs as PRIOR_WEIGHT of them."""
     weight = PRIOR_WEIGHT + len(seen)
     middle = (PRIOR_WEIGHT * mean + sum(seen)) / weight
-    variance = (PRIOR_WEIGHT * (spread**2 + (mean - middle) ** 2) + sum((x - middle) ** 2 for x in seen)) / weight
+    squares = PRIOR_WEIGHT * (spread**2 + (mean - middle) ** 2) + sum((x - middle) ** 2 for x in seen)
+    variance = squares / (weight - (1 if seen else 0))  # the mean was drawn from the same few
     return middle, math.sqrt(variance)

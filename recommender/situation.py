@@ -297,7 +297,7 @@ def _notes(need: Need, device: Device | None, model: Model, work: Workload, memo
         found.append(f"{device.name}: {device.note}.")
     if need.gpus > IN_ONE_MACHINE:
         found.append(
-            f"More than {IN_ONE_MACHINE} devices are taken to exchange over a network of 50 GB/s each way, which is assumed."
+            f"More than {IN_ONE_MACHINE} devices are taken to exchange over a network of 50 GB/s each way and device, which is assumed."
         )
     if model.kind == "diffusion" and not model.layers:
         found.append(f"Activations of {model.name} are not known and not counted.")

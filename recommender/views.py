@@ -31,6 +31,8 @@ BUDGET_WORDS = (
     ("token_ms", "ms for each new token"),
     ("step_ms", "ms for a training step"),
 )
+
+
 @require_safe
 @vary_on_headers("HX-Request")
 def search(request: HttpRequest) -> HttpResponse:

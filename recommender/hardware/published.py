@@ -19,7 +19,7 @@ PASSES = {"decode": "decode_per_token", "prompt": "prefill", "train": "training_
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One figure: `measured_ms` of a pass in a setting, and where it stands."""
+    """One figure: `measured_ms` of a pass in a setting, and where it stands. `held_out` ones took no part in fitting."""
 
     device: str
     count: int
@@ -30,6 +30,7 @@ class Published:
     source: str
     address: str
     sharing: str
+    held_out: bool = False
 
     def expected(self, efficiency: Efficiency | None = None) -> Cost:
         """What the model says, of the way in which the devices were used."""
@@ -55,5 +56,18 @@ def published() -> tuple[Published, ...]:
             )
             handled = {"decode": 1, "prompt": tokens, "train": batch * tokens / count}[what]
             ms, sharing = 1e3 * handled / value, source["sharing"] if count > 1 else "one"
-            found.append(Published(device, count, model, work, what, ms, source["name"], source["address"], sharing))
+            found.append(
+                Published(
+                    device,
+                    count,
+                    model,
+                    work,
+                    what,
+                    ms,
+                    source["name"],
+                    source["address"],
+                    sharing,
+                    bool(source.get("held_out")),
+                )
+            )
     return tuple(found)

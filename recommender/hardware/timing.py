@@ -21,7 +21,8 @@ from recommender.hardware.work import Part, Pass, Workload, passes
 
 SOURCE = Path(__file__).with_name("efficiency.toml")
 FAST_LINK_GB_S = 200.0
-# Cards of one machine; beyond that many, what they exchange goes over the network.
+# Cards of one machine; beyond that many, what they exchange also goes over the network: each card has its adapter, and
+# the cards of a machine carry a share each.
 IN_ONE_MACHINE, NETWORK_GB_S = 8, 100.0
 PARTS = ("compute", "memory", "launch", "link")
 
@@ -179,7 +180,7 @@ def _link_ms(one: Pass, work: Workload, machine: Machine, model: Model) -> float
         return 0.0
     rate = machine.device.link_gb_s / 2 * 1e9  # the catalogue counts both directions
     if machine.count > IN_ONE_MACHINE:
-        rate = min(rate, NETWORK_GB_S / 2 * 1e9)
+        rate = min(rate, IN_ONE_MACHINE * NETWORK_GB_S / 2 * 1e9)
     rate *= machine.efficiency.link
     around = (machine.count - 1) / machine.count
     if machine.sharing == "layers":

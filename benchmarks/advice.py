@@ -8,6 +8,7 @@ Calibration, each time without the row that is foretold:
   bytes    published gains of weights in 8 and 4 bits within what the model expects of fewer bytes to read
   claims   measured ratios of judged claims within what the other claims of their families let expect
   carried  ratios measured on one device within what the other device's ratio, carried over, lets expect
+  baselines  how far the model is from baselines that were timed, where there are records of any
   drawn    claims and truths drawn at random from a known law, to check the arithmetic of the discount
 """
 
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import collections
+import io
 import json
 import math
+import os
 import random
 import statistics
 import tempfile
@@ -28,7 +31,7 @@ from typing import Any
 from benchmarks.search_latency import RandomVectors
 from benchmarks.synthetic_papers import NEEDS, papers, percentile
 from recommender.advice import advise, read_need
-from recommender.documents import Document, MeasuredGain, ModelledEffect
+from recommender.documents import Document
 from recommender.encoders import open_encoder
 from recommender.gains import best_gain, changes_for
 from recommender.hardware.catalogue import devices
@@ -99,6 +102,10 @@ def times() -> dict[str, Any]:
     }
 
 
+def _percent(errors: list[float]) -> float | None:
+    return round(math.exp(statistics.median(errors)) - 1, 3) if errors else None
+
+
 def _typical(rows: Iterable[Published]) -> float:
     return round(math.exp(statistics.median(abs(row.error) for row in rows)) - 1, 3)
 
@@ -142,9 +149,7 @@ def carried(known: Knowledge) -> dict[str, Any]:
             for here in gains:
                 same = (there.workload, there.metric, there.baseline) == (here.workload, here.metric, here.baseline)
                 if same and there.device != here.device:
-                    effect = ModelledEffect("attention", "time", 1.0, 2.0)
-                    situation = situation_of(Need("x", gpu=here.device))
-                    gain = best_gain(Document(1, "t", evidence=(there,), effects=(effect,)), situation)
+                    gain = best_gain(Document(1, "t", evidence=(there,)), situation_of(Need("x", gpu=here.device)))
                     if gain and gain.source == "scaled" and gain.low and gain.high:
                         inside.append(gain.low <= here.median <= gain.high)
     return held(inside)
@@ -164,26 +169,24 @@ def drawn(rounds: int = 400) -> dict[str, Any]:
 
 
 def shipped(folder: Path) -> Knowledge:
-    """What the measured records that ship teach: ratios of representative runs, and judged claims, without a database."""
-    gains: dict[str, list[MeasuredGain]] = collections.defaultdict(list)
-    judged = []
-    for path in sorted(folder.rglob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            ratio, where = row.get("ratio"), row["evaluation"]["environment"]
-            if not ratio or where.get("device_kind") != "cuda":
-                continue
-            gains[row["card"]].append(
-                MeasuredGain("latency", ratio["median"], ratio["low"], ratio["high"], row["scope"], str(where.get("device")),
-                             "", row["baseline"], str(row["workload"].get("name")))
-            )  # fmt: skip
-            for claim in row.get("claim") or ():
-                value = claim.get("value")
-                if claim.get("ratio") and claim.get("form") == "factor" and value and value > 1:
-                    judged.append(
-                        Held(str(row.get("family", row["card"])), value, claim["ratio"], str(where.get("device")))
-                    )
-    return Knowledge(tuple(judged), {name: tuple(ones) for name, ones in gains.items()})
+    """What the measured records in the folder teach, read as an installation reads them, in a database of its own."""
+    files = sorted(folder.rglob("*.jsonl")) if folder.is_dir() else []
+    if not files:
+        return Knowledge()
+    with tempfile.TemporaryDirectory() as data:
+        os.environ |= {"DATA_DIR": data, "DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "ERROR"}
+        os.environ.pop("DATABASE_URL", None)
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        from recommender.evidence import knowledge
+
+        call_command("migrate", verbosity=0)
+        call_command("sync_cards", verbosity=0, stdout=io.StringIO())
+        call_command("import_results", *map(str, files), stdout=io.StringIO())
+        return knowledge()
 
 
 def main() -> None:
@@ -194,9 +197,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     known = shipped(args.results)
+    baselines = [abs(math.log(one.measured_ms / one.expected_ms)) for one in known.baselines]
     figures: dict[str, Any] = {
         "latency": {"papers": args.papers, **latency(args.papers, args.needs), "target_ms": TARGET_MS},
         "times": times(), "bytes": bytes_read(), "claims": claims(known), "carried": carried(known), "drawn": drawn(),
+        "baselines": {"timed": len(baselines), "typical_error": _percent(baselines)},
         "target_share": TARGET_SHARE,
     }  # fmt: skip
     if args.json:

@@ -57,8 +57,9 @@ def work_of(timed: Timed) -> Part | None:
 
 
 def judge(timed: Timed, device: Device) -> Baseline | None:
-    """The baseline beside what the stated efficiency expects; None where its work or its rate is not known."""
-    part, rate = work_of(timed), device.rate(FORMATS.get(timed.dtype, "bf16"))
+    """The baseline beside what the stated efficiency expects; None where its work is not known, or the device has no rate
+    for its format: what is emulated is no measure of it."""
+    part, rate = work_of(timed), device.tflops.get(FORMATS.get(timed.dtype, ""))
     if part is None or rate is None or timed.ms <= 0:
         return None
     stated = efficiency_of(device)
@@ -74,7 +75,7 @@ def reached(timed: Sequence[Timed], device: Device, ceilings: Sequence[Mapping[s
     stated = efficiency_of(device)
     found: dict[str, float] = {}
     for one in timed:
-        part, rate = work_of(one), device.rate(FORMATS.get(one.dtype, "bf16"))
+        part, rate = work_of(one), device.tflops.get(FORMATS.get(one.dtype, ""))
         if part is None or rate is None or one.ms <= 0:
             continue
         of_rate = part.flops / (rate * 1e9 * one.ms)

@@ -71,6 +71,12 @@ def test_a_baseline_is_judged_by_what_the_model_expects():
     assert known.error_on("NVIDIA T4") is None
 
 
+def test_what_a_device_emulates_teaches_nothing_about_it():
+    cpu = find_device("Cloud CPU, 2 cores")
+    assert judge(LINEAR, cpu) is None
+    assert reached([LINEAR], cpu) is None
+
+
 def test_what_was_timed_replaces_what_was_assumed():
     used = reached([LINEAR, ATTENTION], H100)
     assert used.compute == pytest.approx(OF_A_PRODUCT * 2 * 8192 * 4096 * 14336 / 1.5e-3 / 989.4e12)

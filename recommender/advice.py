@@ -27,7 +27,7 @@ __all__ = ["Advice", "Answer", "Need", "NeedError", "advise", "read_need"]
 
 ANSWERS = 20
 EXCLUDED = 20
-PLANNED_FROM = 24
+PLANNED_FROM = 40
 # Longer texts rank by their beginning: the encoder reads no more, and words beyond it say little.
 RANKED_TEXT = 4_000
 ABBREVIATIONS = {

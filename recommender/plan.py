@@ -7,6 +7,8 @@ the same bytes do not multiply, and what becomes short makes something else bind
 from __future__ import annotations
 
 import itertools
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +23,9 @@ from recommender.situation import FEW_SEQUENCES, TIME_BUDGETS, Change, Outcome, 
 TOGETHER = 3
 PLANS = 4
 CANDIDATES = 14
+OF_A_FAMILY = 4  # others of it would only be exchanged for these
 LEAST_GAIN = 1.02
+_TELLS_ONLY = re.compile(r"\b(?:survey|position paper|review|benchmark|scaling laws?|empirical study)\b", re.IGNORECASE)
 NO_PART = frozenset({"survey", "benchmark", "dataset", "analysis", "theory", "other", "hardware"})
 # What a model reads decides which papers can be meant for it.
 _MODALITIES = {
@@ -147,8 +151,14 @@ def sets_of(ranked: Sequence[Document], situation: Situation, knowledge: Knowled
     """Every compatible set of the candidates, reckoned; empty where the situation gives nothing to reckon with."""
     if situation.memory is None and not situation.costs:
         return []
-    parts = [part for document in _usable(ranked) if (part := _part(document, situation, knowledge))][:CANDIDATES]
-    return [_plan(chosen, situation) for chosen in _sets(parts)]
+    parts: list[Part] = []
+    of_family: Counter[str] = Counter()
+    for document in _usable(ranked):
+        family = document.families[0]
+        if of_family[family] < OF_A_FAMILY and (part := _part(document, situation, knowledge)):
+            parts.append(part)
+            of_family[family] += 1
+    return [_plan(chosen, situation) for chosen in _sets(parts[:CANDIDATES])]
 
 
 def conflict(one: Document, other: Document) -> str | None:
@@ -184,7 +194,12 @@ def fits_model(document: Document, situation: Situation) -> bool:
 
 
 def _usable(ranked: Sequence[Document]) -> list[Document]:
-    return [document for document in ranked if document.families and document.kind not in NO_PART]
+    """Papers that offer something to use; a record does not always know a survey, its title does."""
+    return [
+        document
+        for document in ranked
+        if document.families and document.kind not in NO_PART and not _TELLS_ONLY.search(document.title)
+    ]
 
 
 def _part(document: Document, situation: Situation, knowledge: Knowledge | None) -> Part | None:

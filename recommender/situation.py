@@ -292,7 +292,8 @@ def _notes(need: Need, device: Device | None, model: Model, work: Workload, memo
     if device.rate(work.computes_in) is None:
         found.append(f"No rate of arithmetic is published for {device.name}: times that wait for it are not counted.")
     elif work.dtype not in device.tflops and work.dtype == work.computes_in:
-        found.append(f"{device.name} has no {work.dtype} arithmetic; the nearest wider format is reckoned with.")
+        known = ", ".join(device.tflops)
+        found.append(f"No rate in {work.dtype} is published for {device.name}; that of {known} is reckoned with.")
     if device.note:
         found.append(f"{device.name}: {device.note}.")
     if need.gpus > IN_ONE_MACHINE:

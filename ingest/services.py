@@ -278,19 +278,10 @@ def extract_paper(paper: Paper) -> bool:
     if not paper.abstract:
         return False
     technique = getattr(paper, "technique", None)
-    known = technique is not None and technique.extractor_version == EXTRACTOR_VERSION
-    if known and not _abstract_is_newer(paper):
+    # A replaced abstract leaves its record without a version.
+    if technique is not None and technique.extractor_version == EXTRACTOR_VERSION:
         return False
     record = extract(paper.title, paper.abstract).to_json()
     changed = endpoint.store_beside_reading(paper, record)
     endpoint.ask_after_commit(paper)
     return changed
-
-
-def _abstract_is_newer(paper: Paper) -> bool:
-    """A span that no longer holds its quote shows that the abstract was replaced since it was read."""
-    return any(
-        paper.abstract[claim.start : claim.end] != claim.quote
-        for claim in paper.claims.all()
-        if claim.start is not None and claim.withdrawn_at is None
-    )

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.http import replace_url
+from django_htmx.http import HttpResponseClientRedirect, replace_url
 
 from papers.models import Claim, ReviewItem, ReviewReason
 from papers.models.review import ReviewItemQuerySet
@@ -52,7 +52,9 @@ def editors_only(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path() if request.method == "GET" else reverse("review"))
+            sign_in = redirect_to_login(request.get_full_path() if request.method == "GET" else reverse("review"))
+            # The page of a session that ran out goes there as a whole; HTMX would swap the form into its part.
+            return HttpResponseClientRedirect(sign_in.url) if wants_partial(request) else sign_in
         if not may_edit(request.user):
             raise PermissionDenied
         return view(request, *args, **kwargs)
@@ -212,7 +214,7 @@ def _form_of(item: ReviewItem) -> list[FormField]:
     if subject == "twin":
         return []
     if subject == "field":
-        return field_form(item.field, getattr(item.paper.technique, item.field))
+        return field_form(item.field, getattr(getattr(item.paper, "technique", None), item.field, None))
     claim = item.claim or _proposed(item)
     return claim_form(claim) if claim else []
 

@@ -1,7 +1,7 @@
 """What a need rules out, each with the sentence that tells the reader why.
 
-Only what is sure is ruled out: a machine that cannot run it, or training that may not be done. What is merely less
-fitting is ranked lower instead (see relevance.py).
+Only what is sure is ruled out: a machine that cannot run it, training that may not be done, an error that is known to
+be larger than allowed. What is merely less fitting is ranked lower instead (see relevance.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ TRAINING_NAMES = {
     "finetune": "fine-tuning",
     "pretrain": "training",
 }
-_FP8 = re.compile(r"\b(?:MX|NV)?FP[48]\b")
+# What a technique asks of its user, least first. A record that does not say may mean anything up to fine-tuning.
+EFFORTS = ("none", "calibration", "unknown", "finetune", "pretrain")
 _SPECIAL_HARDWARE: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "FPGAs or custom chips",
@@ -30,6 +31,12 @@ _SPECIAL_HARDWARE: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("microcontrollers", re.compile(r"\bmcus?\b|microcontroller|cortex-m|stm32|arduino|tinyml", re.IGNORECASE)),
     ("phones", re.compile(r"\bmobile\b|phone|android|snapdragon|hexagon|\bios\b|\bdsp\b|pixel \d", re.IGNORECASE)),
 )
+_FORMATS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("fp8", re.compile(r"\b(?:MX)?FP8\b")),
+    ("fp4", re.compile(r"\b(?:MX|NV)?FP4\b")),
+)
+_TASK = re.compile(r"accura|quality|perplexity|score|points?\b|performance", re.IGNORECASE)
+_SPARSE = re.compile(r"\b2:4\b|semi-structured spars", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,32 @@ def exclusion(document: Document, need: Need, device: Device | None, concepts: M
         return Excluded(document, reason, "gpu")
     if reason := _training(document, need):
         return Excluded(document, reason, "training")
+    if reason := _error(document, need):
+        return Excluded(document, reason, "max_error")
     return None
+
+
+def required_training(document: Document) -> str:
+    """The least training that the paper is sure to require, by its card or its record."""
+    if document.effects:
+        return min((effect.requires_training for effect in document.effects), key=TRAINING_ORDER.index)
+    return _required_by_record(document)
+
+
+def effort_of(document: Document) -> str:
+    """The training that the paper is likely to ask for: by its card, else by its record."""
+    if document.effects:
+        return required_training(document)
+    if document.training_free is None:
+        return "unknown"
+    if document.training_free:
+        return "none"
+    return "pretrain" if document.kind == "architecture" else "finetune"
+
+
+def error_of(document: Document) -> float | None:
+    """The relative error or loss to expect; None where nothing is known of it."""
+    return document.quality.error if document.quality else None
 
 
 def _hardware(document: Document, device: Device, concepts: Mapping[str, float]) -> str | None:
@@ -60,17 +92,22 @@ def _hardware(document: Document, device: Device, concepts: Mapping[str, float])
         return f"Needs an NVIDIA GPU of CUDA capability {needs.cuda_capability}; {device.name} is none."
     if needs and needs.triton and not device.is_gpu:
         return f"Needs Triton, which runs on GPUs; {device.name} is none."
-    if (lacking := _lacking_format(document)) and device.is_gpu and "fp8" not in device.tflops:
-        return f"Computes in {lacking}; {device.name} has no {lacking} units."
+    if device.is_gpu and (reason := _arithmetic(document, device)):
+        return reason
     if device.is_gpu and (kind := _only_special(document, concepts)):
         return f"Is about {kind}; {device.name} is a GPU."
     return None
 
 
-def _lacking_format(document: Document) -> str | None:
-    """An 8- or 4-bit floating format that the title makes the paper's point."""
-    found = _FP8.search(document.title) or _FP8.search(document.name)
-    return found.group() if found else None
+def _arithmetic(document: Document, device: Device) -> str | None:
+    """A format or pattern that the title makes the paper's point and the device cannot compute with."""
+    named = f"{document.title} {document.name}"
+    for dtype, pattern in _FORMATS:
+        if (found := pattern.search(named)) and device.tflops and dtype not in device.tflops:
+            return f"Computes in {found.group()}; {device.name} has no {found.group()} units."
+    if _SPARSE.search(named) and device.tflops and device.cuda_capability and not device.runs_sparse:
+        return f"Needs units for 2:4 sparsity; {device.name} has none."
+    return None
 
 
 def _only_special(document: Document, concepts: Mapping[str, float]) -> str | None:
@@ -87,14 +124,25 @@ def _only_special(document: Document, concepts: Mapping[str, float]) -> str | No
 def _training(document: Document, need: Need) -> str | None:
     if need.training == "any" or need.stage in ("training", "data", "search"):
         return None
-    allowed = TRAINING_ORDER.index(need.training)
-    if document.effects:
-        required = min((effect.requires_training for effect in document.effects), key=TRAINING_ORDER.index)
-    else:
-        required = _required_by_record(document)
+    allowed, required = TRAINING_ORDER.index(need.training), required_training(document)
     if TRAINING_ORDER.index(required) <= allowed:
         return None
     return f"Requires {TRAINING_NAMES[required]}; the need allows {TRAINING_NAMES[need.training]}."
+
+
+def _error(document: Document, need: Need) -> str | None:
+    if need.max_error is None:
+        return None
+    error, quality = error_of(document), document.quality
+    if error is None or quality is None or error <= need.max_error:
+        return None
+    allowed = f"the need allows {need.max_error:.1%}."
+    if quality.error_budget is None:
+        return f"The paper states a loss of {error:.1%}; {allowed}"
+    # An error of outputs is no loss of accuracy: two in a hundred of the one is often none of the other.
+    if need.max_error > 0 and _TASK.search(need.text):
+        return None
+    return f"Its outputs may be off by {error:.1%}; {allowed}"
 
 
 def _required_by_record(document: Document) -> str:

@@ -22,6 +22,7 @@ class ClaimedGain:
     hardware: str | None = None
     phase: str | None = None
     quote: str = ""
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,28 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """What is known of the price in quality: whether the same function is computed, the error that its card allows
+    (relative), whether the paper says that nothing is lost, and the relative loss that it states."""
+
+    exact: bool | None = None
+    error_budget: float | None = None
+    lossless: bool | None = None
+    stated_loss: float | None = None
+
+    @property
+    def error(self) -> float | None:
+        """The relative error to expect; None when nothing is known of it."""
+        if self.exact:
+            return 0.0
+        if self.error_budget is not None:
+            return self.error_budget
+        if self.stated_loss is not None:
+            return self.stated_loss
+        return 0.0 if self.lossless else None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One paper with its technique record; `text` is the abstract or our summary of it."""
 
@@ -80,6 +103,7 @@ class Document:
     effects: tuple[ModelledEffect, ...] = ()
     needs: Needs | None = None
     implementation: str | None = None
+    quality: Quality | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults, so that a million lines stay small."""
@@ -88,7 +112,7 @@ class Document:
             value = getattr(self, field.name)
             if field.default is not dataclasses.MISSING and value == field.default:
                 continue
-            found[field.name] = dataclasses.asdict(value) if isinstance(value, Needs) else _plain(value)
+            found[field.name] = dataclasses.asdict(value) if isinstance(value, Needs | Quality) else _plain(value)
         return found
 
     @classmethod
@@ -109,6 +133,7 @@ class Document:
             for effect in row.get("effects", ())
         )
         values["needs"] = Needs(**row["needs"]) if row.get("needs") else None
+        values["quality"] = Quality(**row["quality"]) if row.get("quality") else None
         return cls(**values)
 
     def embedded_text(self) -> str:

@@ -5,29 +5,39 @@ Every gain is a factor above 1 when it is better: time, memory or operations bef
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from recommender.changes import GROWING, KERNELS, SPACE, WHOLE, applies, change_of, changes_by_nature, place_of
 from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect
-from recommender.hardware.catalogue import find_device
-from recommender.situation import Situation
+from recommender.hardware.catalogue import Device, find_device
+from recommender.knowledge import Knowledge
+from recommender.situation import Change, Situation
 
 SOURCES = ("measured", "scaled", "claimed", "modelled")
-# Metrics where more is better: "40 % more" is a factor of 1.4. In the others "40 % less" leaves 60 %.
-_GROWING = frozenset({"throughput", "speedup", "bandwidth"})
-_SERVES: dict[str, frozenset[str]] = {
+_SERVES: Mapping[str, frozenset[str]] = {
     "latency": frozenset({"latency", "speedup", "time", "training_time"}),
     "throughput": frozenset({"throughput", "speedup", "time", "training_time", "bandwidth"}),
     "memory": frozenset({"memory", "model_size", "params", "peak_memory", "weights", "kv_cache", "compression",
                          "optimizer_state", "parameters", "storage"}),
     "cost": frozenset({"training_cost", "energy", "training_time", "throughput", "speedup", "flops", "communication"}),
 }  # fmt: skip
-_WHOLE_MODEL = frozenset({"model", "training-step"})
+# Between two GPUs a ratio moves by a tenth for nothing, and by half of the logarithm in which their balance of
+# arithmetic and bandwidth differs; both were chosen, and `benchmarks/advice.py` counts how often they hold.
+ELSEWHERE, BY_BALANCE = 0.10, 0.5
+# Of the ratio of bytes, what decoding with weights in 8 and 4 bits gained (published.toml).
+UNPACKED = 0.75
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A factor with its range; `scope` is what was run (a kernel, a model), `device` where."""
+    """A factor with its range; `scope` is what it is of (a kernel, a model), `device` where it was found.
+
+    `basis` is the sentence that tells how the figure came about. `part` names the term that the factor acts on and
+    `share` how much of the user's whole that is, where the figure was projected from one. `phase` is that of a claim.
+    """
 
     metric: str
     median: float | None
@@ -36,6 +46,10 @@ class Gain:
     source: str
     scope: str | None = None
     device: str | None = None
+    basis: str = ""
+    part: str | None = None
+    share: float | None = None
+    phase: str | None = None
 
     @property
     def figure(self) -> str:
@@ -46,21 +60,131 @@ class Gain:
             return f"{self.low:.3g} to {self.high:.3g}×"
         return f"up to {self.high:.3g}×" if self.high is not None else f"at least {self.low:.3g}×"
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is a figure of a part, and not of the user's whole model."""
+        return self.part is not None and self.part != "all" and self.share is None
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def gains_of(document: Document, situation: Situation) -> list[Gain]:
+def gains_of(document: Document, situation: Situation, knowledge: Knowledge | None = None) -> list[Gain]:
     """All that is known, best evidence first, and within a source what serves the need's objective first."""
-    found = [_measured(gain) for gain in document.evidence]
-    found += [gain for one in document.evidence for gain in _scaled(one, document.effects, situation)]
-    found += [gain for one in document.gains if (gain := _claimed(one))]
+    known = knowledge or Knowledge()
+    found = [gain for one in _measurements(document, known) if (gain := _measured(one, document, situation))]
+    found += [gain for one in document.gains if (gain := _claimed(one, document, situation, known))]
     found += [gain for effect in document.effects if (gain := _modelled(effect, situation))]
+    if not any(gain.metric in SPACE for gain in found) and (gain := _natural(document, situation)):
+        found.append(gain)
     return sorted(found, key=lambda gain: _order(gain, situation))
 
 
-def best_gain(document: Document, situation: Situation) -> Gain | None:
-    return next(iter(gains_of(document, situation)), None)
+def best_gain(document: Document, situation: Situation, knowledge: Knowledge | None = None) -> Gain | None:
+    return next(iter(gains_of(document, situation, knowledge)), None)
+
+
+def projected(gain: Gain, situation: Situation) -> Gain | None:
+    """The gain carried over to the whole of the user's workload by the part's share of it (Amdahl's law).
+
+    None where it is of the whole already, or the situation does not say how large the part is.
+    """
+    change = change_from(gain)
+    if change is None or change.term == "all" or gain.share is not None:
+        return None
+    share, whole = situation.share(change), situation.gain_of(change)
+    if share is None or whole is None:
+        return None
+    low, middle, high = whole
+    name = situation.model.name if situation.model else None
+    basis = f"{gain.basis} {_percent(share)} of the {change.resource} is {_words(change.term)}, so the whole gains this much."
+    return replace(
+        gain, median=_rounded(middle), low=_rounded(low), high=_rounded(high), scope=name, basis=basis.strip(),
+        share=_rounded(share), device=situation.device.name if situation.device else gain.device,
+    )  # fmt: skip
+
+
+def change_from(gain: Gain) -> Change | None:
+    """The gain as a change of the situation; a bound alone is taken from no gain to the bound."""
+    if gain.part is None:
+        return None
+    resource = "memory" if gain.metric in SPACE else "time"
+    high = gain.high if gain.high is not None else gain.median or gain.low
+    low = gain.low if gain.low is not None else 1.0
+    if high is None or low <= 0 or high <= 0:
+        return None
+    low, high = min(low, high), max(low, high)
+    middle = gain.median if gain.median is not None else (low * high) ** 0.5
+    return Change(resource, gain.part, low, min(max(middle, low), high), high)
+
+
+def changes_for(
+    document: Document, situation: Situation, knowledge: Knowledge | None = None
+) -> list[tuple[Change, Gain]]:
+    """What the technique changes in the situation, each with the figure that it rests on: the best for each term."""
+    found: dict[tuple[str, str], tuple[Change, Gain]] = {}
+    effects = {effect.term: effect for effect in document.effects if applies(effect, situation)}
+    for gain in gains_of(document, situation, knowledge):
+        modelled = gain.source == "modelled" and gain.part in effects
+        if gain.share is not None and not modelled:
+            continue  # carried over to the whole already; it is taken from what it follows from, below
+        change = change_of(effects[gain.part or ""]) if modelled else change_from(gain)
+        if change is not None and in_stage(gain, situation) and not _of_many_users(gain, situation):
+            found.setdefault((change.resource, change.term), (change, gain))
+    moved = {change.resource for change, _ in found.values()}
+    for change, gain in _by_nature(document, situation):
+        if change.resource not in moved:
+            found[change.resource, change.term] = (change, gain)
+    if "time" not in moved:
+        found |= _read_less(list(found.values()), situation)
+    return list(found.values())
+
+
+def _read_less(
+    changes: Sequence[tuple[Change, Gain]], situation: Situation
+) -> dict[tuple[str, str], tuple[Change, Gain]]:
+    """Weights and caches that take fewer bytes are read more quickly where they are what decoding waits for.
+
+    At the cautious end nothing is gained: kernels may unpack first. The likely end is what published measurements of
+    weights in 8 and 4 bits kept of the ratio of bytes.
+    """
+    found = {}
+    for change, gain in changes:
+        if change.resource == "memory" and change.term in ("weights", "kv_cache") and not situation.workload.trains:
+            likely = max(1.0, change.middle * UNPACKED)
+            quicker = Change("time", change.term, min(1.0, likely), likely, max(change.high, likely))
+            words = f"{gain.basis} Fewer bytes are read for each token, if its kernels read them as they are stored."
+            found["time", change.term] = (quicker, replace(gain, metric="latency", source="modelled", basis=words))
+    return found
+
+
+def _of_many_users(gain: Gain, situation: Situation) -> bool:
+    """Throughput is often had by serving more at once, which makes no single answer quicker."""
+    if gain.metric != "throughput" or situation.need.objective == "throughput":
+        return False
+    return not situation.workload.trains
+
+
+def _natural(document: Document, situation: Situation) -> Gain | None:
+    """The changes that follow from a technique's nature, together, as one gain in memory."""
+    pairs = list(_by_nature(document, situation))
+    if not pairs or len(pairs) == 1 or situation.memory is None:
+        return pairs[0][1] if pairs else None
+    changes, before = [change for change, _ in pairs], situation.memory.total
+    ends = [before / (situation.after(changes, end).memory_gib or before) for end in ("low", "middle", "high")]
+    low, middle, high = map(_rounded, ends)
+    return replace(pairs[0][1], median=middle, low=low, high=high, part="all", share=1.0)
+
+
+def _by_nature(document: Document, situation: Situation) -> Iterator[tuple[Change, Gain]]:
+    """Bytes that follow from what the technique is: numbers of fewer bits, or few weights that are trained."""
+    name = situation.model.name if situation.model else None
+    for change, words in changes_by_nature(document, situation):
+        low, middle, high = situation.gain_of(change) or (change.low, change.middle, change.high)
+        yield change, Gain(
+            "memory", _rounded(middle), _rounded(low), _rounded(high), "modelled", name, None, words, change.term,
+            _rounded(situation.share(change)),
+        )  # fmt: skip
 
 
 def evidence_rows(document: Document) -> list[dict[str, Any]]:
@@ -91,81 +215,141 @@ def factor_of(claim: ClaimedGain) -> tuple[float | None, float | None, float | N
 def _factor(claim: ClaimedGain, value: float) -> float | None:
     if claim.form == "factor":
         return value if value > 0 else None
-    if claim.metric in _GROWING:
+    if claim.metric in GROWING:
         return 1 + value / 100 if value > 0 else None
     return 1 / (1 - value / 100) if 0 < value < 100 else None
 
 
-def _claimed(claim: ClaimedGain) -> Gain | None:
+def _claimed(claim: ClaimedGain, document: Document, situation: Situation, known: Knowledge) -> Gain | None:
+    """What is left of a claim when it holds as far as those of its family did."""
     if (factors := factor_of(claim)) is None:
         return None
-    median, low, high = map(_rounded, factors)
-    return Gain(claim.metric, median, low, high, "claimed", claim.phase, claim.hardware)
+    stated = factors[0] or factors[2] or factors[1]
+    if stated is None or stated <= 1:
+        return None
+    discount = known.discount(document.families)
+    # "up to" names the best case: at most it is reached. "at least" leaves more open above.
+    most = min(discount.high, 1.0) if claim.qualifier == "up to" else max(discount.high, 1.0)
+    ends = [max(stated**share, 0.05) for share in (discount.low, min(discount.middle, most), most)]
+    if factors[1] and factors[2] and factors[2] > factors[1]:
+        ends[0], ends[2] = min(ends[0], factors[1] ** discount.middle), max(ends[2], factors[2])
+    place = place_of(document, claim.metric, claim.scope, situation)
+    family = discount.family.replace("-", " ") or "its kind"
+    if discount.count:
+        judged = f"The {discount.count} judged here of {family} held to {discount.middle:.0%} in logarithms."
+    else:
+        judged = (
+            f"None of {family} was judged here yet; that {discount.middle:.0%} of it holds, in logarithms, is assumed."
+        )
+    bound = {"up to": "up to ", "at least": "at least "}.get(claim.qualifier or "", "")
+    return Gain(
+        claim.metric, _rounded(ends[1]), _rounded(ends[0]), _rounded(ends[2]), "claimed", claim.scope or claim.phase,
+        claim.hardware, f"The paper claims {bound}{stated:.3g}×. {judged}", place[1] if place else None, phase=claim.phase,
+    )  # fmt: skip
 
 
-def _measured(gain: MeasuredGain) -> Gain:
-    return Gain(gain.metric, gain.median, gain.low, gain.high, "measured", gain.scope or None, gain.device or None)
+def _measurements(document: Document, known: Knowledge) -> list[MeasuredGain]:
+    """Those that judged a claim, and those of the implementation that judged none; each once."""
+    found = {(one.metric, one.workload, one.baseline, one.device): one for one in document.evidence}
+    for one in known.measured.get(document.implementation or "", ()):
+        found.setdefault((one.metric, one.workload, one.baseline, one.device), one)
+    return list(found.values())
 
 
-def _scaled(gain: MeasuredGain, effects: tuple[ModelledEffect, ...], situation: Situation) -> list[Gain]:
-    """A ratio measured on a part, carried over to the whole of the user's workload by the part's share of it."""
-    if gain.scope in _WHOLE_MODEL or gain.low <= 0 or not _same_device(gain.device, situation):
-        return []
-    name = situation.model.name if situation.model else None
-    found = []
-    for effect in effects:
-        if effect.resource == ("memory" if gain.metric in _SERVES["memory"] else "time"):
-            part = ModelledEffect(effect.term, effect.resource, gain.low, max(gain.high, gain.low))
-            if whole := situation.gain_of(part):
-                middle = situation.gain_of(ModelledEffect(effect.term, effect.resource, gain.median, gain.median))
-                median = middle[0] if middle else None
-                found.append(
-                    Gain(
-                        gain.metric,
-                        _rounded(median),
-                        _rounded(whole[0]),
-                        _rounded(whole[1]),
-                        "scaled",
-                        name,
-                        gain.device,
-                    )
-                )
-    return found
+def _measured(gain: MeasuredGain, document: Document, situation: Situation) -> Gain | None:
+    """As it was measured on this device; from another one, carried over by the balance of the two with a wider range."""
+    if gain.median <= 0 or gain.low <= 0:
+        return None
+    place = place_of(document, gain.metric, gain.scope, situation)
+    part = place[1] if place else None
+    against = f" against {gain.baseline.replace('_', ' ')}" if gain.baseline else ""
+    on = f" on {gain.device}" if gain.device else ""
+    where = f"Measured{against}{on}."
+    plain = Gain(
+        gain.metric, _rounded(gain.median), _rounded(gain.low), _rounded(gain.high), "measured", gain.scope or None,
+        gain.device or None, where, part if gain.scope not in WHOLE else "all" if part else None,
+    )  # fmt: skip
+    there, here = find_device(gain.device) if gain.device else None, situation.device
+    if here is None or (there is not None and there.name == here.name):
+        return plain
+    if there is None:
+        return replace(plain, basis=f"{where} It is not in the catalogue, so nothing is carried over to {here.name}.")
+    return _carried(plain, there, here, gain.metric in SPACE)
+
+
+def _carried(gain: Gain, there: Device, here: Device, of_memory: bool) -> Gain:
+    """From one device to another. Bytes are bytes everywhere; times follow the balance of arithmetic and bandwidth.
+
+    A technique that saves bytes gains more where bytes are dearer (a higher ridge), one that saves arithmetic less;
+    which of the two it is, is not known, so the ratio stays and its range grows by the difference.
+    """
+    median, low, high = gain.median or 1.0, gain.low or 1.0, gain.high or 1.0
+    if of_memory:
+        basis = f"Measured on {there.name}; memory does not depend on the device."
+        return replace(gain, source="scaled", device=there.name, basis=basis)
+    away = abs(math.log(ridge(here) / ridge(there)))
+    wider = math.exp(ELSEWHERE + BY_BALANCE * away * min(1.0, abs(math.log(median)) + 0.2))
+    basis = (
+        f"Measured on {there.name} and carried over to {here.name}: operations a byte at which arithmetic begins to bind "
+        f"are {ridge(there):.0f} there and {ridge(here):.0f} here, so the range is {wider - 1:.0%} wider at each end."
+    )
+    return replace(
+        gain, low=_rounded(low / wider), high=_rounded(high * wider), source="scaled", device=there.name, basis=basis
+    )
+
+
+def ridge(device: Device) -> float:
+    """Operations a byte from which on arithmetic binds, in the device's usual format; 100 where no rate is published."""
+    rate = device.rate(device.best_dtype())
+    return rate * 1e12 / (device.bandwidth_gb_s * 1e9) if rate else 100.0
 
 
 def _modelled(effect: ModelledEffect, situation: Situation) -> Gain | None:
-    stage = situation.workload.stage
-    if effect.stages and stage not in effect.stages:
+    if not applies(effect, situation):
         return None
     name = situation.model.name if situation.model else None
     device = situation.device.name if situation.device else None
     metric = "memory" if effect.resource == "memory" else "latency"
-    if whole := situation.gain_of(effect):
+    change = change_of(effect)
+    stated = f"Its card says that {_words(effect.term)} shrinks {effect.low:g} to {effect.high:g} times."
+    if whole := situation.gain_of(change):
+        low, middle, high = whole
+        share = situation.share(change) or 0.0
+        basis = f"{stated} {_percent(share)} of the {effect.resource} is that."
         return Gain(
-            metric,
-            _rounded((whole[0] * whole[1]) ** 0.5),
-            _rounded(whole[0]),
-            _rounded(whole[1]),
-            "modelled",
-            name,
-            device,
-        )
+            metric, _rounded(middle), _rounded(low), _rounded(high), "modelled", name, device, basis, effect.term,
+            _rounded(share),
+        )  # fmt: skip
     # Without a model the term's own factor is all that can be said; the scope tells which term.
-    return Gain(metric, None, effect.low, effect.high, "modelled", effect.term, device)
+    return Gain(metric, None, effect.low, effect.high, "modelled", effect.term, device, stated, effect.term)
 
 
-def _same_device(name: str, situation: Situation) -> bool:
-    device = find_device(name) if name else None
-    return device is not None and situation.device is not None and device.name == situation.device.name
+def in_stage(gain: Gain, situation: Situation) -> bool:
+    """Whether a claim speaks of the user's phase; what was measured or modelled is of the card's own."""
+    if gain.phase in (None, "", "other") or situation.need.stage is None:
+        return True
+    trains = situation.workload.trains
+    return (gain.phase in ("training", "fine-tuning")) == trains if situation.need.stage != "search" else True
 
 
 def _order(gain: Gain, situation: Situation) -> tuple[int, bool, bool, bool, float]:
     objective = situation.need.objective
     serves = objective is None or gain.metric in _SERVES[objective]
-    here = bool(gain.device) and _same_device(gain.device or "", situation)
-    whole = gain.scope in _WHOLE_MODEL
+    whole = gain.scope in WHOLE or gain.scope not in KERNELS
     size = gain.median or gain.high or gain.low or 0.0
-    return SOURCES.index(gain.source), not serves, not here, not whole, -size
+    return SOURCES.index(gain.source), not in_stage(gain, situation), not serves, not whole, -size
+
+
+def _words(term: str) -> str:
+    return {
+        "kv_cache": "the key-value cache", "all": "everything", "optimizer": "the optimizer's state", "conv": "convolution",
+        "linear": "linear layers", "output-layer": "the output layer", "decode": "decoding", "attention": "attention",
+        "weights": "the weights", "activations": "activations", "gradients": "gradients",
+    }.get(term, term.replace("_", " "))  # fmt: skip
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "Under 1 %"
 
 
 def _rounded(value: float | None) -> float | None:

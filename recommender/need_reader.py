@@ -10,10 +10,10 @@ from typing import Any
 from recommender.glossary import glossary
 from recommender.hardware.catalogue import count_devices
 from recommender.hardware.models import find_model
-from recommender.need import Need, NeedError, one_device
+from recommender.need import LIMITS, Need, NeedError, check_consistent, check_known, one_device
 
-LARGEST = 10**9
 LONGEST_READ = 20_000
+_PERIOD = r"(\d{1,6}(?:\.\d{1,3})?) ?(ms|milliseconds?|s|sec(?:onds?)?)\b"
 _NUMBER = r"(?<![\w.,])(\d{1,12}(?:[.,]\d{1,6}){0,3})\s?(k|m|thousand|million)?"
 
 
@@ -73,6 +73,24 @@ _ERROR = re.compile(
     r"(?:at most|under|below|less than|within|up to|max(?:imum)?) (\d{1,3}(?:\.\d{1,6})?) ?(?:%|percent) "
     r"(?:relative )?(?:error|loss|accuracy|quality|degradation|drop)"
 )
+_SPEED = re.compile(
+    r"(?:at least|over|above|more than|>=?) ?(\d{1,5}(?:\.\d{1,3})?) ?(?:tokens?|tok)(?: ?/ ?| (?:per|a|each) )s(?:ec(?:ond)?)?\b"
+)
+_TIMES: Mapping[str, re.Pattern[str]] = {
+    "first_token_ms": re.compile(
+        rf"(?:first[\s-]token|ttft)[^.;]{{0,30}}?(?:under|below|within|at most|less than|<=?) ?{_PERIOD}"
+    ),
+    "token_ms": re.compile(
+        rf"(?:under|below|within|at most|less than|<=?) ?{_PERIOD} ?(?:per|a|each|/) ?(?:new |output |generated )?token"
+    ),
+    "step_ms": re.compile(
+        rf"(?:under|below|within|at most|less than|<=?) ?{_PERIOD} ?(?:per|a|each|/) ?(?:training )?step"
+    ),
+}
+_DTYPE = re.compile(r"\b(?:in|at|with) (fp32|fp16|bf16)\b")
+_MEMORY = re.compile(
+    r"(?:into|in|within|under|below|only|at most) (\d{1,4}) ?gi?b(?: of)?(?: gpu| video)? ?(?:v?ram|memory)\b"
+)
 _ON_CPU = re.compile(r"\b(?:on|with|for|have) (?:\w+[\s-]){0,3}(?:cpus?|cores?)\b|\bcpu[\s-]only\b")
 
 
@@ -88,6 +106,12 @@ def read_need(text: str, **given: Any) -> Need:
     return Need(text, **{**said, **{name: value for name, value in given.items() if value is not None}})
 
 
+def ask(text: str, **given: Any) -> Need:
+    """A need from a person: read, known to the catalogues, and without contradiction. Raises: NeedError."""
+    present = {name: value for name, value in given.items() if value is not None}
+    return check_consistent(check_known(read_need(text, **present)), present)
+
+
 def _read(text: str) -> dict[str, Any]:
     lower = " ".join(text[:LONGEST_READ].lower().split())
     found: dict[str, Any] = {}
@@ -99,10 +123,12 @@ def _read(text: str) -> dict[str, Any]:
             found["gpu"] = device.name
     elif classes := _hardware_words(text):
         found["gpu"] = classes
-    if count := count_devices(lower):
+    count = count_devices(lower)
+    if count and count <= LIMITS["gpus"]:
         found["gpus"] = count
     for field, patterns in _AMOUNTS.items():
-        if (amount := _amount(lower, patterns)) is not None:
+        amount = _amount(lower, patterns)
+        if amount is not None and amount <= LIMITS[field]:
             found[field] = amount
     if training := _first(lower, _TRAINING):
         found["training"] = training
@@ -113,6 +139,23 @@ def _read(text: str) -> dict[str, Any]:
         found["objective"] = objective
     if error := _ERROR.search(lower):
         found["max_error"] = float(error[1]) / 100
+    return found | _budgets(lower)
+
+
+def _budgets(lower: str) -> dict[str, Any]:
+    """Times that the words allow: "first token within 500 ms", "at least 20 tokens per second" of one stream."""
+    found: dict[str, Any] = {}
+    for field, pattern in _TIMES.items():
+        if amount := pattern.search(lower):
+            ms = float(amount[1]) * (1 if amount[2].startswith("m") else 1000)
+            if ms > 0:
+                found[field] = ms
+    if (speed := _SPEED.search(lower)) and float(speed[1]) > 0:
+        found.setdefault("token_ms", 1000 / float(speed[1]))
+    if dtype := _DTYPE.search(lower):
+        found["dtype"] = dtype[1]
+    if (memory := _MEMORY.search(lower)) and int(memory[1]):
+        found["memory_gib"] = float(memory[1])
     return found
 
 
@@ -131,7 +174,7 @@ def _amount(text: str, patterns: Sequence[str]) -> int | None:
     for pattern in patterns:
         if found := re.search(pattern, text):
             value = int(_number(found[1], found[2] or ""))
-            return value if 1 <= value <= LARGEST else None
+            return value if value >= 1 else None
     return None
 
 

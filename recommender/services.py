@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from django.utils import timezone
 
 from papers.models import Claim, Implementation, Paper, Verdict
 from recommender.advice import Advice, Need, advise
-from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs
+from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs, Quality
 from recommender.encoders import Encoder, EncoderError, open_encoder
+from recommender.evidence import knowledge, this_machine
 from recommender.index import (
     Hit,
     Index,
@@ -30,9 +32,14 @@ from recommender.index import (
 )
 from recommender.versions import current_version
 
+__all__ = ["build_index", "knowledge", "recommend", "refresh_index", "search", "similar_papers", "this_machine"]
+
 logger = logging.getLogger(__name__)
 
 AS_OF = "AS_OF"
+# A percentage in a sentence about quality is its loss where it says so and is no more than this.
+LARGEST_LOSS = 20.0
+_LOSS = re.compile(r"drop|loss|degrad|reduction|decrease", re.IGNORECASE)
 
 
 @dataclass
@@ -111,6 +118,7 @@ def document_of(paper: Any) -> Document:
         effects=_effects(card),
         needs=_needs(card),
         implementation=implementation.name if implementation else None,
+        quality=_quality(card, getattr(technique, "quality_cost", None)),
         **record,
     )
 
@@ -127,6 +135,7 @@ def _claimed(claim: Claim) -> ClaimedGain:
         hardware=claim.hardware or None,
         phase=claim.phase or None,
         quote=claim.quote or claim.statement,
+        scope=claim.scope,
     )
 
 
@@ -170,6 +179,22 @@ def _needs(card: dict[str, Any]) -> Needs | None:
         cuda_capability=needs.get("cuda_capability"),
         memory_gib=needs.get("memory_gib"),
     )
+
+
+def _quality(card: dict[str, Any], stated: dict[str, Any] | None) -> Quality | None:
+    """What the card allows and the abstract states; a stated figure counts where it is plainly of a loss."""
+    exact = {"exact": True, "approximate": False}.get(card.get("correctness", ""))
+    budget = (card.get("check") or {}).get("budget") if exact is False else None
+    # A similarity or an overlap is better when larger, and is no error.
+    if (card.get("check") or {}).get("quality") not in ("relative_l2", "kl"):
+        budget = None
+    stated = stated or {}
+    loss, quote = stated.get("value"), str(stated.get("quote") or "")
+    is_loss = stated.get("unit") == "%" and stated.get("lossless") is False and _LOSS.search(quote)
+    known_loss = loss / 100 if is_loss and loss is not None and loss <= LARGEST_LOSS else None
+    if exact is None and budget is None and known_loss is None and stated.get("lossless") is None:
+        return None
+    return Quality(exact, budget, stated.get("lossless"), known_loss)
 
 
 # ── keeping it ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -285,4 +310,4 @@ def similar_papers(paper_id: int, limit: int = 6) -> list[Hit]:
 
 def recommend(need: Need) -> Advice:
     """Advice for one need. Raises: EncoderError, IndexBusy, or ValueError that names the field at fault."""
-    return advise(need, ensure_index(), encoder())
+    return advise(need, ensure_index(), encoder(), knowledge())

@@ -1,6 +1,7 @@
 """Pages of search, similar papers and advice."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.paginator import Paginator
@@ -15,19 +16,21 @@ from papers.filters import PaperFilter
 from papers.models import Paper
 from papers.views import canonical_query, chips_of, rows_of, wants_partial
 from recommender import services
+from recommender.advice import Advice, NeedError
 from recommender.encoders import EncoderError
-from recommender.forms import NeedForm
+from recommender.forms import PRESETS, NeedForm
 from recommender.index import IndexBusy
+from recommender.picture import memory_bar, roof, time_bars
+from recommender.plan import label
 
 NOT_FILTERS = ("q", "ordering", "page")
-MEMORY_PARTS = (
-    ("weights", "Weights"),
-    ("kv_cache", "KV cache"),
-    ("activations", "Activations"),
-    ("gradients", "Gradients"),
-    ("optimizer", "Optimizer"),
+FOR_HERE = "Make my model faster"
+BUDGET_WORDS = (
+    ("memory_gib", "GiB of memory"),
+    ("first_token_ms", "ms to the first token"),
+    ("token_ms", "ms for each new token"),
+    ("step_ms", "ms for a training step"),
 )
-TIMES = (("prefill", "Prefill"), ("decode_per_token", "Each new token"), ("training_step", "Training step"))
 
 
 @require_safe
@@ -83,29 +86,31 @@ def recommend(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "asked": asked}
     if asked and form.is_valid():
         try:
-            context |= _advice_context(services.recommend(form.wanted).to_json(), form)
-        except ValueError as fault:
-            field, _, message = str(fault).partition(": ")
-            form.add_error(field if field in form.fields else None, message or str(fault))
+            context |= _advice_context(services.recommend(form.wanted), form)
+        except NeedError as fault:
+            form.add_fault(str(fault))
         except (EncoderError, IndexBusy) as fault:
             context["note"] = f"Advice is not ready: {fault}"
+    if "advice" not in context:
+        here = services.this_machine()
+        offered = (*PRESETS, *([(f"On this installation’s {here}", {"need": FOR_HERE, "gpu": here})] if here else []))
+        context["presets"] = [(title, f"{reverse('recommend')}?{urlencode(fields)}") for title, fields in offered]
     return render(request, "recommender/recommend.html", context)
 
 
-def _advice_context(advice: dict[str, Any], form: NeedForm) -> dict[str, Any]:
-    """The advice, with the paper of each answer so that the page can link to it, and memory by part."""
-    answers = advice.get("answers", [])
-    papers = Paper.objects.visible().in_bulk([answer["id"] for answer in answers])
-    situation = advice.get("situation") or {}
-    memory = situation.get("memory_gib") or {}
-    times = situation.get("time_ms") or {}
+def _advice_context(advice: Advice, form: NeedForm) -> dict[str, Any]:
+    """The advice with the paper of each answer, so that the page can link to it, and the pictures."""
+    told = advice.to_json()
+    papers = Paper.objects.visible().in_bulk([answer["id"] for answer in told["answers"]])
+    situation = advice.situation
+    techniques = [(label(plan.documents), plan.changes) for plan in advice.plans]
     return {
-        "advice": advice,
+        "advice": told,
         "wanted": form.wanted,
-        "answers": [(answer, papers.get(answer["id"])) for answer in answers],
-        "situation": situation,
-        "memory": [(word, memory[name]) for name, word in MEMORY_PARTS if memory.get(name)],
-        "total": memory.get("total"),
-        "available": memory.get("available"),
-        "times": [(word, times[name]) for name, word in TIMES if times.get(name)],
+        "answers": [(answer, papers.get(answer["id"])) for answer in told["answers"]],
+        "situation": told["situation"],
+        "memory": memory_bar(situation),
+        "times": [(bar, told["situation"]["time_by_part"][bar.name]) for bar in time_bars(situation)],
+        "roof": roof(situation, techniques),
+        "budgets": [(word, getattr(form.wanted, field)) for field, word in BUDGET_WORDS if getattr(form.wanted, field)],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ingest.extraction.claims.tokens import Token, tokenize
+from ingest.extraction.claims.tokens import Tokens, tokenize
 from ingest.extraction.claims.units import SCALES
 from ingest.extraction.claims.values import find_quantities
 from ingest.extraction.text import split_sentences
@@ -61,16 +61,21 @@ class Figures:
                 self._read(tokenize(sentence.text, sentence.start))
         return self._found
 
-    def _read(self, tokens: list[Token]) -> None:
-        self._bare += [(Span(t.start, t.end), float(t.low)) for t in tokens if t.kind == "num"]
+    def _read(self, places: Tokens) -> None:
+        tokens = places.tokens
+        self._bare += [
+            (Span(places.start(at), places.end(at)), float(token.low.rstrip("+")))
+            for at, token in enumerate(tokens)
+            if token.kind == "num"
+        ]
         quantities = find_quantities(tokens)[:_MOST_NUMBERS]
         qualifiers = frozenset(q.qualifier for q in quantities if q.qualifier)
         for q in quantities:
-            numbers = [t.end for t in tokens[q.first : q.stop] if t.kind == "num"] or [tokens[q.first].end]
-            end = numbers[-1] if q.value_max is not None else numbers[0]
+            numbers = [at for at in range(q.first, q.stop) if tokens[at].kind == "num"] or [q.first]
+            end = places.end(numbers[-1] if q.value_max is not None else numbers[0])
             unit = {"factor": "x", "percent": "%"}.get(q.form) or (q.unit.unit if q.unit else "")
             figure = Figure(
-                Span(tokens[q.first].start, end), q.form, q.value, q.value_max, unit, qualifiers, q.qualifier,
+                Span(places.start(q.first), end), q.form, q.value, q.value_max, unit, qualifiers, q.qualifier,
                 SCALES[q.scaled] if q.scaled else 1.0, q.scaled,
             )  # fmt: skip
             self._found.append(figure)

@@ -31,6 +31,6 @@ def read_paper(title: str, abstract: str, keys: Mapping[str, Keys]) -> Reading:
     def hardware_near(number: Mention, sentence: Sentence) -> str | None:
         return device_near(devices, number, sentence) if devices else None
 
-    claims = find_claims(abstract, document.sentences, usual_phase(document), hardware_near)
+    claims = find_claims(abstract, document.sentences, usual_phase(document), hardware_near, title)
     hardware = find_hardware(devices, document)
     return Reading(document, devices, hardware, claims, read_signals(document, claims, bool(hardware), keys))

@@ -31,7 +31,8 @@ class ExtractedClaim(NamedTuple):
 
     `start` and `end` count characters of the abstract as given, so that `abstract[start:end] == quote` always
     holds. `value` is a factor (2 for "twice"), a percentage (30 for "30 %") or an amount in `unit`; `value_max` is
-    the upper end of a range. `rule` names the grammar rule that read the number.
+    the upper end of a range. `rule` names the grammar rule that read the number, `confidence` (0 to 1) says how far its
+    claims held on labelled papers, `raw` is the number as written.
 
     `ratio` is the claim against its baseline, above 1 for a gain (`ratio_max` the upper end of a range), None where it states
     none. `base_value` is an amount in `base_unit` (s, byte, J, ...), see `claims.normalise`.
@@ -51,6 +52,8 @@ class ExtractedClaim(NamedTuple):
     start: int
     end: int
     rule: str
+    confidence: float
+    raw: str
     ratio: float | None = None
     ratio_max: float | None = None
     base_value: float | None = None

@@ -52,10 +52,10 @@ class PhraseTable(Generic[Payload]):
     def find(self, words: Sequence[str]) -> Iterator[Hit[Payload]]:
         """Hits from left to right; none begins inside the one before it."""
         tree, covered, count = self._tree, 0, len(words)
-        for index, word in enumerate(words):
-            if word not in tree or index < covered:
+        for index in [at for at, word in enumerate(words) if word in tree]:
+            if index < covered:
                 continue
-            node: Node | None = tree[word]
+            node: Node | None = tree[words[index]]
             at, last = index + 1, None
             while node is not None:
                 following, ends = node

@@ -47,7 +47,8 @@ def answers_to(item: ReviewItem) -> tuple[str, ...]:
 def open_questions() -> ReviewItemQuerySet:
     """The questions that wait, those about papers that left the lists or claims that are gone left out."""
     asked = ReviewItem.objects.open().filter(paper__withdrawn_at=None)
-    return asked.filter(Q(claim=None) | Q(claim__withdrawn_at=None))
+    asked = asked.filter(Q(claim=None) | Q(claim__withdrawn_at=None))
+    return asked.filter(Q(twin=None) | Q(twin__second__withdrawn_at=None))
 
 
 def decide(
@@ -77,11 +78,11 @@ def decide(
                 return "unchanged"
             by = f" by {row.decided_by}" if row.decided_by else ""
             raise AlreadyDecided("decision", f"was made already{by}: {row.decision or row.get_state_display()}")
+        # Closed first: the service that is called closes what is still open on the same subject, in its own words.
+        ReviewItem.objects.filter(pk=row.pk).update(state=ReviewState.OPEN)
+        close_review_items(ReviewItem.objects.filter(pk=row.pk), decision, actor, _state_after(row, decision))
         answer = _Answer(decision, actor, dict(fields or {}) if decision == "correct" else {}, note, keep)
         change = _ANSWER[subject_of(row)](row, answer)
-        close_review_items(ReviewItem.objects.filter(pk=row.pk), decision, actor, _state_after(row, decision))
-        if again:
-            ReviewItem.objects.filter(pk=row.pk).update(decision=decision, decided_by_id=getattr(actor, "pk", None))
     item.refresh_from_db()
     return change
 
@@ -130,8 +131,11 @@ def _on_proposal(item: ReviewItem, answer: _Answer) -> Change:
 def _on_field(item: ReviewItem, answer: _Answer) -> Change:
     """To accept is to confirm what the record says, so that it stays."""
     said: dict[str, Any] | None = answer.fields
+    technique = getattr(item.paper, "technique", None)
+    if technique is None:
+        raise FieldError("decision", "is about a record that is not there yet")
     if answer.decision == "accept":
-        said = {"value": getattr(item.paper.technique, item.field)}
+        said = {"value": getattr(technique, item.field)}
     elif answer.decision == "take":
         said = _said_by_endpoint(item)
     if said is None or set(said) != {"value"}:

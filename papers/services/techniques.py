@@ -138,7 +138,7 @@ def edit_technique(paper: Paper, fields: Mapping[str, Any], actor: Actor, note: 
         labels = {FACET_FIELDS[name]: value for name, value in clean.items() if name in FACET_FIELDS}
         _set_labels(technique, labels)
         Paper.objects.filter(pk=paper.pk).update(updated_at=timezone.now())
-        close_review_items(ReviewItem.objects.filter(paper=paper, field__in=list(clean)), "corrected", actor)
+        close_review_items(ReviewItem.objects.filter(paper=paper, field__in=list(clean)), "correct", actor)
         write_audit(actor, "edit-technique", paper.slug, before=before, after=clean, note=note)
     return change
 

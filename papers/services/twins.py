@@ -85,4 +85,5 @@ def keep_apart(twin: TwinCandidate, actor: Actor, note: str = "") -> bool:
 def settle_twin(twin: TwinCandidate, state: TwinState, actor: Actor) -> None:
     twin.state, twin.decided_by_id, twin.decided_at = state, getattr(actor, "pk", None), timezone.now()
     twin.save()
-    close_review_items(ReviewItem.objects.filter(twin=twin), str(state), actor)
+    word = "merge" if state == TwinState.MERGED else "distinct"
+    close_review_items(ReviewItem.objects.filter(twin=twin), word, actor)

@@ -328,4 +328,4 @@ def test_a_question_about_a_field_closes_when_the_field_is_set(paper: Paper) -> 
     assert [open_review_item(doubt), open_review_item(doubt)] == [True, False]
     edit_technique(paper, {"kind": "system"}, make_user())
     item = ReviewItem.objects.get()
-    assert (item.state, item.decision, item.decided_by is not None) == (ReviewState.DONE, "corrected", True)
+    assert (item.state, item.decision, item.decided_by is not None) == (ReviewState.DONE, "correct", True)

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from papers.models import Claim, Paper, Review, ReviewItem, ReviewReason, ReviewState, TwinCandidate
-from papers.services import Doubt, SeenPaper, open_review_items, record_paper, store_record
+from papers.services import Doubt, SeenPaper, open_review_items, record_paper, store_record, withdraw_paper
 from tests.factories import make_user
 from tests.papers.sample import ABSTRACT, a_claim, a_record, the_paper
 
@@ -69,6 +69,15 @@ def test_editors_find_it_in_the_navigation_with_what_waits(client: Client, paper
     assert re.search(r'href="/review/">Review <span[^>]*>2</span>', read(client, "/about/"))
 
 
+def test_a_session_that_ran_out_leads_to_the_sign_in_as_a_whole_page(client: Client, paper: Paper) -> None:
+    item = ReviewItem.objects.order_by("pk")[0]
+    answer = client.post(
+        reverse("review-answer", args=[item.pk]), {"decision": "accept"}, headers={"HX-Request": "true"}
+    )
+    assert answer["HX-Redirect"] == "/sign-in/?next=/review/"
+    assert Claim.objects.get(pk=item.claim_id).review == Review.UNREVIEWED
+
+
 # ── what it shows ───────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_claim_is_shown_with_its_evidence_and_as_a_form(editor: Client, paper: Paper) -> None:
     page = read(editor, QUEUE)
@@ -87,6 +96,14 @@ def test_filters_count_and_an_empty_queue_says_so(editor: Client, paper: Paper) 
     assert "1 of 2" in read(editor, QUEUE + "?reason=nonsense"), "an unknown reason shows all"
     Claim.objects.update(withdrawn_at="2026-01-01T00:00:00Z")
     assert "Nothing waits" in read(editor, QUEUE), "claims that are gone are no questions"
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_pairs_of_which_one_left_the_lists_are_no_questions(editor: Client, gone: int) -> None:
+    papers = [record_paper(SeenPaper(title=f"Foldcache: Folded Pages for {w} Prompts"))[0] for w in ("Long", "Longer")]
+    assert "Are these one paper?" in read(editor, QUEUE)
+    withdraw_paper(papers[gone], None, "retracted")
+    assert "Nothing waits" in read(editor, QUEUE)
 
 
 def test_the_page_costs_the_same_however_much_waits(editor: Client, django_assert_max_num_queries: Any) -> None:
@@ -194,6 +211,8 @@ def test_a_field_is_kept_taken_or_corrected(
     decide(editor, item, decision, **({"value": "technique"} | fields))
     technique = Paper.objects.get(pk=paper.pk).technique
     assert (technique.kind, "kind" in technique.set_by_people) == (kind, guarded)
+    item.refresh_from_db()
+    assert (item.state, item.decision) == (ReviewState.DONE, decision)
 
 
 def test_a_list_is_read_from_commas(editor: Client, paper: Paper) -> None:
@@ -224,6 +243,16 @@ def test_a_claim_takes_what_the_endpoint_says(editor: Client, paper: Paper) -> N
     decide(editor, item, "take", **shown(claim))
     claim.refresh_from_db()
     assert (claim.phase, claim.review, claim.corrected_fields) == ("training", "corrected", ["phase"])
+    item.refresh_from_db()
+    assert item.decision == "take"
+
+
+def test_a_field_of_a_record_that_is_not_there_is_told_and_not_an_error(editor: Client) -> None:
+    item = endpoint_item(the_paper("No record yet"), field="kind", details={"endpoint": {"value": "system"}})
+    assert read(editor, QUEUE)
+    assert (
+        "is about a record that is not there yet" in decide(editor, item, "accept", value="").content.decode().lower()
+    )
 
 
 # ── twins ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,6 +268,8 @@ def test_twins_are_merged_or_kept_apart(editor: Client, decision: str, kept: str
     assert "Shared authors: Ada Ash" in page
     answer = decide(editor, item, decision)
     assert answer.status_code == 302
+    item.refresh_from_db()
+    assert item.decision == decision.partition(":")[0]
     merged = {p.pk: p.merged_into_id for p in Paper.objects.all()}
     first, second = twin.first_id, twin.second_id
     assert merged == {

@@ -10,15 +10,12 @@ import pytest
 
 from recommender.advice import advise, read_need
 from recommender.constraints import exclusion
-from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs
-from recommender.gains import factor_of, gains_of
+from recommender.documents import Document, MeasuredGain, ModelledEffect, Needs, Quality
+from recommender.knowledge import Knowledge
 from recommender.need import Need, NeedError, check_known
-from recommender.plan import plans
-from recommender.situation import situation_of
+from recommender.need_reader import ask
 
-LLAMA_ON_4090 = Need("faster", gpu="RTX 4090", model="Llama-3-8B", prompt=4096, new_tokens=512)
 FOUR_BIT = ModelledEffect("weights", "memory", 3.0, 4.0, ("inference",), "calibration", ("transformer",))
-FASTER_ATTENTION = ModelledEffect("attention", "time", 2.0, 4.0, ("inference", "training"), "none", ("transformer",))
 
 
 def technique(**fields):
@@ -34,16 +31,18 @@ def test_the_fitting_technique_is_first_with_its_reasons(build, encoder):
     first = advice.to_json()["answers"][0]
     assert first["name"] == "DraftMate"
     assert "speculative decoding" in " ".join(first["reasons"])
-    assert set(first["score_parts"]) == {"semantic", "lexical", "record", "family"}
+    assert set(first["score_parts"]) == {"semantic", "lexical", "record", "family", "evidence"}
+    assert sum(first["score_parts"].values()) == pytest.approx(first["score"], abs=1e-3), "the score can be taken apart"
 
 
 def test_the_answer_is_plain_json_with_every_field(build, encoder):
     advice = advise(read_need("one RTX 4090, Llama-3-8B, 32k prompts, no retraining"), build(), encoder)
     answer = json.loads(json.dumps(advice.to_json(), allow_nan=False))
-    assert set(answer) == {"situation", "answers", "excluded", "plan", "nearest_constraint"}
+    assert set(answer) == {"situation", "answers", "excluded", "plan", "pareto", "nearest_constraint", "notes"}
     assert set(answer["situation"]["memory_gib"]) == {
-        "weights", "kv_cache", "activations", "gradients", "optimizer", "total", "available",
+        "weights", "kv_cache", "activations", "gradients", "optimizer", "total", "available", "short_by",
     }  # fmt: skip
+    assert set(answer["situation"]["time_by_part"]) == {"prefill", "decode_per_token"}
     assert answer["situation"]["fits"] is True
     assert answer["situation"]["time_ms"]["decode_per_token"] > 0
     assert answer["situation"]["time_ms"]["training_step"] is None
@@ -88,10 +87,21 @@ def test_advice_works_without_an_encoder(build):
         pytest.param({"effects": (FOUR_BIT,)}, {"training": "none"}, "calibration", id="card-says-calibration"),
         pytest.param({"effects": (FOUR_BIT,)}, {"training": "calibration"}, None, id="calibration-allowed"),
         pytest.param({"training_free": False}, {"training": "none"}, None, id="unsure-is-not-ruled-out"),
+        pytest.param({"title": "FP4 for all"}, {"gpu": "RTX 4090"}, "FP4.*RTX 4090", id="fp4-without-units"),
+        pytest.param({"title": "FP4 for all"}, {"gpu": "RTX 5090"}, None, id="fp4-with-units"),
+        pytest.param({"title": "Pruning to 2:4 Patterns"}, {"gpu": "T4"}, "2:4 sparsity; NVIDIA T4", id="sparsity-without-units"),
+        pytest.param({"title": "Pruning to 2:4 Patterns"}, {"gpu": "A100"}, None, id="sparsity-with-units"),
+        pytest.param({"quality": Quality(False, 0.02)}, {"max_error": 0.01}, "off by 2.0%; the need allows 1.0%", id="error-of-outputs"),
+        pytest.param({"quality": Quality(False, 0.02)}, {"max_error": 0.05}, None, id="error-within"),
+        pytest.param({"quality": Quality(False, 0.02)}, {"max_error": 0.01, "text": "at most 1 % of accuracy"}, None, id="an-error-of-outputs-is-no-loss-of-accuracy"),
+        pytest.param({"quality": Quality(False, 0.02)}, {"max_error": 0.0, "text": "same accuracy"}, "off by 2.0%", id="exact-is-exact"),
+        pytest.param({"quality": Quality(stated_loss=0.03)}, {"max_error": 0.01}, "states a loss of 3.0%", id="stated-loss"),
+        pytest.param({"quality": Quality(True)}, {"max_error": 0.0}, None, id="exact"),
+        pytest.param({}, {"max_error": 0.0}, None, id="unknown-quality-is-not-ruled-out"),
     ],
 )  # fmt: skip
 def test_hard_limits_rule_out_with_a_reason(fields, need, reason):
-    wanted = Need("faster", **need)
+    wanted = Need(**{"text": "faster", **need})
     out = exclusion(technique(**fields), wanted, wanted.device(), {})
     if reason is None:
         assert out is None
@@ -110,103 +120,6 @@ def test_when_everything_is_ruled_out_the_constraint_to_loosen_is_named(build, e
     advice = advise(read_need("object detection", training="none"), build([papers[2]]), encoder).to_json()
     assert advice["answers"] == []
     assert advice["nearest_constraint"].startswith("training: 'none' rules out 1")
-
-
-def test_measured_stands_before_claimed_before_modelled():
-    document = technique(
-        evidence=(MeasuredGain("latency", 1.3, 1.2, 1.4, "model", "NVIDIA H100", "overstated"),),
-        gains=(ClaimedGain("latency", "factor", "better", 9.0),),
-        effects=(FASTER_ATTENTION,),
-    )
-    sources = [gain.source for gain in gains_of(document, situation_of(LLAMA_ON_4090))]
-    assert sources == ["measured", "claimed", "modelled"]
-
-
-def test_among_equals_the_objective_of_the_need_decides():
-    document = technique(
-        gains=(ClaimedGain("latency", "factor", "better", 5.0), ClaimedGain("memory", "factor", "better", 2.0))
-    )
-    for objective, metric in (("memory", "memory"), ("latency", "latency")):
-        need = dataclasses.replace(LLAMA_ON_4090, objective=objective)
-        assert gains_of(document, situation_of(need))[0].metric == metric
-
-
-def test_a_part_measured_on_the_same_device_is_scaled_by_its_share():
-    measured = MeasuredGain("latency", 2.0, 1.8, 2.2, "kernel", "NVIDIA GeForce RTX 4090")
-    situation = situation_of(dataclasses.replace(LLAMA_ON_4090, prompt=32_768))
-    gains = {
-        gain.source: gain for gain in gains_of(technique(evidence=(measured,), effects=(FASTER_ATTENTION,)), situation)
-    }
-    share = situation.shares["attention"]
-    assert gains["scaled"].median == pytest.approx(1 / (1 - share / 2), rel=1e-3)
-    assert 1 < gains["scaled"].low < gains["scaled"].median < gains["scaled"].high < 1.8
-    elsewhere = dataclasses.replace(measured, device="NVIDIA H100")
-    sources = {
-        gain.source for gain in gains_of(technique(evidence=(elsewhere,), effects=(FASTER_ATTENTION,)), situation)
-    }
-    assert "scaled" not in sources
-
-
-def test_a_modelled_gain_follows_the_share_of_its_term():
-    short = gains_of(
-        technique(effects=(FASTER_ATTENTION,)), situation_of(dataclasses.replace(LLAMA_ON_4090, prompt=512))
-    )[0]
-    long = gains_of(
-        technique(effects=(FASTER_ATTENTION,)), situation_of(dataclasses.replace(LLAMA_ON_4090, prompt=65_536))
-    )[0]
-    assert short.source == long.source == "modelled"
-    assert 1 < short.low < long.low < 2.0
-
-
-def test_an_effect_of_another_stage_is_no_gain():
-    training = dataclasses.replace(LLAMA_ON_4090, stage="training")
-    assert gains_of(technique(effects=(FOUR_BIT,)), situation_of(training)) == []
-
-
-@pytest.mark.parametrize(
-    ("claim", "factors"),
-    [
-        pytest.param(ClaimedGain("latency", "factor", "better", 2.0), (2.0, 2.0, 2.0), id="factor"),
-        pytest.param(
-            ClaimedGain("latency", "factor", "better", 2.0, 8.0), (4.0, 2.0, 8.0), id="range-has-the-geometric-middle"
-        ),
-        pytest.param(ClaimedGain("memory", "percent", "better", 75.0), (4.0, 4.0, 4.0), id="75-percent-less-is-4x"),
-        pytest.param(ClaimedGain("throughput", "percent", "better", 40.0), (1.4, 1.4, 1.4), id="40-percent-more"),
-        pytest.param(ClaimedGain("latency", "factor", "better", 3.0, None, "up to"), (None, None, 3.0), id="up-to"),
-        pytest.param(
-            ClaimedGain("latency", "factor", "better", 3.0, None, "at least"), (None, 3.0, None), id="at-least"
-        ),
-        pytest.param(ClaimedGain("latency", "absolute", "none", 30.0), None, id="absolute"),
-        pytest.param(ClaimedGain("latency", "factor", "worse", 3.0), None, id="worse"),
-        pytest.param(ClaimedGain("memory", "percent", "better", 100.0), None, id="all-of-it"),
-    ],
-)
-def test_claims_as_factors(claim, factors):
-    found = factor_of(claim)
-    assert found == (factors and pytest.approx(factors))
-
-
-def test_a_plan_takes_one_of_a_family_and_says_what_conflicts():
-    one = technique(id=1, name="One", effects=(FOUR_BIT,))
-    twin = technique(id=2, name="Twin")
-    other = technique(id=3, name="Other", families=("efficient-attention",), effects=(FASTER_ATTENTION,))
-    first = plans([one, twin, other], situation_of(LLAMA_ON_4090))[0].to_json()
-    assert first["names"] == ["One", "Other"]
-    assert first["conflicts"] == ["Twin and One are both quantization"]
-    assert first["gain"]["source"] == "modelled"
-    assert first["meets_budget"] is True
-
-
-def test_a_plan_meets_the_memory_budget_by_its_effects():
-    need = dataclasses.replace(LLAMA_ON_4090, model="Llama-2-13B")
-    situation = situation_of(need)
-    assert situation.short_by_gib > 0
-    quantized = plans(
-        [technique(name="Plain", families=("peft",)), technique(name="Q", effects=(FOUR_BIT,))], situation
-    )[0]
-    assert quantized.memory_gib == pytest.approx(situation.memory.total - situation.memory.weights * 2 / 3)
-    assert quantized.meets_budget is True
-    assert plans([technique(name="Plain", families=("peft",))], situation)[0].meets_budget is False
 
 
 def test_a_model_that_cannot_fit_names_memory_as_the_constraint(build, encoder):
@@ -230,13 +143,6 @@ def test_a_need_that_names_no_method_is_answered_from_what_binds(build, encoder,
     assert "where this workload spends most" in " ".join(advice["answers"][0]["reasons"])
 
 
-def test_plans_differ_from_each_other():
-    documents = [
-        technique(id=n, name=str(n), families=(family,)) for n, family in enumerate(("nas", "peft", "low-rank"))
-    ]
-    assert [plan.to_json()["names"] for plan in plans(documents, situation_of(Need("x")))] == [["0", "1", "2"]]
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -254,3 +160,92 @@ def test_a_person_is_told_what_the_catalogue_lacks(given, message):
     else:
         with pytest.raises(NeedError, match=message):
             check_known(need)
+
+
+def test_near_ties_are_broken_by_what_is_known_of_quality(build, encoder, papers):
+    lossless = dataclasses.replace(papers[1], id=11, quality=Quality(lossless=True))
+    need = read_need("round the weights of a language model to four bits", max_error=0.01)
+    answers = advise(need, build([papers[1], lossless]), encoder).to_json()["answers"]
+    assert [answer["id"] for answer in answers] == [11, 2]
+    assert "But what it costs in quality is not known" in answers[1]["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        pytest.param(
+            "Llama-3-8B auf einer RTX 4090 schneller machen, kein Nachtrainieren", "not seem to be English", id="german"
+        ),
+        pytest.param("如何在 一张 显卡 上 更快 地 运行 Llama-3-8B", "not seem to be English", id="chinese"),
+        pytest.param("faster decoding " * 600, "first 4,000 characters", id="very-long"),
+    ],
+)
+def test_other_languages_and_long_texts_are_answered_with_a_note(build, encoder, text, note):
+    advice = advise(read_need(text), build(), encoder).to_json()
+    assert advice["answers"]
+    assert any(note in one for one in advice["notes"])
+
+
+def test_a_device_without_measurements_comes_with_the_command_to_make_some(build, encoder):
+    said = " ".join(advise(read_need("faster attention", gpu="RTX 4090"), build(), encoder).notes)
+    assert "Nothing was measured on NVIDIA RTX 4090" in said
+    assert "runners.bench run" in said
+    known = Knowledge(measured={"x": (MeasuredGain("latency", 2, 2, 2, "kernel", "NVIDIA GeForce RTX 4090"),)})
+    assert not advise(read_need("faster attention", gpu="RTX 4090"), build(), encoder, known).notes
+
+
+def test_a_time_budget_that_cannot_be_met_is_named_with_what_is_expected(build, encoder):
+    need = read_need("quick answers", gpu="RTX 4090", model="Llama-3-8B", token_ms=1.0)
+    told = advise(need, build(), encoder).to_json()["nearest_constraint"]
+    assert told.startswith("token_ms: 1 ms are allowed, ")
+
+
+def test_a_model_too_large_says_how_many_devices_would_hold_it(build, encoder):
+    told = advise(read_need("run Llama-3-70B on one A100"), build(), encoder).to_json()["nearest_constraint"]
+    assert told.endswith("2 × NVIDIA A100 80GB would hold it")
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        pytest.param({"stage": "training", "training": "none"}, "stage, training", id="training-without-training"),
+        pytest.param({"stage": "training", "token_ms": 5.0}, "stage, token_ms", id="tokens-in-training"),
+        pytest.param({"stage": "inference", "step_ms": 5.0}, "stage, step_ms", id="steps-in-inference"),
+        pytest.param({"gpu": "RTX 4090", "memory_gib": 48.0}, "memory_gib, gpu", id="more-memory-than-there-is"),
+        pytest.param({"gpu": "iPhone 13", "gpus": 4}, "gpus, gpu", id="phones-share-nothing"),
+        pytest.param({"model": "ViT-L", "new_tokens": 5}, "new_tokens, model", id="an-encoder-makes-no-tokens"),
+        pytest.param({"max_error": 0.0, "dtype": "int4"}, "max_error, dtype", id="four-bits-without-error"),
+        pytest.param({"gpu": "RTX 4090", "gpus": 2, "memory_gib": 48.0}, None, id="two-have-it"),
+        pytest.param({"stage": "fine-tuning", "training": "finetune"}, None, id="consistent"),
+    ],
+)
+def test_budgets_that_contradict_each_other_are_named_by_field(given, fields):
+    if fields is None:
+        assert ask("faster", **given)
+    else:
+        with pytest.raises(NeedError, match=rf"^{fields}: "):
+            ask("faster", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param({"batch": 10**9}, "batch: must be at most 1,000,000", id="batch"),
+        pytest.param({"prompt": 10**12}, "prompt: must be at most", id="prompt"),
+        pytest.param({"memory_gib": 0.0}, "memory_gib: must be a number above 0", id="no-memory"),
+        pytest.param({"token_ms": float("nan")}, "token_ms: must be a number", id="not-a-number"),
+        pytest.param({"dtype": "int3"}, "dtype: 'int3' is unknown", id="dtype"),
+        pytest.param({"gpu": "x" * 999}, "gpu: at most 200", id="long-name"),
+        pytest.param({"model": "layers=3 hidden=7"}, "model: a shape by hand needs heads", id="shape"),
+    ],
+)
+def test_absurd_amounts_are_refused_with_their_limit(given, message):
+    with pytest.raises(NeedError, match=message):
+        ask("faster", **given)
+
+
+def test_empty_and_endless_texts_are_refused():
+    with pytest.raises(NeedError, match="must say in words"):
+        ask("  ")
+    with pytest.raises(NeedError, match="at most 20,000 characters"):
+        ask("x" * 30_000)

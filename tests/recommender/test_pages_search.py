@@ -1,6 +1,5 @@
-"""Search, similar papers and advice as pages."""
+"""Search and similar papers as pages."""
 
-import re
 from typing import Any
 
 import pytest
@@ -131,54 +130,3 @@ def test_similar_papers_are_a_fragment_or_a_page(client: Client, library: dict[s
 def test_a_paper_that_is_not_indexed_yet_has_no_similar_ones(client: Client, library: dict[str, Any]) -> None:
     late = make_paper(title="Late")
     assert "does not hold this paper so far" in client.get(reverse("similar", args=[late.slug])).content.decode()
-
-
-# ── advice ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_an_answer_has_an_address_and_shows_situation_and_gain(client: Client, library: dict[str, Any]) -> None:
-    page = client.get("/recommend/?need=fold+the+cache+of+long+prompts&model=Llama-3-8B&gpu=A100&prompt=32768")
-    text = page.content.decode()
-    assert "NVIDIA A100" in text
-    assert "KV cache" in text
-    assert "There is" in text
-    titles = [answer["title"] for answer, _ in page.context["answers"]]
-    assert titles[0] == "Foldcache: Folded Pages"
-    assert reverse("technique", args=[library["fold"].slug]) in text
-    gain = re.search(r'<span class="badge source-measured">.*?</svg>\s*(\w+)</span>', text)
-    assert gain is not None
-    assert gain[1] == "Measured", "told by a word beside colour and shape"
-
-
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        pytest.param("need=", "Say in a sentence what you need.", id="no-need"),
-        pytest.param("need=x&batch=many", "Enter a whole number.", id="batch"),
-        pytest.param("need=x&batch=0", "greater than or equal to 1", id="batch-zero"),
-        pytest.param("need=x&training=magic", "“magic” is not one of: none, calibration", id="training"),
-        pytest.param("need=x&max_error=-1", "greater than or equal to 0", id="max-error"),
-        pytest.param("need=x&stage=dreaming", "“dreaming” is not one of: training", id="stage"),
-    ],
-)
-def test_a_bad_detail_is_told_beside_its_field(client: Client, query: str, words: str) -> None:
-    page = client.get(f"/recommend/?{query}")
-    assert words in page.content.decode()
-    assert "advice" not in page.context
-    assert "details open" in page.content.decode() or query == "need="
-
-
-def test_what_is_given_wins_over_the_words(client: Client, library: dict[str, Any]) -> None:
-    page = client.get("/recommend/?need=cache+for+Llama-3-8B+on+an+A100&gpu=H100")
-    assert page.context["wanted"].gpu == "H100"
-    assert page.context["wanted"].model == "Llama-3-8B"
-
-
-def test_the_empty_form_asks_nothing_of_the_index(client: Client) -> None:
-    assert "What would help me?" in client.get("/recommend/").content.decode()
-
-
-def test_advice_that_cannot_be_given_now_says_why(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(need: Any) -> None:
-        raise EncoderError("weights are missing")
-
-    monkeypatch.setattr(services, "recommend", fails)
-    assert "weights are missing" in client.get("/recommend/?need=cache").content.decode()

@@ -1,69 +1,44 @@
-"""Rules for amounts with a unit: "only 1.6 ms latency", "runs at 30 FPS", "just 0.7B parameters", "88 GPU-days"."""
+"""Amounts of things, memory, compute and power: "just 0.7B parameters", "under 2 GB of memory", "0.3 GMACs", "5 mJ"."""
 
 from __future__ import annotations
 
-from ..words import word_set
-from .nouns import Noun
-from .quantity import Quantity
-from .site import Reading, Site
-from .words import ONLY
+from collections.abc import Callable
 
-_LATENCY_CUES = word_set(
-    """
-    generation device phone mobile on-device
-        latency inference runtime run runs running takes taking take time times speed per within infer inferring
-    generate generates generating generated rendering process processes processing real-time rendered decoding
-    execution delay achieve achieves achieving synthesize produces reconstruct second fps rendering faster
-    """
+from ..words import word_set
+from .amount_time import TIME_READERS
+from .cues import (
+    PLURAL_SUBJECTS,
+    QUALITY,
+    SEARCH_CUES,
+    TRAIN_CUES,
+    TUNE_CUES,
+    amount_of,
+    near,
+    of_rivals,
+    phase_named,
+    thrifty,
 )
-_TRAIN_CUES = word_set(
-    """
-    train trained training trains pretraining pre-training pretrained pretrain converge converges convergence
-    fine-tuning finetuning fine-tune fine-tuned fine-tunes tuning learn learns learning gpu gpus search
-    searching searches optimization optimize tpu overhead gpu-hours cost
-    """
-)
+from .site import Reading, Site
+
 _MEMORY_CUES = word_set(
     """
-    memory vram ram footprint gpu gpus consumption gb-gpu fit fits fitting
+    memory vram ram footprint gpu gpus consumption gb-gpu fit fits fitting sram dram cache peak on-chip
     """
 )
-_SIZE_CUES = word_set(
-    """
-    size model models storage disk checkpoint network weights footprint parameters
-    """
+_SIZE_CUES = word_set("size model models checkpoint network weights parameters binary compressed compresses compress")
+_STORAGE_CUES = word_set(
+    "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
 )
-_MEDIA = word_set(
-    """
-    audio speech video videos data dataset recordings recording clip clips music text footage songs corpus
-    images context content sequences utterances transcribed labeled labelled annotated of
-    """
+_CARDS = word_set("a100 h100 v100 a6000 rtx 3090 4090 a10 h800 h20 t4 p100 gpus gpu")
+_TEXTS = word_set("text data images raw training code audio video tokens")
+_VISUAL = word_set("visual image vision per images video frame encode encodes encoded represent represents compress compresses "
+                   "latent tokenizer 1d patch frames represented compressed compressing reduce reduces reducing")  # fmt: skip
+_DATA_CUES = word_set(
+    "data examples labeled labelled samples dataset trained annotated labels annotations demonstrations"
 )
-_CARDS = frozenset(
-    {"a100", "h100", "v100", "a6000", "rtx", "3090", "4090", "a10", "h800", "h20", "t4", "p100", "gpus", "gpu"}
-)
-
-
-def _near(site: Site, before: int, after: int) -> set[str]:
-    start, stop = max(0, site.begin - before), min(len(site.clause.lows), site.end + after)
-    return {site.word(k) for k in range(start, stop)}
-
-
-def _cheap(site: Site) -> bool:
-    """Whether a word of thrift stands before the amount ("only", "just", "fewer than")."""
-    words = {site.word(k) for k in range(max(0, site.begin - 3), site.quantity.first)}
-    return bool(words & (ONLY | {"as"})) or site.quantity.bound == "<" or _shrank(site.quantity)
-
-
-def _shrank(quantity: Quantity) -> bool:
-    """Whether the amount is the lower end of "from A to B"."""
-    return quantity.origin_value is not None and quantity.origin_value > quantity.value
-
-
-def _reading(site: Site, rule: str, metric: str, phase: str = "") -> Reading:
-    return Reading(
-        rule, Noun(metric, "cost", phase), "none", max(site.left, site.begin - 3), min(site.right, site.end + 4)
-    )
+_LIGHT = word_set("compact small lightweight tiny light")
+_SMALLEST_SETUP = 5e8
+"""A model with more weights than this is described, unless a word says that they are few."""
 
 
 def amount(site: Site) -> Reading | None:
@@ -71,137 +46,187 @@ def amount(site: Site) -> Reading | None:
     unit = site.quantity.unit
     if site.quantity.form != "absolute" or unit is None:
         return None
-    reader = {
-        "rate": _rate, "hertz": _hertz, "time": _time, "device-time": _device_time, "bytes": _bytes, "params": _params,
-        "flops": _flops, "flop-rate": _rate, "energy": _power, "power": _power, "money": _money, "tokens": _samples, "samples": _samples,
-        "steps": _steps, "iterations": _iterations,
-    }.get(unit.measures)  # fmt: skip
-    return reader(site) if reader else None
-
-
-def _rate(site: Site) -> Reading | None:
-    if site.word(site.end) in {"video", "videos", "streams", "footage"}:
+    reader = _READERS.get(unit.measures)
+    if reader is None:
         return None
-    return _reading(site, "amount-rate", "throughput")
-
-
-def _hertz(site: Site) -> Reading | None:
-    return (
-        _reading(site, "amount-rate", "throughput")
-        if _near(site, 6, 4) & {"runs", "running", "inference", "speed"}
-        else None
-    )
-
-
-def _time(site: Site) -> Reading | None:
-    unit, q = site.quantity.unit, site.quantity
-    behind = {site.word(k) for k in range(site.end, site.end + 3)}
-    if unit is None or (behind & _MEDIA and site.word(site.end) != "of"):
-        return None
-    if site.word(site.end) in {"of", "long"} and behind & (_MEDIA - {"of"}):
-        return None
-    long = unit.unit in {"min", "hours", "days", "weeks"}
-    cues = _near(site, 14, 10)
-    training = cues & _TRAIN_CUES
-    if (
-        long
-        and training
-        and (q.origin or _cheap(site) or site.word(site.begin - 1) in {"in", "within", "under", "takes", "to"})
-    ):
-        return _reading(site, "amount-time", "training_time", "training")
-    if long:
-        return _reading(site, "amount-time", "latency") if _cheap(site) and cues & _LATENCY_CUES else None
-    if (
-        q.unit
-        and q.unit.unit == "s"
-        and site.word(site.begin - 1) in {"every", "of", "to"}
-        and not cues & {"latency", "runtime", "time"}
-    ):
-        return None
-    return _reading(site, "amount-time", "latency") if cues & _LATENCY_CUES or unit.unit == "ms" else None
-
-
-def _device_time(site: Site) -> Reading | None:
-    if site.quantity.qualifier == "at least":
-        return None
-    phase = "search" if _near(site, 14, 8) & {"search", "searching", "nas"} else "training"
-    return _reading(site, "amount-device-time", "training_time", phase)
+    if of_rivals(site):
+        return Reading("amount-of-rivals", None, "", site.begin, site.end)
+    return reader(site)
 
 
 def _bytes(site: Site) -> Reading | None:
-    around = _near(site, 8, 5)
-    lone = {"single", "merely", "only", "one", "consumer"} & {
+    around = near(site, 8, 5)
+    behind = site.word(site.end)
+    lone = {"single", "merely", "only", "one", "consumer", "an", "just"} & {
         site.word(k) for k in range(site.begin - 3, site.begin + 1)
     }
-    if site.word(site.end) in {"gpu", "gpus", "cards"} and lone:
-        return _reading(site, "amount-memory", "memory")
-    if site.word(site.end) in {"gpu", "gpus", "cards"} or site.word(site.begin - 1) in _CARDS:
+    if behind in {"gpu", "gpus", "cards", "card", "edge"}:
+        return amount_of(site, "amount-memory", "memory") if lone else None
+    if site.word(site.begin - 1) in _CARDS or site.word(site.end) in _CARDS:
         return None
-    if site.word(site.end) == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & {
-        "text",
-        "data",
-        "images",
-        "raw",
-        "training",
-    }:
+    if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
         return None
+    if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & _TEXTS:
+        return None
+    if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
+        return None
+    if {"storage", "disk", "flash", "stores", "storing"} & around or (
+        site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
+    ):
+        return amount_of(site, "amount-storage", "storage")
     if around & _MEMORY_CUES:
-        return _reading(site, "amount-memory", "memory")
-    if around & _SIZE_CUES or _cheap(site):
-        return _reading(site, "amount-size", "model_size" if around & _SIZE_CUES else "memory")
-    return None
+        return amount_of(site, "amount-memory", "memory")
+    if around & _SIZE_CUES:
+        return amount_of(site, "amount-size", "model_size")
+    return amount_of(site, "amount-memory", "memory") if thrifty(site) else None
 
 
 def _params(site: Site) -> Reading | None:
-    if not _cheap(site):
+    q = site.quantity
+    if q.origin and not thrifty(site):
         return None
-    return _reading(site, "amount-params", "params")
+    tuned = near(site, 2, 0) & {"tunes", "tuning", "updates", "updating", "trains"} or site.word(site.end) in {
+        "trainable",
+        "tunable",
+    }
+    if thrifty(site) or ((near(site, 4, 0) & _LIGHT or tuned) and q.value < _SMALLEST_SETUP):
+        return amount_of(site, "amount-params", "params")
+    opener = site.word(site.begin - 1)
+    if opener not in {
+        "with",
+        "has",
+        "having",
+        "uses",
+        "using",
+        "requires",
+        "contains",
+        "needs",
+        "and",
+        "(",
+        "of",
+        "at",
+    }:
+        return None
+    if q.value_max is not None or q.value >= _SMALLEST_SETUP or near(site, 3, 0) & PLURAL_SUBJECTS:
+        return None
+    if not q.scaled or not (near(site, 25, 15) & QUALITY or _measured_beside(site)):
+        return None
+    return amount_of(site, "amount-params-beside", "params")
+
+
+def _measured_beside(site: Site) -> bool:
+    """Whether an amount of compute or time stands beside ("11.5M parameters and 21.2 GFLOPs")."""
+    return any(
+        abs(q.first - site.quantity.first) <= 12 and q.unit is not None and q.unit.measures in {"flops", "time", "rate"}
+        for q in site.clause.quantities
+    )
 
 
 def _flops(site: Site) -> Reading | None:
     before = site.word(site.begin - 1)
-    if site.word(site.end) == "/":
+    if site.word(site.end) == "/" and site.word(site.end + 1) not in {"image", "frame"}:
         return None
-    if site.quantity.bound or (not _cheap(site) and before in {"at", "under", "around", "the", "within"}):
+    cheap = thrifty(site)
+    if site.quantity.bound == ">" or (
+        site.quantity.bound and not near(site, 4, 0) & {"requires", "using", "with", "only", "needs", "at"}
+    ):
+        return None
+    if not cheap and before in {"at", "under", "around", "the", "within", "from"}:
         return None
     if (
         site.quantity.scaled
-        and not _cheap(site)
-        and before not in {"with", "using", "requires", "requiring", "needs", "and"}
+        and not cheap
+        and before
+        not in {"with", "using", "requires", "requiring", "needs", "and", "costs", "consumes", "uses", "(", "of", ","}
     ):
         return None
-    return _reading(site, "amount-flops", "flops")
+    return amount_of(site, "amount-flops", "flops")
+
+
+def _flop_rate(site: Site) -> Reading | None:
+    """ "740 TFLOPs/s" is a speed, "12 TFLOPs of compute" is work."""
+    unit = site.quantity.unit
+    rate = unit is not None and unit.unit in {"TOPS"}
+    words = near(site, 6, 5)
+    if rate or site.word(site.end) in {"/", "per"} or words & {"throughput", "reaches", "reaching", "achieves", "achieving", "sustained",
+                                                              "sustains", "utilization", "delivers", "performance", "peak"}:  # fmt: skip
+        return amount_of(site, "amount-rate", "throughput")
+    if thrifty(site) or words & {"cost", "computation", "computational", "compute", "complexity", "requires"}:
+        return amount_of(site, "amount-flops", "flops")
+    return amount_of(site, "amount-rate", "throughput")
 
 
 def _power(site: Site) -> Reading | None:
-    return _reading(site, "amount-energy", "energy")
+    if near(site, 3, 2) & {"tdp", "budget", "envelope"}:
+        return None
+    return amount_of(site, "amount-energy", "energy")
+
+
+def _area(site: Site) -> Reading | None:
+    return amount_of(site, "amount-area", "other_efficiency")
 
 
 def _money(site: Site) -> Reading | None:
-    cues = _near(site, 8, 5)
-    return (
-        _reading(site, "amount-money", "training_cost")
-        if cues & {"cost", "costs", "budget", "costing", "price"}
-        else None
-    )
+    cues = near(site, 8, 6)
+    if site.word(site.end) == "per" or site.word(site.end + 1) == "per":
+        return amount_of(site, "amount-money", "other_efficiency", "inference")
+    if "costs" in cues and not thrifty(site) and not near(site, 14, 8) & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES):
+        return None
+    if not (cues & {"cost", "costs", "budget", "costing", "price", "cheap", "expense"} or thrifty(site)):
+        return None
+    if cues & {"api", "inference", "serving", "query", "per", "request"} and not cues & TRAIN_CUES:
+        return amount_of(site, "amount-money", "other_efficiency", "inference")
+    return amount_of(site, "amount-money", "training_cost")
 
 
 def _samples(site: Site) -> Reading | None:
-    thrift = _cheap(site) or _near(site, 0, 8) & {"sufficient", "suffices"}
-    if not thrift or not _near(site, 12, 10) & (
-        _TRAIN_CUES | {"data", "examples", "labeled", "samples", "dataset", "trained"}
-    ):
+    tokens = site.quantity.unit is not None and site.quantity.unit.measures == "tokens"
+    cheap = thrifty(site)
+    if tokens and (cheap or near(site, 6, 0) & {"into", "using"}):
+        trained = near(site, 8, 5) & (TRAIN_CUES | TUNE_CUES)
+        if near(site, 10, 4) & _VISUAL and not trained:
+            return amount_of(site, "amount-tokens", "compression", "inference")
+        if cheap and not site.quantity.scaled and not trained and site.quantity.value < 5000:
+            return amount_of(site, "amount-tokens", "compression", "inference")
+    thrift = cheap or near(site, 0, 8) & {"sufficient", "suffices", "suffice", "enough"}
+    per_class = site.word(site.end) == "per" and site.word(site.end + 1) in {"class", "category"}
+    if per_class and near(site, 8, 0) & {
+        "distill",
+        "distilled",
+        "comprising",
+        "condense",
+        "small",
+        "condensed",
+        "only",
+    }:
+        return amount_of(site, "amount-data", "data_samples", "training")
+    if not thrift or not near(site, 14, 10) & (TRAIN_CUES | TUNE_CUES | _DATA_CUES):
         return None
-    return _reading(site, "amount-data", "data_samples", "training")
+    tuned = near(site, 10, 8) & TUNE_CUES
+    return amount_of(site, "amount-data", "data_samples", "fine-tuning" if tuned else "")
 
 
-def _steps(site: Site) -> Reading | None:
-    return (
-        _reading(site, "amount-steps", "other_efficiency")
-        if _cheap(site) and "magnitude" not in _near(site, 0, 2)
-        else None
+def _devices(site: Site) -> Reading | None:
+    """Few devices to train or search on; a count of devices alone is a set-up."""
+    cues = near(site, 16, 6)
+    lone = {site.word(k) for k in range(site.begin - 5, site.begin)} & {
+        "only",
+        "just",
+        "merely",
+        "single",
+        "restricted",
+        "limited",
+        "modest",
+    }
+    if not lone or not cues & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES | {"resources", "machine", "budget"}):
+        return None
+    return amount_of(
+        site, "amount-devices", "training_cost", phase_named(cues) if cues & (TUNE_CUES | SEARCH_CUES) else ""
     )
 
 
-def _iterations(site: Site) -> Reading | None:
-    return _reading(site, "amount-iterations", "training_time", "training") if _cheap(site) else None
+_READERS: dict[str, Callable[[Site], Reading | None]] = {
+    **TIME_READERS,
+    "bytes": _bytes, "params": _params, "flops": _flops, "flop-rate": _flop_rate, "energy": _power, "power": _power, "efficiency": _power,
+    "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
+}  # fmt: skip

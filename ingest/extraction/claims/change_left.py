@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .comparison import compound, coordinated, direction_of, head, noun_phrase
+from .comparison import (
+    COUNTED_THING,
+    GENERATED,
+    compound,
+    compounds,
+    coordinated,
+    direction_of,
+    first_of_list,
+    head,
+    noun_phrase,
+)
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
     BE,
+    BETTER,
     CHANGE_NOUNS,
     CHANGE_VERBS,
     COMPARATIVES,
     COMPRESS_VERBS,
+    LESS,
     MORE,
     RIVAL_VERBS,
     SELF_NOUNS,
@@ -20,8 +32,29 @@ from .words import (
 )
 
 _PREPOSITIONS = frozenset(
-    {"by", "to", "of", "at", "with", "is", "are", ":", "=", "was", "reaches", "reaching", "than", "from"}
+    {
+        "by",
+        "to",
+        "of",
+        "at",
+        "with",
+        "is",
+        "are",
+        ":",
+        "=",
+        "was",
+        "reaches",
+        "reaching",
+        "than",
+        "from",
+        "between",
+        "rises",
+    }
 )
+_ENDS = frozenset({"", ".", ",", ")", ";", "for", "on", "over", "compared", "with", "without", "while", "and", "relative", "when",
+                   "versus", "vs", "at", "across"})  # fmt: skip
+_ABOUT_SPEED = frozenset({"speed", "fast", "faster", "latency", "throughput", "hardware", "software", "gpu", "gpus", "cpu", "cpus", "kernel",
+                          "kernels", "runtime", "accelerator", "fpga", "cudnn", "cublas", "tensorrt", "vllm", "pytorch"})  # fmt: skip
 _BASELINE_OPENERS = frozenset({"compared", "versus", "vs", "relative", "than"})
 
 
@@ -30,7 +63,7 @@ def _verb(site: Site, start: int) -> tuple[int, str] | None:
     for at in range(start - 1, site.left - 1, -1):
         word = site.word(at)
         if word in CHANGE_VERBS:
-            if word in {"lower", "speed", "lowers", "advanced"} and not (word == "speed" and _is_up(site, at)):
+            if word in {"lower", "speed", "advanced"} and not (word == "speed" and _is_up(site, at)):
                 continue
             return at, word
     return None
@@ -45,9 +78,14 @@ def _anchors_left(site: Site, start: int, stop: int) -> list[Anchor]:
     cut = stop
     for at in range(start, stop):
         if site.word(at) in _BASELINE_OPENERS:
+            comma = next((k for k in range(at, stop) if site.word(k) == ","), stop)
+            if at - start <= 2 and comma < stop:
+                # "Compared with Adam, memory is lowered": what is measured comes behind the comma.
+                start = comma
+                continue
             cut = at
             break
-    return [a for a in site.clause.anchors if start <= a.first and a.stop <= cut]
+    return compounds([a for a in site.clause.anchors if start <= a.first and a.stop <= cut])
 
 
 def by_verb(site: Site) -> Reading | None:
@@ -56,12 +94,16 @@ def by_verb(site: Site) -> Reading | None:
     if site.quantity.form == "absolute" and site.quantity.origin is None and preposition != "to":
         return None
     placed = preposition in {"by", "to", "of", "up"} or site.word(site.begin) in {"by", "an"}
+    placed = placed or (preposition == "in" and site.quantity.how == "part")
+    placed = placed or (site.quantity.form != "absolute" and _closed(site))
     if not placed and site.quantity.origin is None:
         return None
     found = _verb(site, site.begin)
     if found is None:
         return None
     at, verb = found
+    if preposition == "of" and (verb in RIVAL_VERBS or (at == site.begin - 2 and verb in CHANGE_NOUNS)):
+        return None
     effect = CHANGE_VERBS[verb]
     if site.quantity.form == "absolute" and effect == MORE:
         return None
@@ -70,24 +112,51 @@ def by_verb(site: Site) -> Reading | None:
     if verb in RIVAL_VERBS:
         return _rival(site, at, after)
     noun = _object(site, at, after)
+    behind = named_behind(site) if noun is None else None
+    if behind is not None:
+        meaning = behind.noun
+        if meaning.polarity == "refuse":
+            return Reading("by-verb", None, "", at, behind.stop)
+        return Reading("by-verb", meaning, direction_of(meaning, effect), at, behind.stop)
     if noun is None and before:
         noun = before[-1]
         if noun.noun.polarity == "refuse" and len(before) == 1:
             return Reading("by-verb", None, "", noun.first, at + 1)
         noun = next((a for a in reversed(before) if a.noun.polarity != "refuse"), None)
+    if noun is None and effect == LESS and "number" in site.clause.lows[at + 1 : site.begin]:
+        return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
     if noun is None or (noun.noun.polarity == "refuse" and verb in SPEED_VERBS):
         return _verb_alone(site, at, verb)
     if noun.noun.polarity == "refuse":
         return Reading("by-verb", None, "", at, noun.stop)
-    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up":
+    remains = site.quantity.how == "part"
+    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up" and not remains:
         return None
     extra = coordinated(site, noun)
+    if not after:
+        noun, extra = first_of_list(site, noun)
     meaning = noun.noun
+    if verb in COMPRESS_VERBS and meaning.metric == "other_efficiency":
+        meaning = Noun("compression", "cost")
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
         meaning = Noun(FASTER.metric, "change", meaning.phase)
     return Reading(
         "by-verb", meaning, direction_of(meaning, effect), min(noun.first, at), max(noun.stop, at + 1), extra
     )
+
+
+def _closed(site: Site) -> bool:
+    """Whether nothing is counted behind the number: "memory is cut 4x [, while]", not "cut 4x memory"."""
+    verbs = [site.word(k) for k in range(max(site.left, site.begin - 6), site.begin) if site.word(k) in CHANGE_VERBS]
+    return bool(verbs) and verbs[-1] not in RIVAL_VERBS and site.word(site.end) in _ENDS
+
+
+def named_behind(site: Site) -> Anchor | None:
+    """The noun of "pruned by 2.3x in FLOPs", "faster by 3x in terms of latency"."""
+    if site.word(site.end) != "in":
+        return None
+    start = site.end + (3 if site.word(site.end + 1) == "terms" else 1)
+    return head(noun_phrase(site, start, 4), prefer_last=True)
 
 
 def continued(site: Site) -> Reading | None:
@@ -108,7 +177,7 @@ def continued(site: Site) -> Reading | None:
 
 def _passive(site: Site, at: int) -> bool:
     words = {site.word(at - 1), site.word(at - 2), site.word(at - 3)}
-    return bool(words & BE) or site.word(at).endswith(("s", "ed"))
+    return bool(words & BE) or site.word(at).endswith(("s", "ed")) or site.word(at) in {"down", "fell"}
 
 
 def _object(site: Site, at: int, anchors: list[Anchor]) -> Anchor | None:
@@ -130,13 +199,30 @@ def _one_list(site: Site, anchors: list[Anchor]) -> bool:
     return all(b.first - a.stop <= 4 for a, b in pairwise(anchors))
 
 
+_TRAINED = frozenset({"training", "convergence", "pre-training", "pretraining"})
+
+
 def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
+    words = {site.word(k) for k in range(at, site.begin)}
+    if words & BE or _passive(site, at):
+        words |= {site.word(k) for k in range(max(site.left, at - 5), at)}
     if verb in SPEED_VERBS or (verb == "speed" and _is_up(site, at)):
         noun = FASTER
-        words = {site.word(k) for k in range(at, site.begin)}
-        if words & {"training", "convergence", "pre-training", "pretraining"}:
+        if words & _TRAINED:
             noun = Noun("training_time", "change", "training")
         return Reading("by-verb", noun, "better", at, at + 1)
+    if CHANGE_VERBS[verb] == BETTER and verb.startswith(("improv", "boost", "enhanc", "optimi")):
+        words = {site.word(k) for k in range(at + 1, site.begin)}
+        if site.quantity.form == "factor" and words & _TRAINED and len(words) <= 5:
+            return Reading("by-verb", Noun("training_time", "change", "training"), "better", at, site.begin)
+    if CHANGE_VERBS[verb] == LESS and verb.startswith(("short", "cut", "reduc", "decreas", "lower")):
+        words = {site.word(k) for k in range(at + 1, site.begin)}
+        if words & _TRAINED:
+            return Reading("by-verb", Noun("training_time", "cost", "training"), "better", at, site.begin)
+        if site.word(at).startswith("short") and GENERATED & set(site.clause.lows[max(site.left, at - 4) : site.begin]):
+            return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
+        if words & {"inference", "decoding", "prefill", "rendering"} and verb.startswith("short"):
+            return Reading("by-verb", Noun("latency", "cost", "inference"), "better", at, site.begin)
     if verb in COMPRESS_VERBS:
         return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
     return Reading("by-verb", None, "", at, at + 1)
@@ -154,7 +240,8 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
         return Reading("by-rival", None, "", at, at + 1)
     if named and site.word(named[0].first - 1) in {"in", "of", "on", "the", "inference", "training"}:
         return Reading("by-rival", named[0].noun, "better", at, max(named[0].stop, at + 1))
-    if site.clause.systems_paper:
+    fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)
+    if site.clause.systems_paper or fast:
         return Reading("by-rival", FASTER, "better", at, at + 1)
     return Reading("by-rival", None, "", at, at + 1)
 
@@ -163,7 +250,9 @@ def of_noun(site: Site) -> Reading | None:
     """A noun and its value: "a speedup of 2.5x", "memory reduction of 60%", "compression ratio of 16x", "less
     memory of 11x"."""
     start = site.begin - 1
-    if site.word(start) not in _PREPOSITIONS and site.word(start) not in {",", "(", "as", "approximately"}:
+    led = site.word(start) in _PREPOSITIONS or site.word(site.begin) in {"between", "a", "by"}
+    led = led or (site.begin < site.quantity.first and site.word(start) in SELF_NOUNS.keys() | CHANGE_NOUNS.keys())
+    if not led and site.word(start) not in {",", "(", "as", "approximately"}:
         return None
     change = next((k for k in range(start, max(site.left, start - 12) - 1, -1)
                    if site.word(k) in CHANGE_NOUNS or site.word(k) in SELF_NOUNS or site.word(k) in COMPARATIVES), None)  # fmt: skip
@@ -183,10 +272,14 @@ def of_noun(site: Site) -> Reading | None:
     return None
 
 
+_BETWEEN_PHRASES = frozenset({",", "with", "on", "across", "for", "over"})
+
+
 def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None:
     word = site.word(change)
     own = SELF_NOUNS.get(word)
-    inner = [a for a in anchors if change - 5 <= a.first and a.stop <= change]
+    inner = [a for a in anchors if change - 5 <= a.first and a.stop <= change
+             and _BETWEEN_PHRASES.isdisjoint(site.clause.lows[a.stop : change])]  # fmt: skip
     behind = [a for a in anchors if a.first > change]
     if own:
         noun = FASTER if own == "speedup" else Noun(own, "gain")

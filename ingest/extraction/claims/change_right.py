@@ -7,7 +7,17 @@ from ..words import word_set
 from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
-from .words import CHANGE_NOUNS, CHANGE_VERBS, LESS, MORE, ONLY, RIVAL_VERBS, SELF_NOUNS
+from .words import (
+    BARE_COMPARATIVES,
+    CHANGE_NOUNS,
+    CHANGE_VERBS,
+    COMPARATIVES,
+    LESS,
+    MORE,
+    ONLY,
+    RIVAL_VERBS,
+    SELF_NOUNS,
+)
 
 _STOPS = word_set(
     """
@@ -19,9 +29,14 @@ _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
     training tune tunes tuning updating updates update with utilizing utilizes adding adds to
-    than introducing introduces costs retaining retains retain keeping within mere optimizing
+    than introducing introduces costs retaining retains retain keeping takes taking take occupies occupying consumes consuming preserving within mere optimizing
     fine-tuning finetuning at less fewer under
     """
+)
+
+
+_RIVALS = word_set(
+    "compared match matches matching comparable rivals outperform outperforms outperforming than trained par surpasses"
 )
 
 
@@ -45,7 +60,9 @@ def change_noun(site: Site) -> Reading | None:
         return None
     at, word = found
     begin = behind_number(site)
-    inner = [a for a in site.anchors_right(begin, at) if a.noun.polarity != "change"]
+    inner = [
+        a for a in site.clause.anchors if begin <= a.first < at and a.stop <= at + 1 and a.noun.polarity != "change"
+    ]
     own = SELF_NOUNS.get(word, "speedup" if word == "speed" else "")
     after = at + (2 if word == "speed" else 1)
     behind = _behind(site, after)
@@ -120,28 +137,48 @@ def _verb_before(site: Site) -> str | None:
     return None
 
 
+_SIGNS = {"-": LESS, "−": LESS, "–": LESS, "+": MORE}
+
+
 def noun_right(site: Site) -> Reading | None:
     """The noun itself behind the number: "saves 24x storage", "2x throughput", "3% of the data", "half the NFEs"."""
     at = behind_number(site)
-    share = site.word(at) == "of"
+    share = site.word(at) == "of" or (site.word(at) == "the" and "of" in (site.word(at + 2), site.word(at + 3)))
     anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
     noun = head(anchors, prefer_last=True)
+    if noun is None and site.quantity.how == "verb":
+        left = _compared_noun(site)
+        return None if left is None else _verb_factor(site, left)
+    if noun is None and share and site.word(site.end) == "of":
+        return _share_of_data(site, at)
     if noun is None:
         return None
     if noun.noun.polarity == "refuse":
         return Reading("noun-right", None, "", at, noun.stop)
+    if (
+        share
+        and noun.noun.metric == "model_size"
+        and {"its", "their", "original", "full"} & set(site.clause.lows[at : noun.stop])
+    ):
+        # "The cache is only 5% of its original size": what has that size stands before.
+        sized = _compared_noun(site)
+        if sized is None or site.word(site.begin - 1) == "to":
+            return None
+        return Reading("share", sized.noun, "better", sized.first, noun.stop)
     extra = coordinated(site, noun)
     effect = _verb_before(site)
-    if site.word(site.begin - 1) == "-" and site.quantity.form == "percent":
-        effect = LESS
+    if site.quantity.form == "percent":
+        effect = _SIGNS.get(site.word(site.begin - 1), effect)
     how, form = site.quantity.how, site.quantity.form
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
     if how == "verb":
         return _verb_factor(site, noun)
-    if site.quantity.form == "absolute" and effect == MORE:
+    if form == "absolute" and effect != LESS:
         return None
     if effect is not None and not share:
         return Reading("noun-right", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
+    if share and form == "factor" and how == "digits" and noun.noun.polarity == "gain" and site.word(at) == "the":
+        return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     if share or how == "part" or (before | {site.word(site.begin)}) & ONLY:
         return _share(site, at, noun, extra=extra, before=before, effect=effect)
     if form == "factor" and noun.noun.polarity in {"gain", "change"}:
@@ -149,6 +186,16 @@ def noun_right(site: Site) -> Reading | None:
     if form == "factor" and before & {"saving", "saves", "save", "less"}:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     return None
+
+
+def _share_of_data(site: Site, at: int) -> Reading | None:
+    """ "Only 1% of the training queries": data by its adjective, where the table does not know the thing."""
+    words = [site.word(k) for k in range(at + 1, at + 6)]
+    kinds = [k for k, word in enumerate(words) if word in {"training", "labeled", "labelled", "annotated", "unlabeled"}]
+    before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.quantity.first)}
+    if not kinds or not (before & ONLY or site.quantity.bound == "<"):
+        return None
+    return Reading("share-of-data", Noun("data_samples", "cost"), "better", at, at + 3 + kinds[0])
 
 
 def _share(
@@ -159,14 +206,27 @@ def _share(
     ideal = {"theoretical", "peak", "maximum"}.intersection(site.clause.lows[at : noun.stop])
     if noun.noun.metric == "flops" and ideal:
         return Reading("share", None, "", at, noun.stop)
-    thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"}))
-    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift:
+    thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"})) or site.quantity.bound == "<"
+    priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(
+        site.clause.lows[noun.first : noun.stop]
+    )
+    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift and not priced:
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
+    if before & {"keeps", "keep", "retain"} and site.quantity.how == "digits":
+        before = before | {"keeping"}
     used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
+    if site.quantity.form == "factor" and site.quantity.how == "digits" and not thrift:
+        # "Matches models trained on 3x the amount of data".
+        if (
+            noun.noun.polarity == "cost"
+            and {site.word(k) for k in range(max(0, site.begin - 10), site.begin)} & _RIVALS
+        ):
+            return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
+        return None
     if not used and not thrift:
-        removed = {"reduced", "removed", "pruned", "saved", "eliminated", "skipped"}
+        removed = word_set("reduced removed pruned saved eliminated skipped evicted discarded dropped avoided")
         if site.word(at) == "of" and any(site.word(k) in removed for k in range(noun.stop, noun.stop + 8)):
             return Reading("share", noun.noun, "better", at, noun.stop)
         return None
@@ -185,6 +245,26 @@ def _verb_factor(site: Site, noun: Anchor) -> Reading:
     return Reading("verb-factor", noun.noun, direction, noun.first, noun.stop)
 
 
+def _comparative_before(site: Site) -> Reading | None:
+    """ "faster than other methods by an order of magnitude"."""
+    for at in range(site.begin - 2, max(site.left, site.begin - 14) - 1, -1):
+        word = site.word(at)
+        if word not in COMPARATIVES:
+            continue
+        rest = site.clause.lows[at + 1 : site.begin]
+        than = at + 1 + (rest.index("than") if "than" in rest else len(rest))
+        noun = head([a for a in site.clause.anchors if at < a.first and a.stop <= than], prefer_last=True)
+        if noun is not None and noun.noun.polarity == "refuse":
+            return Reading("after-comparative", None, "", at, noun.stop)
+        if noun is not None:
+            return Reading("after-comparative", noun.noun, direction_of(noun.noun, COMPARATIVES[word]), at, noun.stop)
+        if word in BARE_COMPARATIVES:
+            metric, direction = BARE_COMPARATIVES[word]
+            return Reading("after-comparative", Noun(metric, "change"), direction, at, at + 1)
+        return None
+    return None
+
+
 def bracketed(site: Site) -> Reading | None:
     """A number alone in brackets behind what it measures: "minimal additional parameters (~2%)", "faster training
     (3x)"."""
@@ -197,7 +277,7 @@ def bracketed(site: Site) -> Reading | None:
     noun = anchors[-1]
     if noun.noun.polarity == "refuse":
         return Reading("bracketed", None, "", noun.first, noun.stop)
-    if site.word(site.end) not in {")", "]", ",", ";"}:
+    if site.word(site.end) not in {")", "]", ",", ";", "of", "vs", "on", "less", "smaller"}:
         return None
     if noun.noun.polarity == "change":
         return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
@@ -209,7 +289,9 @@ def bracketed(site: Site) -> Reading | None:
 
 
 def after_comparative(site: Site) -> Reading | None:
-    """A number behind its comparative: "faster (up to 3x)", "converging speed, 3x", "much less memory, by 4x"."""
+    """A number behind its comparative: "faster (up to 3x)", "faster than its rivals by 3x", "fewer steps than A by 40%"."""
+    if site.word(site.begin - 1) == "by" and site.quantity.form != "absolute":
+        return _comparative_before(site)
     for at in range(site.begin - 1, max(site.left, site.begin - 4) - 1, -1):
         word = site.word(at)
         if word == "faster":

@@ -19,7 +19,8 @@ _AS_ADJECTIVES = {"fast": ("speedup", "better"), "quickly": ("speedup", "better"
                   "large": ("", ""), "big": ("", ""), "much": ("", ""), "many": ("", "")}  # fmt: skip
 SPEED_PHASES = {"training": "training", "train": "training", "convergence": "training", "converge": "training",
                 "pretraining": "training", "pre-training": "training", "fine-tuning": "fine-tuning", "finetuning": "fine-tuning",
-                "search": "search", "optimization": "training", "to train": "training"}  # fmt: skip
+                "search": "search", "iterations": "training", "epochs": "training", "pretrain": "training", "finetune": "fine-tuning",
+                "fine-tune": "fine-tuning", "learning": "training", "tuning": "fine-tuning"}  # fmt: skip
 
 
 def skip_bracket(site: Site, at: int) -> int:
@@ -43,7 +44,7 @@ def noun_phrase(site: Site, start: int, limit: int = 7, stops: frozenset[str] = 
     stop = start
     while stop < min(start + limit, site.right) and site.word(stop) not in stops and not _is_verb(site, stop, start):
         stop += 1
-    return site.anchors_right(start, stop)
+    return [a for a in site.clause.anchors if start <= a.first < stop and a.stop <= site.right]
 
 
 def _is_verb(site: Site, at: int, start: int) -> bool:
@@ -55,6 +56,17 @@ def compound(left: Anchor, right: Anchor) -> Anchor:
     """Two nouns side by side: the second one counts ("memory latency"), unless it is as vague as "size" or "footprint"."""
     vague = right.noun.metric in {"model_size", "other_efficiency"} and left.noun.polarity == "cost"
     return Anchor(left.noun if vague else right.noun, left.first, right.stop)
+
+
+def compounds(anchors: list[Anchor]) -> list[Anchor]:
+    """Anchors with those that stand side by side made one ("token latency")."""
+    merged: list[Anchor] = []
+    for anchor in anchors:
+        if merged and merged[-1].stop == anchor.first:
+            merged[-1] = compound(merged[-1], anchor)
+        else:
+            merged.append(anchor)
+    return merged
 
 
 def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
@@ -83,7 +95,8 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
     """Nouns that go on a list after `first`: the energy and area of "reductions in latency, energy, and area"."""
     found: list[Noun] = []
     last = first.stop
-    for anchor in site.clause.anchors:
+    whole = compounds(site.clause.anchors)
+    for anchor in whole:
         if anchor.first < last:
             continue
         if len(found) == limit or anchor.first == last:
@@ -97,6 +110,18 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
     return tuple(found)
 
 
+def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
+    """The first noun of a list that ends with `last`, and the others: "parameters, FLOPs and latency [are reduced by]"."""
+    before = [a for a in compounds(site.clause.anchors) if site.left <= a.first and a.stop <= last.first]
+    found = [last]
+    for anchor in reversed(before):
+        glue = site.clause.lows[anchor.stop : found[0].first]
+        if anchor.noun.polarity != last.noun.polarity or not glue or not _LIST_GLUE.issuperset(glue) or len(glue) > 3:
+            break
+        found.insert(0, anchor)
+    return found[0], tuple(a.noun for a in found[1:])
+
+
 def direction_of(noun: Noun, effect: str) -> str:
     """Better or worse, from what changes and how."""
     if effect == BETTER or noun.polarity == "change":
@@ -105,25 +130,51 @@ def direction_of(noun: Noun, effect: str) -> str:
     return "better" if good else "worse"
 
 
-def _speed(site: Site, at: int) -> Noun:
-    """ "faster" with what is faster, where the next words say so ("faster training")."""
+def _speed(site: Site, at: int) -> tuple[Noun, int]:
+    """ "faster" with what is faster, where the next words say so ("faster training", "faster in GPU latency"), and where it ends."""
+    named = next((a for a in site.clause.anchors if at < a.first <= at + 5 and a.stop <= site.right), None)
+    between = set(site.clause.lows[at + 1 : named.first]) if named else set()
+    measured = named is not None and {"latency", "throughput", "time", "runtime"} & set(
+        site.clause.lows[named.first : named.stop]
+    )
+    if named and measured and named.noun.metric in {"latency", "throughput"} and not between & _PARTS_PHRASES:
+        return named.noun, named.stop
+    if named and named.noun.metric == "training_time" and not between:
+        return Noun("training_time", "change", named.noun.phase), named.stop
     for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1)):
         phase = SPEED_PHASES.get(word)
         if phase:
-            return Noun("training_time" if phase != "search" else "speedup", "change", phase)
-    return FASTER
+            return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
+    before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
+    if before & _LEARNS or (before & BE and site.word(site.begin - 2) == "training"):
+        return Noun("training_time", "change", "training"), at + 1
+    return FASTER, at + 1
+
+
+_MODELS = word_set("model models network networks student students net nets")
+GENERATED = word_set("chains reasoning responses outputs answers traces prompts chain response output thoughts")
+_ENABLES = word_set("train trains training fit fits enable enables enabling support supports run runs")
+_PARTS_PHRASES = word_set("than , and while compared")
+_LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
+COUNTED_THING = Noun("other_efficiency", "cost")
+"""What "3x fewer things" is about where the table of nouns does not know the thing."""
 
 
 def as_adjective(site: Site) -> Reading | None:
     """ "four times as fast as", "2x as many tokens per second"; "as large" is refused: it sizes something else."""
-    if site.word(site.end) != "as" and not (site.word(site.end) in {"more"} and False):
+    if site.word(site.end) != "as":
         return None
+    if site.word(site.end + 1).endswith("ly") and site.word(site.end + 2) in {"efficient", "fast", "cheap"}:
+        metric, direction = _AS_ADJECTIVES[site.word(site.end + 2)]
+        return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 3)
     found = _AS_ADJECTIVES.get(site.word(site.end + 1))
     if found is None:
         return None
     metric, direction = found
     if not metric:
         noun = head(noun_phrase(site, site.end + 2))
+        if site.word(site.end + 1) in {"large", "big"} and rival_before(site):
+            return Reading("as-adjective", Noun("model_size", "cost"), "better", site.end, site.end + 2)
         if noun is None or noun.noun.polarity != "gain":
             return Reading("as-adjective", None, "", site.end, site.end + 2)
         return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
@@ -132,7 +183,7 @@ def as_adjective(site: Site) -> Reading | None:
     return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 2)
 
 
-def _rival_before(site: Site) -> bool:
+def rival_before(site: Site) -> bool:
     return any(site.word(at) in RIVAL_VERBS or site.word(at) in {"comparable", "par", "match", "matches", "matching", "rivals"}
                for at in range(max(site.left, site.begin - 14), site.begin))  # fmt: skip
 
@@ -166,8 +217,10 @@ def comparative(site: Site) -> Reading | None:
     word = site.word(at)
     if word == "less" and site.word(at + 1).endswith("efficient"):
         return Reading("comparative", None, "", at, at + 2)
-    if word == "more" and site.word(at + 1).endswith("efficient"):
+    if word == "more" and site.word(at + 1).endswith(("efficient", "effective", "economical")):
         return _efficient(site, at + 1)
+    if word in {"more", "better"} and site.word(at + 2) in {"efficient", "effective"} and site.word(at + 1) != "and":
+        return _efficient(site, at + 2)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
         return _sized(site, at)
     if word == "more" and site.word(at + 1) in {"compact", "lightweight"}:
@@ -176,7 +229,8 @@ def comparative(site: Site) -> Reading | None:
     if bare and word not in {"fast", "compact"}:
         metric, direction = bare
         if metric == "speedup":
-            return Reading("comparative", _speed(site, at), direction, at, at + 1)
+            noun_of_speed, stop = _speed(site, at)
+            return Reading("comparative", noun_of_speed, direction, at, stop)
         anchors = noun_phrase(site, at + 1, 4)
         noun = head(anchors)
         if noun and noun.noun.metric in {"other_efficiency", "training_cost"}:
@@ -185,15 +239,19 @@ def comparative(site: Site) -> Reading | None:
     if word not in COMPARATIVES:
         return None
     effect = COMPARATIVES[word]
-    anchors = noun_phrase(site, at + 1)
+    anchors = noun_phrase(site, at + 1) if site.word(at + 1) not in {"and", "or", "but"} else []
     if not anchors and site.word(at + 1) in {"in", "on", "for"}:
         anchors = noun_phrase(site, at + 2)
     noun = head(anchors, prefer_last=True)
     if noun is None:
         left = _noun_on_left(site)
+        if left is None and word == "fewer" and site.word(at + 1).isalpha():
+            return Reading("comparative-default", COUNTED_THING, "better", at, at + 2)
+        if left is None and word == "shorter" and GENERATED & set(site.clause.lows[site.left : site.begin]):
+            return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
         if left is None:
             return Reading("comparative", None, "", at, at + 1)
-        rival = _rival_before(site) and effect == MORE and left.noun.polarity == "cost"
+        rival = rival_before(site) and effect == MORE and left.noun.polarity == "cost"
         return Reading(
             "comparative", left.noun, "better" if rival else direction_of(left.noun, effect), left.first, at + 1
         )
@@ -201,11 +259,20 @@ def comparative(site: Site) -> Reading | None:
         if runs_code(site, noun):
             return Reading("comparative", FASTER, "better", at, noun.stop)
         return Reading("comparative", None, "", at, noun.stop)
+    if (
+        noun.noun.metric == "other_efficiency"
+        and {"token", "tokens"} & set(site.clause.lows[noun.first : noun.stop])
+        and any(site.word(k).startswith("compress") for k in range(site.left, site.begin))
+    ):
+        return Reading("comparative", Noun("compression", "cost"), direction_of(noun.noun, effect), at, noun.stop)
     direction = direction_of(noun.noun, effect)
+    tuned = word in {"extra", "additional"} and {"trainable", "tunable", "learnable"} & set(
+        site.clause.lows[at : noun.stop]
+    )
     if (
         direction == "worse"
         and effect == MORE
-        and (_rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"})
+        and (tuned or rival_before(site) or site.word(noun.stop) in {"reduction", "reductions", "savings", "saving"})
     ):
         direction = "better"
     extra = coordinated(site, noun)
@@ -224,9 +291,13 @@ def _noun_on_left(site: Site) -> Anchor | None:
 
 
 def _efficient(site: Site, at: int) -> Reading:
-    kind = site.word(at).removesuffix("efficient").rstrip("-")
+    kind = site.word(at).removesuffix("efficient").rstrip("-") or site.word(at - 1)
     by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
                "data": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
+    if kind not in by_kind and site.word(at + 1) == "in":
+        named = head(noun_phrase(site, at + (4 if site.word(at + 2) == "terms" else 2), 4), prefer_last=True)
+        if named is not None and named.noun.polarity in {"cost", "gain"}:
+            return Reading("comparative", named.noun, "better", at - 1, named.stop)
     return Reading("comparative", Noun(by_kind.get(kind, "other_efficiency"), "gain"), "better", at - 1, at + 1)
 
 
@@ -243,7 +314,13 @@ def _sized(site: Site, at: int) -> Reading:
     noun = head(anchors)
     smaller = site.word(at) in {"smaller", "lighter"}
     metric = Noun("model_size", "cost")
+    if smaller and {"embeddings", "index", "descriptors", "vectors", "indices", "database"} & set(
+        site.clause.lows[max(0, site.begin - 2) : site.begin]
+    ):
+        return Reading("comparative", Noun("storage", "cost"), "better", at, at + 1)
     subject = _noun_on_left(site) if site.word(site.begin - 1) in BE else None
+    if subject is not None and site.word(site.begin - 2) in _MODELS and subject.noun.metric != "model_size":
+        subject = None
     if subject is not None and subject.noun.polarity == "cost":
         return Reading("comparative", subject.noun, "better" if smaller else "worse", subject.first, at + 1)
     if noun and noun.noun.metric and noun.noun.polarity in {"cost", "gain"}:
@@ -259,6 +336,10 @@ def _sized(site: Site, at: int) -> Reading:
     ]
     if left and left[-1].noun.metric == "params":
         metric = left[-1].noun
-    if _rival_before(site) or site.word(site.begin - 1) in {"models", "baselines", "counterparts", "being", "networks"}:
+    if site.word(site.begin - 1) in {"models", "networks", "volumes", "batches"} and _ENABLES & set(
+        site.clause.lows[max(0, site.begin - 5) : site.begin]
+    ):
+        return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", site.begin - 1, at + 1)
+    if rival_before(site) or site.word(site.begin - 1) in {"models", "baselines", "counterparts", "being", "networks"}:
         return Reading("comparative-rival", metric, "better", at, at + 1)
     return Reading("comparative", None, "", at, at + 1)

@@ -1,42 +1,14 @@
-"""What surrounds a number that has been read: phase, baseline and hardware."""
+"""What a number is compared against."""
 
 from __future__ import annotations
 
-import re
+import string
 
 from ..words import word_set
-from .nouns import Noun
 from .quantity import Quantity
-from .site import Clause, Reading
-from .tokens import Token
+from .site import Clause
+from .tokens import Tokens
 
-_RATHER_INFERENCE = "rather inference"
-"""What "throughput" says, unless the paper is about training."""
-_PHASE_WORDS: dict[str, str] = {
-    **dict.fromkeys(
-        word_set(
-        """
-        training train pretraining pre-training trained convergence converge backward backwards gradient
-        optimizer federated converging gradients backpropagation clients epochs pretrain
-        """
-        ), "training"),
-    **dict.fromkeys(
-        word_set(
-        """
-        fine-tuning finetuning fine-tune finetune tuning trainable tunable adapter fine-tuned lora
-        customization adaptation
-        """
-        ), "fine-tuning"),
-    **dict.fromkeys(
-        word_set(
-        """
-        inference decoding generation serving prefill prefilling sampling deployment testing rendering fps decode
-        """
-        ), "inference"),
-    **dict.fromkeys(("latency", "throughput", "kv", "cache", "token"), _RATHER_INFERENCE),
-    **dict.fromkeys(("search", "searching"), "search"),
-    **dict.fromkeys(("simulation", "synthesis", "preprocessing", "indexing"), "other"),
-}  # fmt: skip
 _BASELINE_START = frozenset({"than", "over", "versus", "vs", "against"})
 _BASELINE_PAIRS = {("compared", "to"), ("compared", "with"), ("relative", "to"), ("in", "comparison"), ("comparing", "to"),
                    ("comparison", "to"), ("comparison", "with"), ("with", "respect"), ("opposed", "to"), ("as", "as")}  # fmt: skip
@@ -51,31 +23,7 @@ _BASELINE_STOPS = word_set(
     making using : and as which that to is are has does do did
     """
 )
-_TRAILING = re.compile(r"[\s.,;:]+$")
-
-
-def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, default: str) -> str:
-    """The phase named nearest to the number; the noun's own phase wins, the paper's stage fills in."""
-    if noun.phase:
-        return noun.phase
-    best, distance = "", 12
-    first, stop = min(reading.first, quantity.first), max(reading.stop, quantity.stop)
-    if clause.phases is None:
-        clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
-    for at, phase in clause.phases:
-        if first - 8 <= at < stop + 7 and not (phase == _RATHER_INFERENCE and default != "inference"):
-            gap = max(first - at, at - stop + 1, 0)
-            if gap < distance:
-                best, distance = phase, gap
-    if best and distance <= 6:
-        if best == "training" and noun.metric == "params":
-            return "fine-tuning" if default == "fine-tuning" else "inference"
-        return "inference" if best == _RATHER_INFERENCE else best
-    if noun.metric in {"params", "model_size"} and default == "training":
-        return "inference"
-    if noun.metric in {"communication", "data_samples"} and default == "inference":
-        return "training"
-    return default
+_TRAILING = string.whitespace + ".,;:"
 
 
 def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, count: int) -> str | None:
@@ -85,11 +33,12 @@ def baseline_of(clause: Clause, quantity: Quantity, abstract: str, order: int, c
     """
     if quantity.origin:
         return quantity.origin
-    tokens = clause.tokens
     start = _baseline_start(clause, quantity)
     if start is None:
         return None
-    phrases = _phrases(tokens, start, abstract)
+    phrases = clause.phrases.get(start)
+    if phrases is None:
+        phrases = clause.phrases[start] = _phrases(clause.places, start, abstract)
     if not phrases:
         return None
     if count > 1 and len(phrases) == count:
@@ -114,10 +63,12 @@ def _baseline_start(clause: Clause, quantity: Quantity) -> int | None:
 def _baselines(clause: Clause) -> list[tuple[int, int, int]]:
     """Words that open a baseline: their place, and the baseline's first token if the number stands before or behind
     them (0: not a baseline then)."""
-    lows, found = clause.lows, []
-    for at, low in enumerate(lows):
-        if low not in _OPENS:
-            continue
+    lows = clause.lows
+    found: list[tuple[int, int, int]] = []
+    if clause.words.isdisjoint(_OPENS):
+        return found
+    for at in [k for k, low in enumerate(lows) if low in _OPENS]:
+        low = lows[at]
         behind = before = 0
         if low in _BASELINE_START and at not in clause.qualifying:
             behind = at + 1
@@ -132,7 +83,8 @@ def _baselines(clause: Clause) -> list[tuple[int, int, int]]:
     return found
 
 
-def _phrases(tokens: list[Token], start: int, abstract: str) -> list[str]:
+def _phrases(places: Tokens, start: int, abstract: str) -> list[str]:
+    tokens = places.tokens
     phrases: list[str] = []
     begin, at = start, start
     while at < len(tokens) and at - start < 16:
@@ -140,19 +92,19 @@ def _phrases(tokens: list[Token], start: int, abstract: str) -> list[str]:
         listed = low in {",", "and"}
         if low in _BASELINE_STOPS or tokens[at].kind == "num" or tokens[at].kind == "url" or low == ".":
             if at > begin:
-                phrases.append(_clean(abstract[tokens[begin].start : tokens[at - 1].end]))
+                phrases.append(_clean(abstract[places.start(begin) : places.end(at - 1)]))
             if not listed:
                 break
             begin = at + 1
         at += 1
     else:
         if at > begin and begin < len(tokens):
-            phrases.append(_clean(abstract[tokens[begin].start : tokens[at - 1].end]))
+            phrases.append(_clean(abstract[places.start(begin) : places.end(at - 1)]))
     return [p for p in phrases if p]
 
 
 def _clean(phrase: str) -> str:
-    phrase = _TRAILING.sub("", phrase)
+    phrase = phrase.rstrip(_TRAILING)
     for article in ("the ", "an ", "a "):
         phrase = phrase.removeprefix(article)
     return phrase

@@ -11,36 +11,48 @@ from ..record import ExtractedClaim
 from ..text import Sentence
 from ..words import DIGIT, trigger
 from .amount import amount
-from .change_left import by_verb, continued, of_noun
+from .change_left import by_verb, continued, named_behind, of_noun
 from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import as_adjective, comparative
-from .context import baseline_of, phase_of
+from .confidence import confidence_of
+from .context import baseline_of
 from .normalise import normalise
 from .nouns import Noun
+from .phase import Paper, paper_of, phase_of
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
-from .site import Clause, Reading, Site, chains_of, continues, site_of
+from .shares import of_ideal, of_rival_size, sparse
+from .site import Anchor, Clause, Reading, Site, chains_of, continues, share_qualifiers, site_of
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, find_quantities
-from .words import CHANGE_VERBS
+from .words import CHANGE_VERBS, COMPARATIVES
 
 HardwareNear = Callable[[Mention, Sentence], str | None]
 Rule = Callable[[Site], Reading | None]
 RULES: tuple[Rule, ...] = (
-    amount, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
+    amount, of_ideal, sparse, of_rival_size, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
 )  # fmt: skip
 """Asked in this order; the first that answers decides, a refusal included."""
+_OF_RATIOS = tuple(rule for rule in RULES if rule is not amount)
+_OF_AMOUNTS: tuple[Rule, ...] = (amount, noun_right, by_verb)
+_OF_COMPARED = _OF_RATIOS[_OF_RATIOS.index(comparative) :]
+"""Rules that may answer for a factor or a percentage, for an amount, and for "3x faster"."""
 
 _MOST_NUMBERS = 64
 """Numbers read in one sentence; no honest sentence has more, and the work grows with their square."""
 _DIGIT = re.compile(
-    r"\d(?:(?<![\w.-]\d)|(?<=(?:sim|leq|geq)\d)|(?<=times\d)|(?<=approx\d)|(?<=textless\d)|(?<=textgreater\d)|(?=x|times|%))"
+    r"\d(?:(?<![\w.-]\d)|(?<=(?:sim|leq|geq)\d)|(?<=times\d)|(?<=approx\d)|(?<=textless\d)|(?<=textgreater\d)|(?<=\b[xX]\d)|(?=x|times|%))"
 )
 """A digit that may begin a value, as in "2x", "sim2" and "textless2MB", not in "ResNet-50". The digit comes first in the
 pattern, because the search for it is fast."""
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
-_MAY_HOLD_NUMBER = trigger(" ".join(TRIGGER_WORDS)) | DIGIT
+_NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word))
+_SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
+_COUNTABLE = trigger(
+    "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
+)
+_MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
 _SYSTEMS = trigger(
     "core cores gemm spmm",
     starts="kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
@@ -53,38 +65,48 @@ def find_claims(
     sentences: Sequence[Sentence],
     default_phase: str = "inference",
     hardware_near: HardwareNear = lambda number, sentence: None,
+    title: str = "",
 ) -> tuple[ExtractedClaim, ...]:
     """Claims in the order of the text.
 
     `default_phase` is taken where no word near the number names one; `hardware_near` names the device that
-    the abstract gives for a number.
+    the abstract gives for a number; a `title` about tuning or searching says what "training" is.
     """
-    systems: bool | None = None
+    paper: Paper | None = None
+    systems = False
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
-        if not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence.text)):
+        if not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence)):
             continue
         if sentence.triggers & OF_OTHERS and speaks_of_others(sentence.text):
             continue
-        tokens = tokenize(sentence.text, sentence.start)
-        quantities = find_quantities(tokens)[:_MOST_NUMBERS]
+        places = tokenize(sentence.text, sentence.start)
+        quantities = find_quantities(places.tokens)[:_MOST_NUMBERS]
         if not quantities:
             continue
-        if systems is None:
+        if paper is None:
+            paper = paper_of(title, default_phase)
             systems = any(s.triggers & _SYSTEMS for s in sentences)
-        clause = Clause(tokens, quantities, systems_paper=systems)
+        clause = Clause(places, quantities, systems)
+        share_qualifiers(clause)
         for chain, shared in _read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
                 place = _Place(sentence, clause, quantity, reading, noun, order, chain)
-                claims.append(_claim(abstract, place, default_phase, hardware_near))
+                claims.append(_claim(abstract, place, paper, hardware_near))
     distinct = {(c.start, c.end, c.metric, c.form, c.value, c.baseline): c for c in claims}
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
 
 
-def _may_hold_number(text: str) -> bool:
-    if _DIGIT.search(text) is not None:
+def _rules(site: Site) -> tuple[Rule, ...]:
+    if site.quantity.form == "absolute":
+        return _OF_AMOUNTS
+    return _OF_COMPARED if site.word(site.end) in COMPARATIVES else _OF_RATIOS
+
+
+def _may_hold_number(sentence: Sentence) -> bool:
+    if sentence.triggers & _NUMBER_WORD or (sentence.triggers & _SMALL_NUMBER and sentence.triggers & _COUNTABLE):
         return True
-    return not TRIGGER_WORDS.isdisjoint(text.lower().replace(",", " ").replace("(", " ").split())
+    return bool(sentence.triggers & DIGIT) and _DIGIT.search(sentence.text) is not None
 
 
 def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
@@ -93,25 +115,94 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     read: list[tuple[list[Quantity], Reading | None]] = []
     for chain in chains_of(clause):
         site = site_of(clause, chain, chain[0])
-        reading = next((r for rule in RULES if (r := rule(site)) is not None), None)
+        reading = None
+        for rule in _rules(site):
+            reading = rule(site)
+            if reading is not None:
+                break
         if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
             before = read[-1][1]
-            chain[0].qualifier = chain[0].qualifier or read[-1][0][0].qualifier
-            reading = Reading("list", before.noun, before.direction, chain[0].lead, chain[-1].stop, before.extra)
+            _inherit(clause, read[-1][0][0], chain[0])
+            reading = _member(clause, chain, before)
         read.append((chain, reading))
     for at in range(len(read)):
         if read[at][1] is None:
             read[at] = (read[at][0], _parallel(clause, read, at))
     for at in range(len(read) - 2, -1, -1):
         (chain, reading), (after, known) = read[at], read[at + 1]
-        if reading is None and known is not None and continues(clause, chain[-1], after[0]):
-            read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
+        if (
+            reading is None
+            and known is not None
+            and (continues(clause, chain[-1], after[0]) or _elliptical(clause, chain[-1], after[0], known))
+        ):
+            read[at] = (chain, _member(clause, chain, known))
     for at in range(1, len(read)):
         (numbers, known), (chain, reading) = read[at - 1], read[at]
         if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
-            chain[0].qualifier = chain[0].qualifier or numbers[0].qualifier
-            read[at] = (chain, Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop))
+            _inherit(clause, numbers[0], chain[0])
+            read[at] = (chain, _member(clause, chain, known))
     return read
+
+
+def _noun_beside(site: Site) -> Anchor | None:
+    """The noun right behind a number: the time of "62% FLOPs and 1.9x time"."""
+    for anchor in site.clause.anchors:
+        if anchor.first == site.end or (anchor.first == site.end + 1 and site.word(site.end) not in _OPENERS):
+            return anchor
+    return None
+
+
+_OPENERS = frozenset(
+    {
+        "on",
+        "for",
+        "in",
+        "with",
+        "at",
+        "over",
+        "than",
+        "to",
+        "of",
+        "(",
+        ")",
+        ",",
+        "and",
+        "by",
+        "under",
+        "the",
+        "when",
+        "/",
+    }
+)
+
+
+def _elliptical(clause: Clause, left: Quantity, right: Quantity, known: Reading) -> bool:
+    """ "2.1x end-to-end and 4.3x kernel speedups": the noun of the second holds for the first."""
+    between = clause.lows[left.stop : right.lead]
+    if (
+        left.form != right.form
+        or known.noun is None
+        or known.rule not in {"self-noun", "comparative", "change-noun", "noun-right"}
+    ):
+        return False
+    anchored = any(left.stop <= a.first < right.lead for a in clause.anchors if a.noun.polarity != "ignore")
+    return 2 <= len(between) <= 3 and between[-1] in {"and", ","} and not anchored
+
+
+def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
+    """A list's member read like the one beside it, with the noun behind it if it has its own ("and 8x in energy")."""
+    site = site_of(clause, chain, chain[0])
+    own = named_behind(site) or _noun_beside(site)
+    if own is None or known.noun is None:
+        return Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop, known.extra)
+    noun = own.noun if own.noun.polarity != "refuse" else None
+    return Reading("list", noun, known.direction, chain[0].lead, own.stop)
+
+
+def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:
+    """The qualifier of a loose list holds for its later members, unless "by" opens a new comparison."""
+    if later.qualifier is None and first.lead < first.first and clause.lows[later.lead - 1 : later.lead] != ["by"]:
+        later.qualifier = first.qualifier
 
 
 def _parallel(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:
@@ -139,9 +230,13 @@ def _nouns_of_chain(
     if reading is None or reading.noun is None or not reading.noun.metric:
         return []
     nouns = [reading.noun, *reading.extra]
-    if len(nouns) != len(chain):
-        nouns = [reading.noun] * len(chain)
-    return [(q, reading, n) for q, n in zip(chain, nouns, strict=True) if not is_refused(clause, q, reading, n)]
+    if len(nouns) == len(chain):
+        pairs = list(zip(chain, nouns, strict=True))
+    else:
+        # "Reduces FLOPs and parameters by 60%" is a claim on each; two times or two memories are one.
+        distinct = list({n.metric: n for n in reversed(nouns)}.values())[::-1] if len(chain) == 1 else nouns[:1]
+        pairs = [(q, n) for q in chain for n in distinct]
+    return [(q, reading, n) for q, n in pairs if not is_refused(clause, q, reading, n)]
 
 
 class _Place(NamedTuple):
@@ -156,25 +251,31 @@ class _Place(NamedTuple):
     chain: list[Quantity]
 
 
-def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: HardwareNear) -> ExtractedClaim:
+def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNear) -> ExtractedClaim:
     sentence, clause, quantity, reading, noun, order, chain = place
     first = min(reading.first, quantity.lead)
     stop = min(max(reading.stop, quantity.stop), len(clause.tokens))
-    start, end = clause.tokens[first].start, clause.tokens[stop - 1].end
+    places = clause.places
+    start, end = places.start(first), places.end(stop - 1)
     value, high, unit = quantity.value, quantity.value_max, "%"
     if quantity.form == "factor":
         unit = "x"
     elif quantity.form == "absolute" and quantity.unit is not None:
         value, high, unit = _amount(quantity)
-    phase = phase_of(clause, quantity, reading, noun, default_phase)
+    phase = phase_of(clause, quantity, reading, noun, paper)
     # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
     qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
+    if qualifier is None and reading.rule == "of-noun":
+        before = clause.lows[max(0, first - 4) : quantity.lead]
+        qualifier = "average" if "average" in before else None
+    metric = _metric_in(noun, phase)
+    direction = "none" if quantity.form == "absolute" else reading.direction
     normal = normalise(clause, quantity, reading, noun)
     return ExtractedClaim(
-        metric="training_time" if noun.metric == "latency" and phase in _TRAINS else noun.metric,
+        metric=metric,
         phase=phase,
         form=quantity.form,
-        direction="none" if quantity.form == "absolute" else reading.direction,
+        direction=direction,
         value=value,
         value_max=high,
         unit=unit,
@@ -185,11 +286,23 @@ def _claim(abstract: str, place: _Place, default_phase: str, hardware_near: Hard
         start=start,
         end=end,
         rule=reading.rule,
+        confidence=confidence_of(reading.rule, metric, direction),
+        raw=abstract[places.start(quantity.first) : places.end(quantity.stop - 1)],
         ratio=normal.ratio,
         ratio_max=normal.ratio_max,
         base_value=normal.base_value,
         base_unit=normal.base_unit,
     )
+
+
+def _metric_in(noun: Noun, phase: str) -> str:
+    """Time and vague compute of training have metrics of their own; counted FLOPs have not."""
+    if phase in _TRAINS:
+        if noun.metric == "latency":
+            return "training_time"
+        if noun.metric == "flops" and noun.polarity == "cost" and noun.vague and phase != "search":
+            return "training_cost"
+    return noun.metric
 
 
 def _amount(quantity: Quantity) -> tuple[float, float | None, str]:

@@ -11,13 +11,15 @@ from .units import Unit
 _QUALIFIERS: dict[tuple[str, ...], str] = {
     ("up", "to"): "up to", ("upto",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
     ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("max",): "up to", ("upwards", "of"): "up to",
-    ("a", "maximum", "of"): "up to",
+    ("a", "maximum", "of"): "up to", ("no", "more", "than"): "up to", ("maximally",): "up to", ("as", "large", "as"): "up to",
+    ("as", "many", "as"): "up to",
     ("at", "least"): "at least", ("over",): "at least", ("more", "than"): "at least", ("above",): "at least",
     ("greater", "than"): "at least", ("exceeding",): "at least", ("beyond",): "at least", ("higher", "than"): "at least",
-    ("better", "than"): "at least", ("exceeds",): "at least", ("no", "less", "than"): "at least",
+    ("better", "than"): "at least", ("exceeds",): "at least", ("no", "less", "than"): "at least", ("surpassing",): "at least",
+    ("larger", "than"): "at least", ("well", "over"): "at least", ("in", "excess", "of"): "at least", ("minimum",): "at least",
     ("about",): "about", ("around",): "about", ("nearly",): "about", ("approximately",): "about", ("roughly",): "about",
     ("almost",): "about", ("approx",): "about", ("some",): "about", ("close", "to"): "about", ("approximate",): "about",
-    ("ca",): "about", ("circa",): "about",
+    ("ca",): "about", ("circa",): "about", ("near",): "about", ("approaching",): "about", ("order", "of"): "about",
     ("an", "average", "of"): "average", ("average",): "average", ("on", "average"): "average", ("averagely",): "average",
     ("an", "average"): "average", ("average", "of"): "average",
 }  # fmt: skip
@@ -27,6 +29,9 @@ _FILLERS = word_set(
     only just merely a an the by impressive remarkable significant whopping of
     """
 )
+_UNDER = frozenset({"under", "within", "below", "sub"})
+_LEADS = _QUALIFIER_ENDS | _FILLERS | _UNDER | {"$", "~", "<", ">", "than", "as"}
+"""The only words that may stand before a number and belong to it; all others end the search at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,11 +59,16 @@ class Quantity:
 
 def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
     """Reads the qualifier in front ("by an average of", "up to", "~"), skipping fillers, or "on average" behind."""
-    at, qualifier, lead, bound = quantity.first, None, quantity.first, ""
+    at, qualifier, lead, bound = quantity.first, quantity.qualifier, quantity.first, ""
     for _ in range(5):
         if at <= 0:
             break
         token = tokens[at - 1]
+        if token[1] not in _LEADS:
+            break
+        if token.low == "$":
+            at -= 1
+            continue
         if token.kind == "near":
             qualifier, at, lead = qualifier or "about", at - 1, at - 1
             continue
@@ -66,27 +76,47 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
             qualifier = qualifier or ("at least" if token.low == ">" else None)
             bound, at, lead = token.low, at - 1, at - 1
             continue
+        if token.low == "of" and at > 1 and tokens[at - 2].low == "factor":
+            at -= 3 if at > 2 and tokens[at - 3].low in {"a", "the"} else 2
+            lead = at
+            continue
         found = _qualifier_before(tokens, at) if token.low in _QUALIFIER_ENDS else None
         if found:
-            qualifier, at = qualifier or found[0], at - found[1]
+            qualifier, at = found[0] if found[0] == "up to" else qualifier or found[0], at - found[1]
             lead = at
         else:
-            if token.low in {"than", "under", "below"} and (tokens[at - 2].low if at > 1 else "") in {
-                "less",
-                "fewer",
-                "lower",
-            }:
-                bound, at, lead = "<", at - 2, at - 2
+            size = _bound_before(tokens, at, quantity.form)
+            if size:
+                bound, at, lead = "<", at - size, at - size
                 continue
             if token.low not in _FILLERS or token.low in {"by", "of"}:
                 break
             at -= 1
     if qualifier is None:
-        behind = [t.low for t in tokens[quantity.stop : quantity.stop + 2]]
-        if behind == ["on", "average"] or behind[:1] == ["+"]:
-            qualifier = "average" if behind[0] == "on" else "at least"
+        qualifier = _qualifier_behind(tokens, quantity)
     quantity.qualifier, quantity.lead, quantity.bound = qualifier, lead, bound
     return quantity
+
+
+def _qualifier_behind(tokens: list[Token], quantity: Quantity) -> str | None:
+    """ "10+ %", "3x+" and "2x on average"."""
+    stop = quantity.stop
+    if tokens[stop - 1][1].endswith("+") or tokens[quantity.first][1].endswith("+"):
+        return "at least"
+    behind = tokens[stop][1] if stop < len(tokens) else ""
+    if behind == "+":
+        return "at least"
+    return "average" if behind == "on" and stop + 1 < len(tokens) and tokens[stop + 1][1] == "average" else None
+
+
+def _bound_before(tokens: list[Token], at: int, form: str) -> int:
+    """The length in tokens of "less than", "under", "as few as" in front of token `at`, or 0."""
+    word, before = tokens[at - 1].low, tokens[at - 2].low if at > 1 else ""
+    if word == "than" and before in {"less", "fewer", "lower", "smaller", "shorter"}:
+        return 2
+    if word == "as" and before in {"few", "little", "low", "small"} and at > 2 and tokens[at - 3].low == "as":
+        return 3
+    return 1 if word in _UNDER and form == "absolute" else 0
 
 
 def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
@@ -97,3 +127,8 @@ def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
             if qualifier:
                 return qualifier, size
     return None
+
+
+def tenfold(orders: float) -> float:
+    """Orders of magnitude as a factor; no honest text has more than twelve."""
+    return float(10.0 ** min(orders, 12.0))

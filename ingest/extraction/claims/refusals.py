@@ -10,8 +10,9 @@ from .quantity import Quantity
 from .site import Clause, Reading
 
 _OTHERS_SUBJECT = re.compile(
-    r"^\W*(?:\w+,? ){0,2}(?:existing|previous|prior|conventional|traditional|current) (?:\w+ ){0,3}(?:methods?|works?|approaches|models|solutions|systems)"
-    r" (?:\w+ )?(?:suffer|require|need|are|achieve|fail|incur|have|only|can|rely|use)\b",
+    r"^\W*(?:\w+,? ){0,2}(?:existing|previous|prior|conventional|traditional|current) (?:\w+ ){0,3}(?:methods?|works?|approaches|models|solutions|systems|kernels|implementations|frameworks|libraries|techniques|baselines"
+    r"|networks|algorithms|architectures|engines|accelerators|schemes|designs|pipelines)"
+    r" (?:\w+ )?(?:suffer|require|need|are|achieve|fail|incur|have|only|can|rely|use|reach|take|consume|spend|cost|utilize)\b",
     re.I,
 )
 OF_OTHERS = trigger("existing previous prior conventional traditional current")
@@ -34,7 +35,11 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
     """Whether a number sets an experiment up ("at 50% sparsity"), boasts of size ("10x more data") or blames others."""
     if reading.direction == "worse" and (noun.metric == "data_samples" or clause.lows[0] in _COMPLAINTS):
         return True
+    if reading.direction == "worse" and {"require", "requires", "need", "needs", "takes"} & set(
+        clause.lows[max(0, quantity.lead - 2) : quantity.lead]
+    ):
+        return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
-    if behind in _NOT_UNITS and reading.rule != "noun-right":
+    if behind in _NOT_UNITS and reading.rule not in {"noun-right", "share-pruned"}:
         return True
     return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"

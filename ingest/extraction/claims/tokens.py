@@ -11,89 +11,154 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..words import folded
 from .units import ATTACHED_UNITS
 
-_TIMES = r"(?:\$?\s?\\?times|\$?\s?×|[xX])"
+_TIMES = r"(?:\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
-_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
 TOKEN = re.compile(
     rf"""
     \s*+(?:
     (?P<run>(?:(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+\s)++)
   | (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[,;:)]|$|\.(?:\s|$)))
+  | (?P<sym>[,;()])
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
-  | (?P<num>{_NUMBER})
-      (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?-?\s?folds?\b)\$?
-        |\$?(?P<percent>\s?\\?%|\s?-?percent\b)\$?
-        |\s?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
+  | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
+  | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
+      (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?[-–]?\s?folds?\b)\$?
+        |\$?(?P<percent>\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
+        |(?:\s|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
       )?
-  | (?P<near>\\?(?:simeq|sim|approx)(?=[\s\d.$\\~])|\\?~|≈|∼)
+  | (?P<near>\\?(?:simeq|sim|approx)(?=[\s\d.$\\~}}])|\\?~|≈|∼)
   | (?P<rel>\\?(?:leqslant|geqslant|leq|geq|textless|textgreater)(?=[\s\d$])|[<>≤≥])
   | (?P<word>[^\W\d_](?:[\w]|['’+.&](?=[^\W_])|-(?=\w))*)
   | (?P<dash>--+|[-–—−])
   | (?P<skip>(?:[\s\\{{}}]|\$(?!\d))+|\$)
-  | (?P<sym>.)
+  | (?P<any>.)
     )
     """,
     re.X | re.S,
 )
-_OF_NUMBER = frozenset({"num", "factor", "percent", "unit", "scale", "tail"})
+_OF_NUMBER = frozenset({"num", "plus", "factor", "percent", "unit", "scale", "tail"})
+_UNGROUPED = str.maketrans("", "", ", {}")
 _SUFFIX = {"factor": "x", "percent": "%"}
 _REL = {"leq": "<", "leqslant": "<", "textless": "<", "<": "<", "≤": "<"}
 
 
 class Token(NamedTuple):
-    """`kind`: num, word, ident, url, dims, near, rel, dash or sym. `low`: the lower-case text, or a number's digits.
+    """`kind`: num, word, ident, url, dims, near, rel, dash or sym. `low`: the lower-case text, or a number's digits,
+    with "+" behind them for "10+%".
 
-    `suffix` of a number is "x", "%", an attached unit ("ms"), a scale ("M"), "$" or "".
+    `suffix` of a number is "x", "%", an attached unit ("ms"), a scale ("M"), "$" or "". `parts` are the folded words of a word
+    ("low-rank" has two); other kinds have one empty part.
     """
 
     kind: str
     low: str
     suffix: str
-    start: int
-    end: int
+    parts: tuple[str, ...]
 
 
-def tokenize(text: str, offset: int = 0) -> list[Token]:
+class Tokens(NamedTuple):
+    """The tokens of a sentence and where they stand: a token knows no place, so that one serves for every mention of a word."""
+
+    tokens: list[Token]
+    starts: list[int]
+    ends: dict[int, int]
+
+    def start(self, index: int) -> int:
+        return self.starts[index]
+
+    def end(self, index: int) -> int:
+        """The offset behind token `index`; for most it follows from their length."""
+        return self.ends.get(index) or self.starts[index] + len(self.tokens[index][1])
+
+
+_NOTHING = ("",)
+_MOST_WORDS = 1 << 16
+
+
+class _Words(dict[str, Token]):
+    """Words met so far; emptied when hostile text has filled it."""
+
+    def __missing__(self, low: str) -> Token:
+        if len(self) >= _MOST_WORDS:
+            self.clear()
+        self[low] = token = Token("word", low, "", tuple(folded(low)) or _NOTHING)
+        return token
+
+
+_WORDS = _Words()
+_word = _WORDS.__getitem__
+_MARKS: dict[tuple[str, str], tuple[Token, int, int]] = {}
+"""Numbers and marks met so far, by kind and text, with the part of that text that is theirs."""
+
+
+def _digits(written: str) -> str:
+    """The digits of a number without what groups them; "10^3" is 1000."""
+    plain = written.translate(_UNGROUPED)
+    base, _, power = plain.partition("^")
+    return str(int(base) ** int(power)) if power else plain
+
+
+def tokenize(text: str, offset: int = 0) -> Tokens:
     """Tokens of `text`; `offset` is added to their places."""
     tokens: list[Token] = []
-    new = tuple.__new__
+    starts: list[int] = []
+    ends: dict[int, int] = {}
     for match in TOKEN.finditer(text.rstrip()):
-        kind = match.lastgroup or "sym"
+        kind = match.lastgroup or "any"
         if kind == "run":
             # Words that one blank parts are cut here, many at once, as most of a sentence is made of them.
-            start = match.start("run") + offset
-            for low in match["run"].lower().split():
-                end = start + len(low)
-                tokens.append(new(Token, ("word", low, "", start, end)))
-                start = end + 1
-            continue
-        if kind == "skip":
-            continue
-        suffix = ""
-        if kind in _OF_NUMBER:
-            start, end = match.start("num"), match.end()
-            if kind == "tail":
-                kind, low = "ident", text[start:end].lower()
-            else:
-                low = match["num"].replace(",", "").replace(" ", "")
-                kind, suffix = "num", _SUFFIX.get(kind) or match["unit"] or match["scale"] or ""
-        else:
-            start, end = match.span(kind)
-            low = match[kind].lower()
-            if kind == "plain":
-                kind = "word"
-            elif kind == "near":
-                low = "~"
-            elif kind == "rel":
-                low = _REL.get(low.lstrip("\\"), ">")
-            elif kind == "money":
-                kind, low, suffix, start = "num", low.replace(",", ""), "$", start - 1
-        tokens.append(new(Token, (kind, low, suffix, start + offset, end + offset)))
-    return tokens
+            words = match[0].lower().split()
+            start = match.end() + offset - sum(map(len, words)) - len(words)
+            tokens += map(_word, words)
+            for low in words:
+                starts.append(start)
+                start += len(low) + 1
+        elif kind != "skip":
+            whole = match[0]
+            known = _MARKS.get((kind, whole))
+            if known is None:
+                if len(_MARKS) >= _MOST_WORDS:
+                    _MARKS.clear()
+                known = _MARKS[kind, whole] = _other(match, kind, text)
+            token, first, last = known
+            start = match.start() + offset
+            if last - first != len(token[1]):
+                ends[len(tokens)] = start + last
+            starts.append(start + first)
+            tokens.append(token)
+    return Tokens(tokens, starts, ends)
+
+
+def _other(match: re.Match[str], kind: str, text: str) -> tuple[Token, int, int]:
+    """A token that is not in a run of words, and the part of the match that it stands for; told by `kind` and the match's text."""
+    base, end = match.start(), match.end()
+    if kind in _OF_NUMBER:
+        start = match.start("num")
+        if kind == "tail":
+            low = text[start:end].lower()
+            return Token("ident", low, "", tuple(folded(low)) or _NOTHING), start - base, end - base
+        low = _digits(match["num"]) + (match["plus"] or "")
+        suffix = _SUFFIX.get(kind) or match["unit"] or match["scale"] or ""
+        return Token("num", low, suffix, _NOTHING), start - base, end - base
+    if kind == "led":
+        return Token("num", match["led"], "x", _NOTHING), len(match[0]) - len(match[0].lstrip()), end - base
+    start, end = match.span(kind)
+    low = match[kind].lower()
+    if kind in {"word", "plain"}:
+        return _word(low), start - base, end - base
+    if kind == "money":
+        return Token("num", _digits(low), "$", _NOTHING), start - 1 - base, end - base
+    if kind == "near":
+        low = "~"
+    elif kind == "rel":
+        low = _REL.get(low.lstrip("\\"), ">")
+    return Token("sym" if kind == "any" else kind, low, "", _NOTHING), start - base, end - base

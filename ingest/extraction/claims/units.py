@@ -16,39 +16,55 @@ class Unit(NamedTuple):
 
 
 _SPELLINGS: dict[Unit, str] = {
-    Unit("ns", "time"): "ns nanosecond nanoseconds",
-    Unit("us", "time"): "us µs μs microsecond microseconds",
-    Unit("ms", "time"): "ms msec millisecond milliseconds",
+    Unit("ns", "time"): "ns nanosecond nanoseconds nsec",
+    Unit("us", "time"): "us µs μs microsecond microseconds usec",
+    Unit("ms", "time"): "ms msec millisecond milliseconds msecs",
     Unit("s", "time"): "s sec secs second seconds",
     Unit("min", "time"): "min mins minute minutes",
     Unit("hours", "time"): "h hr hrs hour hours",
     Unit("days", "time"): "day days",
     Unit("weeks", "time"): "week weeks",
-    Unit("KB", "bytes"): "KB kB KiB kilobytes kilobyte",
-    Unit("MB", "bytes"): "MB MiB megabytes megabyte",
-    Unit("GB", "bytes"): "GB GiB gigabytes gigabyte",
+    Unit("months", "time"): "month months",
+    Unit("bytes", "bytes"): "bytes byte",
+    Unit("KB", "bytes"): "KB kB KiB Kb kilobytes kilobyte kbytes",
+    Unit("MB", "bytes"): "MB MiB megabytes megabyte Mbytes MBytes",
+    Unit("GB", "bytes"): "GB GiB gigabytes gigabyte Gbytes GBytes",
     Unit("TB", "bytes"): "TB TiB terabytes terabyte",
-    Unit("FPS", "rate"): "FPS fps",
+    Unit("FPS", "rate"): "FPS fps f/s frames/s frames/sec frames/second",
+    Unit("tokens/s", "rate"): "tokens/s tokens/sec tokens/second token/s tok/s toks/s TPS",
+    Unit("images/s", "rate"): "images/s images/sec images/second image/s img/s imgs/s",
+    Unit("samples/s", "rate"): "samples/s samples/sec samples/second queries/s queries/sec queries/second req/s it/s",
+    Unit("QPS", "rate"): "QPS",
     Unit("Hz", "hertz"): "Hz",
     Unit("KFLOPs", "flops"): "KFLOPs",
-    Unit("MFLOPs", "flops"): "MFLOPs MFLOPS MFlops MFLOP Mflops",
-    Unit("GFLOPs", "flops"): "GFLOPs GFLOPS GFlops GFLOP Gflops GFlop",
-    Unit("TFLOPs", "flop-rate"): "TFLOPs TFLOPS TFLOP teraFLOPs",
-    Unit("PFLOPs", "flop-rate"): "PFLOPs PFLOPS petaFLOP petaFLOPs",
-    Unit("MMACs", "flops"): "MMACs MMAC",
+    Unit("MFLOPs", "flops"): "MFLOPs MFLOPS MFlops MFLOP Mflops MFlop",
+    Unit("GFLOPs", "flops"): "GFLOPs GFLOPS GFlops GFLOP Gflops GFlop BFLOPs BFLOPS GigaFLOPs gigaflops",
+    Unit("TFLOPs", "flop-rate"): "TFLOPs TFLOPS TFLOP TFlops teraFLOPs teraflops TFLOPs/s TFLOPS/s TFLOP/s",
+    Unit("PFLOPs", "flop-rate"): "PFLOPs PFLOPS petaFLOP petaFLOPs petaFLOP/s petaFLOPs/s PFLOP/s PFLOPs/s petaflops",
+    Unit("MMACs", "flops"): "MMACs MMAC MMacs",
     Unit("GMACs", "flops"): "GMACs GMAC GMacs",
     Unit("MAdds", "flops"): "MAdds",
-    Unit("mJ", "energy"): "mJ millijoules",
-    Unit("uJ", "energy"): "uJ µJ",
-    Unit("J", "energy"): "J joules",
-    Unit("kWh", "energy"): "kWh",
+    Unit("TOPS", "flop-rate"): "TOPS GOPS TOPs GOPs TOP/s GOP/s",
+    Unit(
+        "TOPS/W", "efficiency"
+    ): "TOPS/W GOPS/W TOPs/W TFLOPS/W GFLOPS/W TFLOPs/W GFLOPs/W TOPS/mm2 FPS/W fps/W tokens/J",
+    Unit("nJ", "energy"): "nJ",
+    Unit("pJ", "energy"): "pJ",
+    Unit("mJ", "energy"): "mJ millijoules millijoule",
+    Unit("uJ", "energy"): "uJ µJ μJ microjoules",
+    Unit("J", "energy"): "J joules joule",
+    Unit("kJ", "energy"): "kJ",
+    Unit("kWh", "energy"): "kWh Wh MWh GWh",
+    Unit("kgCO2", "energy"): "kgCO2 tCO2eq kgCO2e tCO2e tCO2",
     Unit("mW", "power"): "mW milliwatts milliwatt",
+    Unit("uW", "power"): "uW µW μW microwatts",
     Unit("W", "power"): "W watts watt",
     Unit("kbps", "bitrate"): "kbps kb/s",
     Unit("Mbps", "bitrate"): "Mbps",
-    Unit("GB/s", "bandwidth"): "GB/s",
-    Unit("TB/s", "bandwidth"): "TB/s",
-    Unit("$", "money"): "$",
+    Unit("GB/s", "bandwidth"): "GB/s GB/sec",
+    Unit("TB/s", "bandwidth"): "TB/s TB/sec",
+    Unit("mm2", "area"): "mm2 mm^2",
+    Unit("$", "money"): "$ USD dollars",
 }
 BY_SPELLING: dict[str, Unit] = {spelling: unit for unit, text in _SPELLINGS.items() for spelling in text.split()}
 BY_WORD: dict[str, Unit] = {spelling.lower(): unit for spelling, unit in BY_SPELLING.items() if len(spelling) > 1}
@@ -64,13 +80,36 @@ COUNTED: dict[str, Unit] = {
     **dict.fromkeys(
         word_set(
             """
-        images samples examples pairs demonstrations instances clips videos sentences labels
+        images samples examples pairs demonstrations instances clips videos sentences labels data datapoints exemplars
+        annotations shots prompts episodes trajectories questions interactions scans utterances
         """
         ),
         Unit("samples", "samples"),
     ),
-    **dict.fromkeys(("flops", "flop", "macs", "mult-adds", "multiply-adds", "madds", "mac"), Unit("FLOPs", "flops")),
-    **dict.fromkeys(("steps", "step", "nfe", "nfes", "evaluations"), Unit("steps", "steps")),
-    **dict.fromkeys(("iterations", "epochs", "epoch"), Unit("epochs", "iterations")),
+    **dict.fromkeys(
+        word_set(
+            """
+        flops flop macs mac mult-adds multiply-adds madds m-adds multi-adds multadds mult-add multiply-accumulates multiply-accumulate multiply-add multiplications
+        """
+        ),
+        Unit("FLOPs", "flops"),
+    ),
+    **dict.fromkeys(
+        word_set("steps step nfe nfes evaluations timesteps evaluation passes step-sampling"), Unit("steps", "steps")
+    ),
+    **dict.fromkeys(("iterations", "iteration", "epochs", "epoch", "updates"), Unit("epochs", "iterations")),
+    **dict.fromkeys(("gpu", "gpus", "tpus", "machines", "cpus", "accelerators"), Unit("GPUs", "devices")),
 }
 """Things that are counted: the word behind the number is the unit."""
+DEVICES = word_set(
+    "gpu gpus tpu tpus a100 v100 h100 h800 h200 a800 a6000 t4 rtx 3090 4090 tpuv3 tpuv4 cpu core cpus nvidia node wall-clock"
+)
+"""Words that may stand between a number and "hours" or "days" of a device."""
+DEVICE_SPANS = {
+    "hour": "hours",
+    "day": "days",
+    "week": "weeks",
+    "minute": "minutes",
+    "year": "years",
+    "second": "seconds",
+}

@@ -7,10 +7,9 @@ from ..words import word_set
 LESS, MORE, BETTER = "less", "more", "better"
 
 COMPARATIVES: dict[str, str] = {
-    "fewer": LESS, "less": LESS, "lower": LESS, "reduced": LESS, "shorter": LESS, "cheaper": LESS, "lesser": LESS,
-    "decreased": LESS, "smaller": LESS, "lighter": LESS, "more": MORE, "higher": MORE, "greater": MORE, "larger": MORE,
-    "bigger": MORE, "increased": MORE, "better": BETTER, "improved": BETTER, "faster": BETTER, "quicker": BETTER,
-    "speedier": BETTER, "slower": MORE, "heavier": MORE, "superior": BETTER, "additional": MORE, "extra": MORE,
+    **dict.fromkeys(word_set("fewer less lower reduced shorter cheaper lesser decreased smaller lighter slimmer leaner tighter"), LESS),
+    **dict.fromkeys(word_set("more higher greater larger bigger increased slower heavier additional extra"), MORE),
+    **dict.fromkeys(word_set("better improved faster quicker speedier superior"), BETTER),
 }  # fmt: skip
 """Adjectives that compare the number's subject with a baseline."""
 
@@ -22,17 +21,16 @@ BARE_COMPARATIVES = {
 """Comparatives that carry their own metric: (metric, direction)."""
 
 CHANGE_NOUNS: dict[str, str] = {
-    "reduction": LESS, "reductions": LESS, "decrease": LESS, "saving": LESS, "savings": LESS, "drop": LESS, "cut": LESS,
-    "decreases": LESS, "shrinkage": LESS,
-    "decrement": LESS,
-    "improvement": BETTER, "improvements": BETTER, "gain": BETTER, "gains": BETTER, "boost": BETTER, "enhancement": BETTER,
-    "boosts": BETTER, "advantage": BETTER,
-    "increase": MORE, "increases": MORE, "overhead": MORE, "slowdown": MORE,
+    **dict.fromkeys(word_set("reduction reductions decrease decreases saving savings drop drops cut cuts shrinkage decrement decline "
+                             "shrink save reduce lowering minimization"), LESS),
+    **dict.fromkeys(word_set("improvement improvements gain gains boost boosts enhancement enhancements advantage advantages uplift "
+                             "advancement"), BETTER),
+    **dict.fromkeys(word_set("increase increases overhead overheads slowdown slowdowns increment growth"), MORE),
 }  # fmt: skip
-SELF_NOUNS = {
-    "speedup": "speedup", "speedups": "speedup", "speed-up": "speedup", "speed-ups": "speedup", "acceleration": "speedup",
-    "accelerations": "speedup", "speed-ups.": "speedup", "accelerated": "speedup",
-    "compression": "compression", "slowdown": "speedup",
+SELF_NOUNS: dict[str, str] = {
+    **dict.fromkeys(word_set("speedup speedups speed-up speed-ups acceleration accelerations accelerated slowdown slowdowns "
+                             "speeding-up"), "speedup"),
+    "compression": "compression",
 }  # fmt: skip
 """Nouns of change that are a metric of their own."""
 
@@ -41,18 +39,20 @@ def _forms(effect: str, stems: str) -> dict[str, str]:
     forms: dict[str, str] = {}
     for stem in stems.split():
         base = stem.removesuffix("e")
-        forms |= dict.fromkeys((stem, stem + "s", base + "ed", base + "ing"), effect)
+        third = stem + ("es" if stem.endswith(("s", "sh", "ch", "x")) else "s")
+        forms |= dict.fromkeys((stem, third, base + "ed", base + "ing"), effect)
     return forms
 
 
 CHANGE_VERBS: dict[str, str] = {
-    **_forms(LESS, "reduce decrease lower save minimize shrink slash trim economize shorten diminish prune eliminate conserve"),
-    **_forms(MORE, "increase raise scale add introduce incur"),
+    **_forms(LESS, "reduce decrease lower save minimize shrink slash trim economize shorten diminish prune eliminate conserve "
+                   "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict"),
+    **_forms(MORE, "increase raise scale add introduce incur grow"),
     **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
-                     "quicken reach"),
-    **dict.fromkeys(("cut", "cuts", "cutting", "slashes"), LESS),
-    **dict.fromkeys(("drop", "drops", "dropped", "dropping"), LESS),
-    **dict.fromkeys(("sped", "beats", "beating", "slimming"), BETTER),
+                     "quicken ameliorate optimise elevate lift"),
+    **dict.fromkeys(word_set("cut cuts cutting drop drops dropped dropping fall falls fell falling trimmed trimming slimming shrunk "
+                             "shrank down"), LESS),
+    **dict.fromkeys(word_set("sped beats beating"), BETTER),
 }  # fmt: skip
 SPEED_VERBS = word_set(
     """
@@ -65,9 +65,7 @@ COMPRESS_VERBS = word_set(
     compress compresses compressed compressing shrink shrinks shrinking shrunk
     """
 )
-RIVAL_VERBS = frozenset(
-    v for v in CHANGE_VERBS if v.startswith(("outperform", "surpass", "exceed", "beat", "advanc", "reach"))
-)
+RIVAL_VERBS = frozenset(v for v in CHANGE_VERBS if v.startswith(("outperform", "surpass", "exceed", "beat", "advanc")))
 BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get"})
-ONLY = frozenset({"only", "just", "merely", "mere", "few", "tiny", "single", "solely", "sufficient", "little"})
+ONLY = word_set("only just merely mere few tiny single solely sufficient little")
 """Words that turn an amount into a claim of thrift."""

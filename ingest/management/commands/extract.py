@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from ingest.extraction import extract
 from ingest.services import FileReading, find_files
 from ingest.sources import ParsedPaper
+from papers.files import write_lines
 from papers.folding import fold_title
 
 
@@ -43,16 +44,11 @@ class Command(BaseCommand):
         self.stderr.write(f"{len(records)} records written{told}" + (f", {refused} refusals above" if refused else ""))
 
     def _write(self, records: dict[str, dict[str, Any]], out: str | None) -> None:
-        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records.values())
+        lines = (json.dumps(record, ensure_ascii=False) for record in records.values())
         if out is None:
-            sys.stdout.write(text)
+            sys.stdout.writelines(line + "\n" for line in lines)
             return
-        # Written aside and renamed, so that a full disk leaves the old file whole.
-        target = Path(out)
-        aside = target.with_name(target.name + ".part")
         try:
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(target)
+            write_lines(Path(out), lines)
         except OSError as fault:
-            aside.unlink(missing_ok=True)
             raise CommandError(f"--out {out}: cannot be written: {fault.strerror}") from None

@@ -4,17 +4,20 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
-from rich.table import Table
 
-from recommender.advice import Advice, Need, read_need
+from recommender.advice import Need, read_need
 from recommender.encoders import EncoderError
-from recommender.gains import Gain
 from recommender.index import IndexBusy
-from recommender.need import check_known
-from recommender.services import recommend, refresh_index
+from recommender.need import DTYPES
+from recommender.need_reader import ask
+from recommender.services import recommend, refresh_index, this_machine
+from recommender.tables import show
 
-GIVEN = ("stage", "gpu", "gpus", "model", "batch", "prompt", "new_tokens", "seq", "training", "max_error", "objective")
+GIVEN = (
+    "stage", "gpu", "gpus", "model", "batch", "prompt", "new_tokens", "seq", "training", "max_error", "objective", "dtype",
+    "memory_gib", "first_token_ms", "token_ms", "step_ms",
+)  # fmt: skip
+HERE = "here"
 
 
 class Command(BaseCommand):
@@ -23,9 +26,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--need", metavar="TEXT", help="what is wanted, in plain words")
         parser.add_argument("--stage", choices=["training", "fine-tuning", "inference", "search", "data"])
-        parser.add_argument("--gpu", help="such as 'RTX 4090'")
+        parser.add_argument("--gpu", help="such as 'RTX 4090', or 'here' for the device of this installation's worker")
         parser.add_argument("--gpus", type=int)
-        parser.add_argument("--model", help="such as Llama-3-8B")
+        parser.add_argument(
+            "--model", help="such as Llama-3-8B, or a shape: 'layers=32 hidden=4096 heads=32 kv_heads=8'"
+        )
         parser.add_argument("--batch", type=int)
         parser.add_argument("--prompt", type=int, metavar="TOKENS")
         parser.add_argument("--new-tokens", type=int, metavar="TOKENS")
@@ -33,6 +38,13 @@ class Command(BaseCommand):
         parser.add_argument("--training", choices=["none", "calibration", "finetune", "pretrain", "any"])
         parser.add_argument("--max-error", type=float, help="largest accepted relative error")
         parser.add_argument("--objective", choices=["latency", "throughput", "memory", "cost"])
+        parser.add_argument("--dtype", choices=DTYPES, help="format of the weights before any technique")
+        parser.add_argument(
+            "--memory-gib", type=float, metavar="GIB", help="memory allowed, less than the devices have"
+        )
+        parser.add_argument("--first-token-ms", type=float, metavar="MS", help="time allowed to the first token")
+        parser.add_argument("--token-ms", type=float, metavar="MS", help="time allowed for each further token")
+        parser.add_argument("--step-ms", type=float, metavar="MS", help="time allowed for a training step")
         parser.add_argument("--limit", type=int, default=10, help="answers to show (default: 10)")
         parser.add_argument("--json", action="store_true", help="the whole answer as JSON")
         parser.add_argument(
@@ -41,15 +53,21 @@ class Command(BaseCommand):
         parser.add_argument("--out", metavar="FILE", help="with --needs: where the ranked titles go")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if bool(options["need"]) == bool(options["needs"]):
+        if (options["need"] is None) == (options["needs"] is None):
             raise CommandError("give either --need TEXT or --needs FILE --out FILE")
         try:
             refresh_index()
-            if options["needs"]:
+            if options["needs"] is not None:
                 self._answer_file(options)
             else:
                 given = {name: options[name] for name in GIVEN if options[name] is not None}
-                self._show(recommend(check_known(read_need(options["need"], **given))), options)
+                if given.get("gpu") == HERE:
+                    given["gpu"] = self._this_machine()
+                answer = recommend(ask(options["need"], **given)).to_json()
+                if options["json"]:
+                    self.stdout.write(json.dumps(answer, ensure_ascii=False))
+                else:
+                    show(answer, options["limit"], self.stdout)
         except (EncoderError, IndexBusy, ValueError) as fault:
             raise CommandError(str(fault)) from None
 
@@ -91,32 +109,7 @@ class Command(BaseCommand):
                 raise CommandError(f"--needs {path}, line {number}: {why}") from None
         return found
 
-    def _show(self, advice: Advice, options: dict[str, Any]) -> None:
-        answer = advice.to_json()
-        if options["json"]:
-            self.stdout.write(json.dumps(answer, ensure_ascii=False))
-            return
-        console = Console()
-        situation = answer["situation"]
-        memory = situation["memory_gib"]
-        if situation["model"] and memory.get("total") is not None:
-            there = f" of {memory['available']:.0f} GiB" if memory.get("available") else ""
-            fits = {True: "fits", False: "does not fit", None: ""}[situation["fits"]]
-            console.print(
-                f"{situation['model']} on {situation['gpu'] or 'no GPU named'}: {memory['total']:.1f} GiB{there} {fits} (modelled)"
-            )
-        table = Table("Technique", "Gain", "Evidence", "Why", show_lines=False)
-        for row in answer["answers"][: options["limit"]]:
-            gain = Gain(**row["gain"]) if row["gain"] else None
-            figure = f"{gain.figure} {gain.metric.replace('_', ' ')}" if gain else "–"
-            table.add_row(
-                row["name"] or row["title"], figure, gain.source if gain else "–", "; ".join(row["reasons"][:2])
-            )
-        console.print(table)
-        if not answer["answers"]:
-            console.print(
-                "No technique meets these constraints."
-                + (f" Loosen: {answer['nearest_constraint']}." if answer["nearest_constraint"] else "")
-            )
-        if answer["excluded"]:
-            console.print(f"{len(answer['excluded'])} left out; --json gives the reason for each.")
+    def _this_machine(self) -> str:
+        if name := this_machine():
+            return name
+        raise CommandError("--gpu here: no worker is running, or its device is not in the catalogue; name the GPU")

@@ -176,7 +176,6 @@ REFUSED = {
     "win-over-rivals": "Zedwick outperforms all rivals by 12% across 4 benchmarks.",
     "length-of-media": "It writes clips of up to 15 seconds.",
     "half-of-a-thing": "Even half of the layers are idle in such networks.",
-    "peak-of-hardware": "Kernels reach 40% of the theoretical maximum FLOPs.",
 }
 
 

@@ -1,0 +1,110 @@
+"""Words around an amount that tell a claim ("only 1.6 ms latency") from a set-up ("models with 7B parameters")."""
+
+from __future__ import annotations
+
+from ..words import word_set
+from .nouns import Noun
+from .quantity import Quantity
+from .site import Reading, Site
+from .words import ONLY
+
+TRAIN_CUES = word_set(
+    """
+    train trained training trains pretraining pre-training pretrained pretrain converge converges convergence learn
+    learns learning optimization optimize retraining retrain post-training training-time adapts optimized optimizes reconstructed
+    """
+)
+TUNE_CUES = word_set(
+    """
+    fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
+    customization customize personalization healing retraining extending extends
+    """
+)
+SEARCH_CUES = word_set("search searching searches searched nas")
+OTHER_CUES = word_set(
+    """
+    quantize quantizes quantized quantizing quantization calibrate calibration calibrating distill distills distilling
+    condense condensation prune prunes pruning compress compressing convert conversion preprocess preprocessing
+    index indexing build building merge merging compile compilation
+    """
+)
+SPEED_CUES = word_set(
+    """
+    generation device phone mobile on-device latency inference runtime run runs running takes taking take time times speed
+    per within infer inferring generate generates generating generated rendering render process processes processing
+    real-time rendered decoding execution delay achieve achieves achieving synthesize synthesizes produces reconstruct
+    reconstructs second fps faster respond responds response finishes completes completing ttft prefill predict predicts
+    prediction solve solves detect segment edit edits editing overhead throughput sampling
+    """
+)
+QUALITY = word_set(
+    """
+    accuracy top-1 top1 map miou fid psnr ap error f1 bleu wer perplexity dice auc score iou acc ssim recall performance
+    state-of-the-art
+    """
+)
+"""Words of quality: an amount beside them says at what cost the quality is reached."""
+PLURAL_SUBJECTS = word_set(
+    "models networks architectures variants llms transformers lms backbones sizes ranging spanning scales"
+)
+
+
+def near(site: Site, before: int, after: int) -> set[str]:
+    """Words around the number, itself included, up to so many tokens before and after."""
+    start, stop = max(0, site.begin - before), min(len(site.clause.lows), site.end + after)
+    return set(site.clause.lows[start:stop])
+
+
+def shrank(quantity: Quantity) -> bool:
+    """Whether the amount is the lower end of "from A to B"."""
+    return quantity.origin_value is not None and quantity.origin_value > quantity.value
+
+
+def thrifty(site: Site) -> bool:
+    """Whether a word of thrift stands before the amount ("only", "just", "fewer than", "as few as")."""
+    first = max(0, site.begin - 3, site.left - 1)
+    words = set(site.clause.lows[first : site.quantity.first])
+    if words & {"trained", "retraining", "training", "tuning", "tuned"}:
+        words.update(site.clause.lows[max(0, first - 2) : first])
+    return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity)
+
+
+def of_rivals(site: Site) -> bool:
+    """Whether the amount is what others need ("while the SOTA requires 6 hours", "compared to 40 GB of the baseline")."""
+    others_first = not _OTHERS.isdisjoint(site.clause.lows[:6]) and _OURS.isdisjoint(site.clause.lows[: site.begin])
+    if others_first and not site.clause.words.isdisjoint({"needs", "requires", "require"}):
+        return True
+    first = max(0, site.begin - 12)
+    words = site.clause.lows[first : site.begin]
+    for at in range(len(words) - 1, -1, -1):
+        if words[at] in {"while", "whereas", "whilst"}:
+            return bool(_OTHERS & set(words[at:])) and not _OURS & set(words[at:])
+        if words[at] in {"than", "versus", "vs", "compared"}:
+            return (
+                len(words) - at <= 6
+                and site.quantity.bound == ""
+                and not _OURS & set(words[at:])
+                and words[at - 1] not in _SIZED
+            )
+        if words[at] in {",", ";", "and"}:
+            return False
+    return False
+
+
+_OTHERS = word_set("sota state-of-the-art previous existing baseline baselines prior conventional original others competing rivals "
+                   "traditional standard competitors methods art")  # fmt: skip
+_OURS = word_set("our ours we it its proposed")
+_SIZED = word_set("less fewer lower more greater higher better smaller larger")
+
+
+def phase_named(cues: set[str]) -> str:
+    """The phase that words of training around an amount name."""
+    if cues & SEARCH_CUES:
+        return "search"
+    return "fine-tuning" if cues & TUNE_CUES else "training"
+
+
+def amount_of(site: Site, rule: str, metric: str, phase: str = "") -> Reading:
+    """An absolute claim with a few words around it as its quote."""
+    first, stop = max(site.left, site.begin - 3), min(site.right, site.end + 4)
+    return Reading(rule, Noun(metric, "cost", phase), "none", first, stop)

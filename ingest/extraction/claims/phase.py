@@ -1,0 +1,198 @@
+"""The phase of a claim: the word nearest to the number, the kind of metric, and what the paper is about."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..words import word_set
+from .nouns import Noun
+from .quantity import Quantity
+from .site import Clause, Reading
+
+_WEAK = "rather inference"
+"""What "throughput" says, unless the paper is about training."""
+_PHASE_WORDS: dict[str, str] = {
+    **dict.fromkeys(
+        word_set(
+            """
+        training train pretraining pre-training trained convergence converge backward backwards gradient trains
+        optimizer federated converging gradients backpropagation clients epochs pretrain converges iterations
+        """
+        ),
+        "training",
+    ),
+    **dict.fromkeys(
+        word_set(
+            """
+        fine-tuning finetuning fine-tune finetune tuning trainable tunable adapter fine-tuned lora
+        customization adaptation fine-tunes tune tunes
+        """
+        ),
+        "fine-tuning",
+    ),
+    **dict.fromkeys(
+        word_set(
+            """
+        inference decoding generation serving prefill prefilling sampling deployment testing rendering fps decode
+        """
+        ),
+        "inference",
+    ),
+    **dict.fromkeys(("latency", "throughput", "kv", "cache", "token"), _WEAK),
+    **dict.fromkeys(("search", "searching"), "search"),
+    **dict.fromkeys(("simulation", "synthesis", "preprocessing", "indexing"), "other"),
+}
+_REACH = 6
+"""Tokens between a number, with what was read with it, and a word that still speaks for it."""
+_STRUCTURE = frozenset({"params", "model_size", "compression", "storage"})
+"""What belongs to the finished model, whatever is said of training beside it."""
+_PROCESS = frozenset({"speedup", "training_time", "training_cost", "other_efficiency"})
+_SEARCHING = word_set("search searching procedure algorithm explored nas automl")
+_FAST = frozenset({"speedup", "latency", "throughput"})
+_TUNES = re.compile(
+    r"\b(?:fine-?tun\w*|post-?tuning|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|\badapting\b|parameter-efficient (?:transfer|adapt)",
+    re.I,
+)
+_TRAINS = re.compile(
+    r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b",
+    re.I,
+)
+_INFERS = re.compile(r"\binference\b|\bserving\b|\bdecoding\b|\breal-time\b|\bdeployment\b|\bkv[- ]cache", re.I)
+_CONDENSES = re.compile(r"dataset (?:distill|condens|compress|quanti)|distill\w* datasets?|data condens", re.I)
+_SEARCHES = re.compile(
+    r"architecture search|neural architecture|\b\w*nas\b|\bautoml\b|architect\b|architecture optimization|hyper-?parameter",
+    re.I,
+)
+_FOUND = word_set(
+    "model network architecture net models networks architectures which variant solution solutions variants"
+)
+
+
+_LEADS = frozenset({"for", "during", "at"})
+_TUNED = word_set("trainable tunable learnable additional extra tuned trained updates tuning")
+
+
+class Paper(NamedTuple):
+    """What the title and the stage words say of all claims of a paper; `titled` if its title speaks of tuning."""
+
+    default: str
+    titled: bool
+    searches: bool
+    condenses: bool
+
+    @property
+    def tunes(self) -> bool:
+        return self.titled or self.default == "fine-tuning"
+
+
+def paper_of(title: str, default: str) -> Paper:
+    """`default` is the phase of the paper's stage words."""
+    trains, infers = _TRAINS.search(title) is not None, _INFERS.search(title) is not None
+    if trains != infers and default != "fine-tuning":
+        default = "training" if trains else "inference"
+    searches, condenses = _SEARCHES.search(title) is not None, _CONDENSES.search(title) is not None
+    return Paper(default, _TUNES.search(title) is not None, searches, condenses)
+
+
+def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
+    """The phase of one claim; "training" of a paper that tunes models is fine-tuning."""
+    phase = _phase(clause, quantity, reading, noun, paper)
+    if phase == "training" and paper.tunes and clause.words.isdisjoint({"pre-training", "pretraining"}):
+        return "fine-tuning"
+    return phase
+
+
+def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
+    if noun.phase:
+        found = paper.searches and noun.phase == "training" and reading.rule == "amount-device-time"
+        return "search" if found and clause.words.isdisjoint({"training", "train", "trained"}) else noun.phase
+    first, stop = quantity.first, quantity.stop
+    if quantity.form != "absolute":
+        first, stop = min(reading.first, first), max(reading.stop, stop)
+    if noun.metric in _STRUCTURE or (noun.metric == "flops" and not noun.vague):
+        return _of_structure(noun, set(clause.lows[max(first - 1, 0) : stop + 1]), paper)
+    named = _said_behind(clause, stop) or _nearest(clause, reading, first, stop=stop, searches=paper.searches)
+    if named and named != _WEAK:
+        return named
+    if noun.metric == "data_samples":
+        return "fine-tuning" if paper.tunes else "training"
+    if noun.metric == "communication":
+        return "training" if paper.default != "fine-tuning" else paper.default
+    if paper.searches and noun.metric in _PROCESS and _is_of_the_search(clause.lows[:first], noun):
+        return "search"
+    if paper.condenses and noun.metric in _PROCESS:
+        return "other"
+    if noun.metric in _FAST and _is_of_a_model(clause, quantity):
+        return "inference"
+    if named == _WEAK and paper.default == "inference":
+        return "inference"
+    return paper.default
+
+
+def _is_of_the_search(before: list[str], noun: Noun) -> bool:
+    """Whether the search is fast or cheap, and not the network that it found ("GZNet is 3x faster than ...")."""
+    if noun.metric == "training_cost" or not _SEARCHING.isdisjoint(before[-16:]):
+        return True
+    return _FOUND.isdisjoint(before) and before[-1:] not in (["is"], ["are"], ["being"])
+
+
+def _is_of_a_model(clause: Clause, quantity: Quantity) -> bool:
+    """ "A variant which is 3x faster", "while being 3x faster": the finished model is fast, however it was trained."""
+    before = clause.lows[max(0, quantity.lead - 6) : quantity.lead]
+    if before[-1:] == ["being"]:
+        return True
+    return before[-1:] in (["is"], ["are"]) and bool({"which", "variant", "model", "network", "models"} & set(before))
+
+
+def _said_behind(clause: Clause, stop: int) -> str:
+    """The phase of "... for inference" right behind the number."""
+    if clause.words.isdisjoint(_LEADS):
+        return ""
+    for at in range(stop, min(stop + 5, len(clause.lows) - 1)):
+        if clause.lows[at] in {",", ";", "("} or clause.tokens[at].kind == "num":
+            break
+        if clause.lows[at] in _LEADS:
+            phase = _PHASE_WORDS.get(clause.lows[at + 1], "")
+            return "" if phase == _WEAK else phase
+    return ""
+
+
+def _of_structure(noun: Noun, inner: set[str], paper: Paper) -> str:
+    if inner & {"training", "pre-training"} and noun.metric == "flops":
+        return "training"
+    if noun.metric == "params" and (paper.titled or (paper.tunes and inner & _TUNED)):
+        return "inference" if "inference" in inner else "fine-tuning"
+    if noun.metric == "storage" and paper.tunes:
+        return "fine-tuning"
+    if noun.metric == "compression" and paper.default == "training":
+        return "training"
+    return "inference"
+
+
+def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, searches: bool) -> str:
+    """The phase word nearest to tokens `first` to `stop`, "" if none is near; words of weak meaning give way to others."""
+    if clause.phases is None:
+        clause.phases = []
+        if not clause.words.isdisjoint(_PHASE_WORDS):
+            clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
+    if not clause.phases:
+        return ""
+    best, distance, weak = "", _REACH + 1, False
+    for at, phase in clause.phases:
+        if phase == "search" and not searches and clause.lows[at - 1] != "architecture":
+            continue
+        gap = max(first - at, at - stop + 1, 0)
+        if at >= stop and "and" in clause.lows[stop:at]:
+            gap += 3
+        if gap > _REACH:
+            if reading.rule.startswith("amount") and 0 < first - at <= 2 * _REACH and not best:
+                best, distance = ("" if phase == _WEAK else phase), _REACH + 1
+            continue
+        if phase == _WEAK:
+            weak = True
+            if not gap and distance and clause.lows[at] in {"kv", "cache"}:
+                best, distance = "inference", 0
+        elif gap < distance and not (reading.rule == "by-rival" and first < at < stop):
+            best, distance = phase, gap
+    return best or (_WEAK if weak else "")

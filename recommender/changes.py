@@ -1,0 +1,110 @@
+"""What a technique changes, as terms of the memory and time of a situation: from its card, or from its family and claims.
+
+A claim is a factor without a place. Its metric says whether it is memory or time, the paper's family where that lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from recommender.documents import Document, ModelledEffect
+from recommender.situation import Change, Situation
+
+SPACE = frozenset({"memory", "model_size", "params", "compression", "storage"})
+SPEED = frozenset({"latency", "speedup", "throughput", "training_time"})
+GROWING = frozenset({"throughput", "speedup", "bandwidth"})
+_WIDTH = re.compile(r"\b(\d{1,2})[\s-]?bits?\b|\b(?:INT|FP)(\d)\b|\bW(\d)A\d{1,2}\b", re.IGNORECASE)
+_CACHE = re.compile(r"\bKV\b|key-value|key value cache", re.IGNORECASE)
+KERNELS = frozenset({"kernel", "module"})
+WHOLE = frozenset({"model", "training-step", "processes"})
+# Where the memory is that a family saves, in inference and in training.
+_SPACE_OF: Mapping[str, tuple[str, str]] = {
+    "quantization": ("weights", "weights"), "sparsity-pruning": ("weights", "weights"),
+    "low-rank": ("weights", "optimizer"), "weight-sharing": ("weights", "weights"),
+    "distillation": ("weights", "weights"), "nas": ("weights", "weights"),
+    "efficient-architecture": ("weights", "weights"), "edge-deployment": ("weights", "weights"),
+    "kv-cache": ("kv_cache", "activations"), "token-reduction": ("kv_cache", "activations"),
+    "efficient-attention": ("activations", "activations"), "ssm-recurrent": ("kv_cache", "activations"),
+    "kernels-compilers": ("activations", "activations"), "mixture-of-experts": ("weights", "weights"),
+    "peft": ("weights", "optimizer"), "memory-efficient-training": ("activations", "all"),
+    "distributed-training": ("all", "all"), "serving-systems": ("kv_cache", "kv_cache"),
+    "training-efficiency": ("all", "all"),
+}  # fmt: skip
+# Of which part of the time a family's claims speak when they do not say; other families speak of the whole.
+_TIME_OF: Mapping[str, str] = {"efficient-attention": "attention", "decoding-acceleration": "decode"}
+# What two papers may act on at once without one undoing the other is told by these; the rest is taken as unknown.
+ACTS_ON: Mapping[str, str] = {
+    "quantization": "how weights are stored", "sparsity-pruning": "which weights there are",
+    "low-rank": "which weights there are", "weight-sharing": "which weights there are",
+    "distillation": "which weights there are", "nas": "which weights there are",
+    "efficient-architecture": "which weights there are", "mixture-of-experts": "which weights there are",
+    "kv-cache": "the key-value cache", "efficient-attention": "how attention is computed",
+    "ssm-recurrent": "how attention is computed", "decoding-acceleration": "how many steps decoding takes",
+    "token-reduction": "how many tokens are looked at", "kernels-compilers": "how kernels are made",
+    "serving-systems": "how requests share the device", "peft": "which weights are trained",
+    "memory-efficient-training": "what training keeps", "distributed-training": "how devices share the work",
+    "conditional-computation": "which layers run", "diffusion-acceleration": "how many steps denoising takes",
+    "training-efficiency": "how training is run", "data-efficiency": "which data is trained on",
+}  # fmt: skip
+
+
+def change_of(effect: ModelledEffect) -> Change:
+    """A card's effect; the geometric middle of its range is the likely factor."""
+    return Change(effect.resource, effect.term, effect.low, (effect.low * effect.high) ** 0.5, effect.high)
+
+
+def applies(effect: ModelledEffect, situation: Situation) -> bool:
+    """Whether the card says that the effect holds for the user's stage and kind of model."""
+    if effect.stages and situation.workload.stage not in effect.stages:
+        return False
+    model = situation.model
+    return not (model and effect.architectures and not set(model.architectures) & set(effect.architectures))
+
+
+def place_of(document: Document, metric: str, scope: str, situation: Situation) -> tuple[str, str] | None:
+    """(resource, term) that a factor in this metric acts on; None where the metric is neither memory nor time."""
+    family = document.families[0] if document.families else ""
+    effect = next((effect for effect in document.effects if effect.resource == resource_of(metric)), None)
+    if metric in SPACE:
+        return "memory", effect.term if effect else _SPACE_OF.get(family, ("all", "all"))[situation.workload.trains]
+    if metric not in SPEED:
+        return None
+    if effect and scope not in WHOLE:
+        return "time", effect.term
+    return "time", "all" if scope in WHOLE else _TIME_OF.get(family, "all")
+
+
+def changes_by_nature(document: Document, situation: Situation) -> Iterator[tuple[Change, str]]:
+    """What follows from a technique's nature without any claim, with the sentence that says so.
+
+    Numbers of fewer bits take fewer bytes: the width is read from the paper's words, a scale beside each group of
+    numbers costs up to another bit. Adapters train a few hundredths of the weights.
+    """
+    family = document.families[0] if document.families else ""
+    work = situation.workload
+    if family in ("quantization", "kv-cache") and not work.trains and (bits := _bits(document)):
+        cached = family == "kv-cache" or bool(_CACHE.search(f"{document.title} {document.text}"))
+        held = 8 * (work.activation_bytes if cached else work.weight_bytes)
+        if held > bits + 1:
+            term = "kv_cache" if cached else "weights"
+            words = f"It holds {'keys and values' if cached else 'weights'} in {bits} bits and not in {held:g}; the bytes follow."
+            yield Change("memory", term, held / (bits + 1), held / (bits + 0.5), held / bits), words
+    if family == "peft" and work.stage == "fine-tuning":
+        words = "Adapters train 1 to 5 % of the weights, so as little is kept for the rest; taken from its family."
+        for term in ("optimizer", "gradients"):
+            yield Change("memory", term, 20.0, 50.0, 100.0), words
+
+
+def _bits(document: Document) -> int | None:
+    """The width that the title or, else, the abstract names most often; None for none, or for one of 16 and more."""
+    for text in (document.title, document.text):
+        named = Counter(int(found[1] or found[2] or found[3]) for found in _WIDTH.finditer(text))
+        if narrow := {bits: count for bits, count in named.items() if 2 <= bits <= 8}:
+            return max(narrow, key=lambda bits: (narrow[bits], bits))
+    return None
+
+
+def resource_of(metric: str) -> str | None:
+    return "memory" if metric in SPACE else "time" if metric in SPEED else None

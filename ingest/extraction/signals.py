@@ -14,24 +14,22 @@ from .kind_cues import weigh_kinds
 from .lexicon import read_phrases
 from .record import ExtractedClaim
 from .text import Document
-from .vocabulary import BACKGROUND, LEXICON, TITLE, Evidence, Weights
-from .words import Word, trigger, word_set
+from .vocabulary import LEXICON, OWN, TITLE, Evidence, Found
+from .words import trigger, word_set
 
 UNIT = 64
 """The strength of a signal of 1.0."""
 FIELDS = ("families", "modalities", "stages", "kinds")
 TABLES = {field: LEXICON.add(read_phrases(field)) for field in FIELDS}
+SCOPES = ("whole", "title", "head", "own", "proposal")
+"""Where phrases are summed up: title and abstract, the title, its part before the first preposition, the paper's own part, the
+sentences that say what the paper does."""
 GROUPS = (
     "title", "own", "background", "anywhere", "title pair", "own pair", "title phrase", "own phrase",
-    *(f"{field} {how}" for field in FIELDS for how in ("score", "share", "title", "proposal", "proposal share", "head")),
+    *(f"{field} {how}" for field in FIELDS for how in ("loud", "proposal loud", *SCOPES)),
     "kind score", "kind share", "cue", "metric", "phase", "other",
 )  # fmt: skip
-_PLACES = (3.0, 0.35, 1.0)
-"""Of a phrase in the title, the background and the paper's own part."""
-_WORD, _PHRASE = (
-    {"title": 32, "own": 19, "background": 10, "anywhere": 19, "title pair": 32, "own pair": 19},
-    (32, 0, 19),
-)
+_HALF, _THIRD, _SIXTH = UNIT // 2, 19, 10
 _COMMON = word_set(
     """
     the of and to a in for with on is that we by as are this an which be from it our at or can these has have their its while
@@ -42,9 +40,10 @@ _PROPOSER = trigger("we us paper work study article report letter our")
 _PROPOSES = trigger(starts="propos introduc present develop describ design devis releas build create offer unveil explor study "
                            "investigat show")  # fmt: skip
 _HEAD_ENDS = word_set("for with via in on using from through by toward to at under based without of")
-
-
-Found = tuple[int, Weights, str]
+_TITLE_FACTOR, _BACKGROUND_FACTOR = 3.0, 0.35
+"""How much a phrase counts there, beside 1 in the paper's own part."""
+_REPEATS = (0.0, 1.0, 1.5, 1.8, 2.0)
+"""What a phrase counts that stands so many times in one place, and at most."""
 
 
 class Keys(Protocol):
@@ -73,26 +72,130 @@ def read_signals(
     title = [word[0] for word in document.title_words]
     words = [word[0] for word in document.words]
     background, own = words[: document.own_word], words[document.own_word :]
-    _words(signals, keys, "title", title)
-    _words(signals, keys, "own", own)
-    _words(signals, keys, "background", background)
-    _words(signals, keys, "anywhere", title + words)
-    _pairs(signals, keys["title pair"], title, _WORD["title pair"])
-    _pairs(signals, keys["own pair"], own, _WORD["own pair"])
-    proposal = LEXICON.find([], _proposals(document), 0)
-    head = LEXICON.find(_title_head(document), [], 0)
+    _words(signals, keys["title"], title, _HALF)
+    _words(signals, keys["own"], own, _THIRD)
+    _words(signals, keys["background"], background, _SIXTH)
+    _words(signals, keys["anywhere"], title + words, _THIRD)
+    _pairs(signals, keys["title pair"], title, _HALF)
+    _pairs(signals, keys["own pair"], own, _THIRD)
+    places = _Places(document, title)
     for field, table in TABLES.items():
-        _phrases(signals, keys, field, _Said(document.found[table], proposal[table], head[table]))
+        _phrases(signals, keys, field, places.sort(document.found[table]))
+    _kinds(signals, keys, document)
+    _claims(signals, keys, claims, hardware)
+    return signals
+
+
+def _words(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
+    get, numbers = keys.get, signals.numbers
+    before = len(numbers)
+    for word in dict.fromkeys(words):
+        if word not in _COMMON and not word.isdigit():
+            number = get(word)
+            if number is not None:
+                numbers.append(number)
+    signals.strengths.extend([strength] * (len(numbers) - before))
+
+
+def _pairs(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
+    get, numbers = keys.get, signals.numbers
+    kept = ["" if word in _COMMON or word.isdigit() else word for word in words]
+    pairs = dict.fromkeys([f"{one} {two}" for one, two in zip(kept, kept[1:], strict=False) if one and two])
+    before = len(numbers)
+    for pair in pairs:
+        number = get(pair)
+        if number is not None:
+            numbers.append(number)
+    signals.strengths.extend([strength] * (len(numbers) - before))
+
+
+class _Heard:
+    """How often a phrase stands in the background, and in each scope but the whole."""
+
+    __slots__ = ("background", "head", "own", "proposal", "title")
+
+    def __init__(self) -> None:
+        self.background = self.head = self.own = self.proposal = self.title = 0
+
+
+class _Places:
+    """Which words of a document are of the title's head and of its proposals."""
+
+    def __init__(self, document: Document, title: list[str]) -> None:
+        self.head = next((at for at, word in enumerate(title) if at and word in _HEAD_ENDS), len(title))
+        self.proposal = bytearray(len(document.words))
+        at = 0
+        for sentence in document.sentences:
+            stop = at + len(sentence.words)
+            if sentence.triggers & _PROPOSER and sentence.triggers & _PROPOSES:
+                self.proposal[at:stop] = b"\1" * (stop - at)
+            at = stop
+
+    def sort(self, found: list[Found]) -> dict[tuple[str, Any], _Heard]:
+        """Where each phrase was heard, with the labels that it speaks for; phrases that are ignored are left out."""
+        heard: dict[tuple[str, Any], _Heard] = {}
+        for place, weights, phrase, at in found:
+            if not weights:
+                continue
+            one = heard.get((phrase, weights))
+            if one is None:
+                one = heard[phrase, weights] = _Heard()
+            if place == TITLE:
+                one.title += 1
+                one.head += at < self.head
+                continue
+            if place == OWN:
+                one.own += 1
+            else:
+                one.background += 1
+            one.proposal += self.proposal[at]
+        return heard
+
+
+def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, heard: dict[tuple[str, Any], _Heard]) -> None:
+    title_phrase, own_phrase = keys["title phrase"].get, keys["own phrase"].get
+    sums: dict[str, list[float]] = {}
+    most = len(_REPEATS) - 1
+    for (phrase, weights), one in heard.items():
+        title, own = _REPEATS[min(one.title, most)], _REPEATS[min(one.own, most)]
+        proposal, head = _REPEATS[min(one.proposal, most)], _REPEATS[min(one.head, most)]
+        whole = _TITLE_FACTOR * title + own + _BACKGROUND_FACTOR * _REPEATS[min(one.background, most)]
+        for label, weight in weights:
+            if label not in sums:
+                sums[label] = [0.0, 0.0, 0.0, 0.0, 0.0]
+            row = sums[label]
+            row[0] += weight * whole
+            row[1] += weight * title
+            row[2] += weight * head
+            row[3] += weight * own
+            row[4] += weight * proposal
+        if title and (number := title_phrase(phrase)) is not None:
+            signals.numbers.append(number)
+            signals.strengths.append(_HALF)
+        if own and (number := own_phrase(phrase)) is not None:
+            signals.numbers.append(number)
+            signals.strengths.append(_THIRD)
+    totals = [sum(column) for column in zip(*sums.values(), strict=True)]
+    loud, proposal_loud = keys[f"{field} loud"].get, keys[f"{field} proposal loud"].get
+    scopes = [keys[f"{field} {scope}"].get for scope in SCOPES]
+    for label, row in sums.items():
+        signals.add(loud(label), log1p(row[0]))
+        if row[4]:
+            signals.add(proposal_loud(label), log1p(row[4]))
+        for get, value, total in zip(scopes, row, totals, strict=True):
+            if value:
+                signals.add(get(label), 2.0 * value / total)
+
+
+def _kinds(signals: Signals, keys: Mapping[str, Keys], document: Document) -> None:
     scores, cues = weigh_kinds(document)
     total = sum(score for score in scores.values() if score > 0) or 1.0
     for kind, score in scores.items():
         if score > 0:
             signals.add(keys["kind score"].get(kind), log1p(score))
-            signals.add(keys["kind share"].get(kind), score / total)
+            signals.add(keys["kind share"].get(kind), 2.0 * score / total)
     for cue in cues:
         signals.add(keys["cue"].get(cue), 1.0)
-    _claims(signals, keys, claims, hardware)
-    return signals
 
 
 def _claims(signals: Signals, keys: Mapping[str, Keys], claims: Sequence[ExtractedClaim], hardware: bool) -> None:
@@ -107,91 +210,8 @@ def _claims(signals: Signals, keys: Mapping[str, Keys], claims: Sequence[Extract
         signals.add(keys["other"].get("hardware"), 1.0)
 
 
-def _words(signals: Signals, keys: Mapping[str, Keys], group: str, words: list[str]) -> None:
-    get, strength = keys[group].get, _WORD[group]
-    for word in dict.fromkeys(words):
-        if word in _COMMON or word.isdigit():
-            continue
-        number = get(word)
-        if number is not None:
-            signals.numbers.append(number)
-            signals.strengths.append(strength)
-
-
-def _pairs(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
-    get = keys.get
-    seen = set()
-    before = ""
-    for word in words:
-        if word in _COMMON or word.isdigit():
-            before = ""
-            continue
-        if before and (pair := f"{before} {word}") not in seen:
-            seen.add(pair)
-            number = get(pair)
-            if number is not None:
-                signals.numbers.append(number)
-                signals.strengths.append(strength)
-        before = word
-
-
-def _proposals(document: Document) -> list[Word]:
-    """The words of the sentences that say what the paper does."""
-    found: list[Word] = []
-    for sentence in document.sentences:
-        if sentence.triggers & _PROPOSER and sentence.triggers & _PROPOSES:
-            found += sentence.words
-    return found
-
-
-def _title_head(document: Document) -> list[Word]:
-    """The words of the title before its first preposition: what the paper offers, without what it is for."""
-    words = document.title_words
-    for at, word in enumerate(words):
-        if at and word[0] in _HEAD_ENDS:
-            return words[:at]
-    return words
-
-
-class _Said(NamedTuple):
-    """The phrases of one field: all of them, those of the sentences that propose, those of the title's head."""
-
-    everywhere: list[Found]
-    proposal: list[Found]
-    head: list[Found]
-
-
-def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, said: _Said) -> None:
-    everywhere, proposal, head = said
-    evidence = _evidence(everywhere, _PLACES)
-    total = sum(evidence.scores.values()) or 1.0
-    for label, score in evidence.scores.items():
-        signals.add(keys[f"{field} score"].get(label), 2.0 * log1p(score))
-        signals.add(keys[f"{field} share"].get(label), 2.0 * score / total)
-    for how, found in (("title", [f for f in everywhere if f[0] == TITLE]), ("head", head)):
-        for label, score in _evidence(found, (1.0, 0.0, 0.0)).scores.items():
-            signals.add(keys[f"{field} {how}"].get(label), 2.0 * min(score, 3.0) / 3.0)
-    proposed = _evidence(proposal, (1.0, 1.0, 1.0))
-    total = sum(proposed.scores.values()) or 1.0
-    for label, score in proposed.scores.items():
-        signals.add(keys[f"{field} proposal"].get(label), 2.0 * log1p(score))
-        signals.add(keys[f"{field} proposal share"].get(label), 2.0 * score / total)
-    seen = set()
-    for place, weights, phrase in everywhere:
-        if weights and place != BACKGROUND and (place, phrase) not in seen:
-            seen.add((place, phrase))
-            number = keys["title phrase" if place == TITLE else "own phrase"].get(phrase)
-            if number is not None:
-                signals.numbers.append(number)
-                signals.strengths.append(_PHRASE[place])
-
-
-def _evidence(found: list[Found], factors: tuple[float, float, float]) -> Evidence:
-    evidence = Evidence()
-    evidence.weigh(found, factors)
-    return evidence
-
-
 def weigh_phrases(found: list[Found]) -> dict[str, float]:
     """How loudly phrases speak for each label, wherever they stand."""
-    return _evidence(found, _PLACES).scores
+    evidence = Evidence()
+    evidence.weigh(found, (_TITLE_FACTOR, _BACKGROUND_FACTOR, 1.0))
+    return evidence.scores

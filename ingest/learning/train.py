@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ingest.extraction.weights import Weights
 
 from .examples import Example
-from .fit import Reduced, Table, fit_fields, provenance_of, to_weights
+from .fit import Table, fit_fields, provenance_of, to_weights
 from .validate import best_thresholds, figures, held_out
 
 FEWEST = 50
@@ -36,13 +36,12 @@ def train(examples: Sequence[Example], folds: int = 8, say: Callable[[str], None
     # In one order, so that the order of files changes nothing.
     ordered = sorted(examples, key=lambda example: (example.title, example.abstract))
     table = Table(ordered)
-    reduced = Reduced(table.matrix)
     say(f"{table.matrix.shape[1]} signals; judging each paper by weights fitted without it, in {folds} parts")
-    judged = held_out(reduced.rows, ordered, folds)
+    judged = held_out(table, ordered, folds)
     thresholds = best_thresholds(judged)
     found = figures(judged, thresholds)
     say("fitting to all papers")
-    fitted = fit_fields(reduced.rows, ordered)
+    fitted = fit_fields(table, ordered)
     rounded = {name: round(value, 3) for name, value in found.items()}
-    weights = to_weights(table, reduced.expand(fitted), thresholds, provenance_of(ordered, rounded))
+    weights = to_weights(table, fitted, thresholds, provenance_of(ordered, rounded))
     return Trained(weights, rounded, table.matrix.shape[1])

@@ -15,10 +15,11 @@ from ingest.extraction.stage import find_stage
 from ingest.extraction.weights import CHOICES, FIELDS
 
 from .examples import Example
-from .fit import Fitted, fit_fields
+from .fit import Fitted, Table, fit_fields
 
 Totals = dict[str, dict[str, float]]
 """By field: the sum of each label, of one paper."""
+Judged = tuple[Example, Totals]
 _CANDIDATES = [round(step / 8, 3) for step in range(-20, 13)]
 """Thresholds that are tried: sums of 0 are odds of one to one."""
 
@@ -55,29 +56,33 @@ def decide(totals: Totals, thresholds: Mapping[str, float]) -> Decided:
     return Decided(find_kind(sums)[0], families, find_modality(sums)[0], find_stage(sums, families)[0])
 
 
-def totals_of(fitted: Fitted, rows: NDArray[np.float64]) -> list[Totals]:
-    """The sums of each row."""
-    by_field = {field: rows @ fitted[field][1].T + fitted[field][2] for field in FIELDS}
+def totals_of(fitted: Fitted, table: Table, rows: NDArray[np.int64]) -> list[Totals]:
+    """The sums of rows of the table."""
+    papers = table.matrix[rows]
+    by_field = {field: papers @ fitted[field][1] + fitted[field][2] for field in FIELDS}
     return [
         {field: dict(zip(fitted[field][0], by_field[field][at].tolist(), strict=True)) for field in FIELDS}
         for at in range(len(rows))
     ]
 
 
-def held_out(rows: NDArray[np.float64], examples: Sequence[Example], folds: int) -> list[tuple[Example, Totals]]:
+def held_out(table: Table, examples: Sequence[Example], folds: int, seed: int = 7) -> list[Judged]:
     """The sums of every real example, by weights fitted without its fold; invented examples are only fitted to."""
-    real = np.array([at for at, example in enumerate(examples) if not example.invented])
-    order = np.random.default_rng(7).permutation(real)
-    found: list[tuple[Example, Totals]] = []
-    for fold in range(folds):
-        out = order[fold::folds]
-        kept = np.setdiff1d(np.arange(len(examples)), out)
-        fitted = fit_fields(rows[kept], [examples[at] for at in kept])
-        found += zip((examples[at] for at in out), totals_of(fitted, rows[out]), strict=True)
-    return found
+    order = np.random.default_rng(seed).permutation(real_rows(examples))
+    return [judged for fold in range(folds) for judged in judge(table, examples, order[fold::folds])]
 
 
-def best_thresholds(judged: Sequence[tuple[Example, Totals]]) -> dict[str, float]:
+def real_rows(examples: Sequence[Example]) -> NDArray[np.int64]:
+    return np.array([at for at, example in enumerate(examples) if not example.invented], np.int64)
+
+
+def judge(table: Table, examples: Sequence[Example], out: NDArray[np.int64]) -> list[Judged]:
+    """The sums of the examples `out`, by weights fitted to all others."""
+    fitted = fit_fields(table, examples, np.setdiff1d(np.arange(len(examples)), out))
+    return list(zip([examples[at] for at in out], totals_of(fitted, table, out), strict=True))
+
+
+def best_thresholds(judged: Sequence[Judged]) -> dict[str, float]:
     """For each field of several labels, the threshold with the best F1 on papers that were not fitted to."""
     thresholds = {field: 0.0 for field in FIELDS if field not in CHOICES}
     for field in thresholds:
@@ -86,7 +91,7 @@ def best_thresholds(judged: Sequence[tuple[Example, Totals]]) -> dict[str, float
     return thresholds
 
 
-def figures(judged: Sequence[tuple[Example, Totals]], thresholds: Mapping[str, float]) -> dict[str, float]:
+def figures(judged: Sequence[Judged], thresholds: Mapping[str, float]) -> dict[str, float]:
     """Accuracy of kind and first family, micro F1 of the sets, as the scorer of labelled records has them."""
     decided = [(example, decide(totals, thresholds)) for example, totals in judged]
     found = {

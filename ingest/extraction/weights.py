@@ -50,6 +50,11 @@ class Weights:
         return found
 
     @cached_property
+    def wide(self) -> NDArray[np.float64]:
+        """The table in numbers that are multiplied fast."""
+        return self.table.astype(np.float64)
+
+    @cached_property
     def names(self) -> list[str]:
         """What each signal is called before a person."""
         named = [""] * len(self.table)
@@ -70,31 +75,35 @@ class Totals(Protocol):
 class Sums:
     """What the weights make of the signals of one paper."""
 
-    __slots__ = ("_signals", "_totals", "_weights")
+    __slots__ = ("_numbers", "_strengths", "_totals", "_weights")
 
     def __init__(self, weights: Weights, signals: Signals) -> None:
-        self._weights, self._signals = weights, signals
-        strengths = np.asarray(signals.strengths, np.int64)
-        self._totals = strengths @ weights.table[signals.numbers].astype(np.int64) + weights.bias
+        self._weights = weights
+        self._numbers = np.array(signals.numbers, np.intp)
+        self._strengths = np.array(signals.strengths, np.float64)
+        # Whole numbers, whose products and sums stay far below 2^53: exact in any order.
+        self._totals = self._strengths @ weights.wide[self._numbers] + weights.bias
 
-    def of(self, field: str) -> dict[str, int]:
+    def of(self, field: str) -> dict[str, float]:
         """The sum of each label of a field."""
         labels, span = self._weights.labels[field], self._weights.spans[field]
         return dict(zip(labels, self._totals[span].tolist(), strict=True))
 
-    def threshold(self, field: str) -> int:
+    def threshold(self, field: str) -> float:
         return self._weights.thresholds[field]
 
     def words(self, field: str, labels: Iterable[str], count: int = 3) -> list[str]:
         """The signals that speak loudest for each label."""
-        numbers = np.asarray(self._signals.numbers, np.int64)
-        strengths = np.asarray(self._signals.strengths, np.int64)
         begin, known = self._weights.spans[field].start, self._weights.labels[field]
         found: dict[str, None] = {}
         for label in labels:
-            gains = self._weights.table[numbers, begin + known.index(label)].astype(np.int64) * strengths
-            loudest = [at for at in np.argsort(-gains, kind="stable")[:count].tolist() if gains[at] > 0]
-            found |= dict.fromkeys(self._weights.names[numbers[at]] for at in loudest)
+            gains = self._strengths * self._weights.wide[self._numbers, begin + known.index(label)]
+            loudest = np.argsort(-gains, kind="stable")[:count]
+            found |= dict.fromkeys(
+                self._weights.names[number]
+                for number, gain in zip(self._numbers[loudest].tolist(), gains[loudest].tolist(), strict=True)
+                if gain > 0
+            )
         return list(found)
 
 

@@ -38,7 +38,8 @@ _CUES = {
             creates created creating devise devises devised devising unveil unveils unveiled unveiling present presents presented
             presenting develop develops developed developing design designs designed designing craft crafts crafted crafting construct
             constructs constructed constructing build builds building built contribute contributes contributed offer offers offering
-            describe adopt adopts redesign derive derives deriving leading
+            describe adopt adopts redesign derive derives deriving leading suggest suggests suggested suggesting formulate formulates
+            implement implements implemented provide provides contribute
             """
         ), "propose"),
 }  # fmt: skip
@@ -50,7 +51,7 @@ _NOT_BEHIND = {"build": {"on", "upon"}, "built": {"on", "upon"}}
 MAY_ANNOUNCE = trigger(
     "call called name named term termed dub dubbed coined coin denominated titled denote denoted abbreviated namely refer referred our "
     "newly build built leading adopt adopts",
-    "propos introduc present develop describ design releas creat devis offer unveil contribut craft construct redesign deriv",
+    "propos introduc present develop describ design releas creat devis offer unveil contribut craft construct redesign deriv suggest formulat implement provid",
 )
 """A sentence without these words holds no cue."""
 WEIGHTS = {
@@ -114,8 +115,8 @@ def _token(text: str) -> _Token:
 _NOTHING = _Token("", "", "", False, "")
 
 
-def announced(text: str, kind: str) -> Iterator[tuple[Found, float, str]]:
-    """Names that a sentence announces, with the weight of each and the words that announce it."""
+def announced(text: str, kind: str) -> Iterator[tuple[Found, float, str, str]]:
+    """Names that a sentence announces, with the weight of each, the words that announce it and the kind of their cue."""
     tokens = [_token(word) for word in _TOKEN.findall(text)]
     places = [at for at, token in enumerate(tokens) if token.name or token.text == "("]
     if not places:
@@ -127,7 +128,7 @@ def announced(text: str, kind: str) -> Iterator[tuple[Found, float, str]]:
         stop = min(stop, places[-1] + _BEYOND)
         if how and first <= places[-1]:
             for found in _Walk(tokens[first:stop], how).names():
-                yield found, WEIGHTS[how][found.place] + _surroundings(found, kind), f"{token.text} … {found.name}"
+                yield found, WEIGHTS[how][found.place] + _surroundings(found, kind), f"{token.text} … {found.name}", how
 
 
 def _cue(tokens: list[_Token], at: int, cue: str) -> tuple[str, int, int]:

@@ -13,8 +13,8 @@ _ADJECTIVE = re.compile(
     re.I,
 )
 _VERSION = re.compile(
-    r"(?:ResNet|VGG|DenseNet|ViT|DeiT|Swin|BERT|GPT|LLa[Mm][Aa]|Llama|OPT|Qwen|YOLOv?|EfficientNet|MobileNet|WRN|Pythia)"
-    r"-?[\dBSLTX][\w.]*$"
+    r"(?:ResNet|VGG|DenseNet|ViT|DeiT|Swin|BERT|GPT|LLa[Mm][Aa]|Llama|OPT|Qwen|YOLOv?|EfficientNet|MobileNet|WRN|Pythia|Inception|Xception|SqueezeNet|ShuffleNet|PointNet|VGGNet|AlexNet)(?:[vV]\d)?"
+    r"-?(?:\d[\w.]*|[BSLTX](?:-?\d[\w.]*|/\d+)?|Tiny|Small|Base|Large|Huge)?(?:-(?:\d\w*|Tiny|Small|Base|Large|Huge))?$"
 )
 
 NOT_NAMES = word_set(
@@ -33,7 +33,7 @@ NOT_NAMES = word_set(
     GQA MQA MLA SwiGLU GELU KL JS CE BCE L1 L2 Lp RMSE MAE PSNR SSIM LPIPS BLEU ROUGE WER CER mAP AP AUC AUROC IoU mIoU F1 MACs MAC
     OPs BOPs LHC ML-based AI-based DB SQL GUI UI IDE NLU NLG NLI ABSA SRL AMR KG KGE KBQA TKG DRL MBRL IRL PbRL LfD DQN A2C A3C GAIL
     EA CMA-ES ILP MILP QP GPs RKHS ELBO MCMC HMC GMM HMM CRF SVM KNN kNN k-NN k-means GBDT XGBoost LightGBM LSH ANNS MIPS RVQ VQ-VAE
-    RBM DBN ESN LIF STDP DVS ADC DAC CMOS MAV
+    RBM DBN ESN LIF STDP DVS ADC DAC CMOS MAV HW SW HW/SW BiLSTM Bi-LSTM ConvLSTM ConvNet ConvNets SSM
     """
 )
 """Abbreviations of common notions, measures and companies."""
@@ -109,6 +109,9 @@ PLAIN = word_set(
     multi-task multi-modal multimodal visual image images video generation decoding cache memory compression post-training fine-tuning
     parameter-efficient federated reinforcement graph diffusion speech recognition detection segmentation classification representation
     representations pre-training pretraining hardware software scaling laws foundation convolutional recurrent lightweight robust fine tuning
+    transfer random forest forests support vector machine machines decision tree trees gradient boosting regression logistic linear
+    nearest neighbor neighbors contrastive few-shot zero-shot meta ensemble active curriculum domain adaptation time series feature fusion
+    extraction analysis gaussian process processes markov hidden statistical
     """
 )
 """Words of which whole phrases are no name ("Layer-Wise Quantization")."""
@@ -129,6 +132,8 @@ def is_generic(word: str) -> bool:
     if " " in word:
         return False
     if word in NOT_NAMES or (word.endswith("s") and word[:-1] in NOT_NAMES):
+        return True
+    if "-" in word and all(part in NOT_NAMES for part in word.split("-")):
         return True
     suffix = _ADJECTIVE.search(word)
     return suffix is not None and (suffix[0].islower() or word[: suffix.start()] in NOT_NAMES)

@@ -28,7 +28,7 @@ ANNOUNCED = {
     "title-case-phrase": ("We propose Mixture of Sums, a model that adds.", "Mixture of Sums"),
     "in-short": ("We design a family of GPU-Efficient Adders, or GAdders in short. GAdders are fast.", "GAdders"),
     "family-of-sizes": ("We present ZedLM-Small and ZedLM-Large. ZedLM reads, ZedLM writes, ZedLM adds.", "ZedLM"),
-    "name-before-a-common-abbreviation": ("This paper introduces the Zedra Small Language Models (SLMs).", "Zedra"),
+    "name-before-a-common-abbreviation": ("This paper introduces the Zedra Small Language Models (SLMs). Zedra is fast.", "Zedra"),
     "exponent": (r"We propose Z^{2}Sum, a method that adds twice.", "Z^2Sum"),
     "presented": ("Adding is slow. We add in one pass. The presented ZAB-SUM shows how.", "ZAB-SUM"),
     "repository": ("We add in one pass. Our code is at https://github.com/zed/FSEN.", "FSEN"),

@@ -24,7 +24,7 @@ from ingest.extraction.name import candidates, settled
 from ingest.extraction.name_features import WEIGHTS_FILE, digest
 from ingest.extraction.text import Document
 
-HOLD = 0.005
+HOLD = 0.01
 """The L2 term a paper."""
 FOLDS = 10
 Floats = npt.NDArray[np.float64]

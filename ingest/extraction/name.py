@@ -11,7 +11,7 @@ import re
 
 from .name_announced import MAY_ANNOUNCE, announced, initials_fit, long_form
 from .name_features import Candidate, Surroundings, compare, features, score
-from .name_words import PLAIN, SMALL, is_generic, is_known, is_shaped
+from .name_words import PLAIN, SMALL, TAIL_NOUNS, is_generic, is_known, is_shaped
 from .text import Document
 
 LEAST = 3.0
@@ -24,12 +24,14 @@ _WORDS = re.compile(r"[^\W_]+")
 _MAYBE = re.compile(r"(?<![\w/.-])[^\W_][\w+^\-]*[\w+]")
 _SPELLED = re.compile(r"\s\(([A-Z][^()]{5,80})\)")
 _DEFINED = re.compile(
-    r"\b(?:propose|introduce|present|develop|suggest)s?\s(?:(?:the|a|an|novel|new|simple)\s)*([a-z][\w-]+(?:\s[a-z][\w-]+){1,2}),?\s(?:an?|the|which|that|where)\s"
+    r"\b(?:propose|introduce|present|develop|suggest)s?\s(?:(?:the|a|an|novel|new|simple)\s)*"
+    r"([A-Za-z][\w-]+(?:\s[\w-]*\w){1,3}?)(?:,\s(?:an?|the|which)\s|\s?[-–—]+\s)"
 )
+"""A phrase that is announced and explained at once: "we propose wave sums, a way to add"."""
 _IN_BRACKET = re.compile(r"\(([^()\s]{2,20})\)")
 _FORMULA = re.compile(r"\$([^$]{1,30})\$")
 _COMMAND = re.compile(
-    r"\\(?:text(?:bf|it|sc|tt|sf|rm)?|math(?:rm|bf|cal|sf|tt|it|bb)|operatorname|emph|ours?|bf|it|sc|em)\b\s*|[{}$]|\\(?=\W)"
+    r"\\(?:text(?:bf|it|sc|tt|sf|rm)?|math(?:rm|bf|cal|sf|tt|it|bb)|operatorname|emph|ours?|bf|it|sc|em)\b\s*|[{}$]|\\(?=\W)|</?[a-z]{1,4}>"
 )
 _META = re.compile(
     r"^\W*(?:preprint|technical report|position(?: paper)?|extended abstract|tutorial|short paper)\s*:\s*", re.I
@@ -45,7 +47,7 @@ _STUDIED = re.compile(
 _USED = re.compile(r"\b(?:with|via|using|through|by|introducing)\s(?P<name>[^\s:,]+)$", re.I)
 
 _NUMBER = re.compile(r"[\W\d_]+[A-Za-z]?")
-_SIZE = re.compile(r"-(?:\d+(?:\.\d+)?[MBKmb]|Tiny|Small|Base|Large|Huge)$")
+_SIZE = re.compile(r"-(?:\d+(?:\.\d+)?[MBKmb]|Tiny|Small|Base|Large|Huge|Deep|Wide|Lite|XL|Mini)$")
 
 
 def find_name(document: Document, kind: str) -> tuple[str | None, list[str]]:
@@ -62,8 +64,7 @@ def settled(document: Document, kind: str) -> tuple[bool, str | None]:
         return True, None
     head = title_head(plain_title(document.title))
     if head and " " not in head and is_shaped(head) and not is_generic(head) and kind not in _STUDIES:
-        if "\\" not in document.title or head in document.abstract:
-            return True, head
+        return ("\\" not in document.title or head in document.abstract), head
     return False, None
 
 
@@ -86,7 +87,7 @@ def plain_title(title: str) -> str:
 
 def plain_text(text: str) -> str:
     """Text without the commands and braces of LaTeX."""
-    return _COMMAND.sub("", text) if "\\" in text or "{" in text or "$" in text else text
+    return _COMMAND.sub("", text) if "\\" in text or "{" in text or "$" in text or "</" in text else text
 
 
 def _small(phrase: str) -> frozenset[str]:
@@ -202,7 +203,7 @@ def _from_text(names: _Candidates) -> None:
             long = spelled[1] if spelled and initials_fit(word, spelled[1].split()) else ""
             names.add(word, 0.0, word, long, "text")
     for match in _DEFINED.finditer(names.abstract, len(names.background)):
-        if _fold(match[1]) in names.folded_title:
+        if _fold(match[1]) in names.folded_title and match[1].rsplit(" ", 1)[-1] not in TAIL_NOUNS:
             names.add(match[1], 0.0, match[0], source="defined")
 
 
@@ -220,9 +221,11 @@ def _from_title(names: _Candidates) -> None:
     head = names.head
     _own_phrases(names)
     _titled_short_forms(names)
-    bracket = re.search(r"\((?P<name>[^()\s]{2,20})\)\s*(?:$|:)", title)
-    if bracket and is_shaped(bracket["name"]):
-        names.add(bracket["name"], 3.0, title, source="title bracket")
+    bracket = _IN_BRACKET.search(title)
+    if bracket and is_shaped(bracket[1]):
+        long = long_form(bracket[1], _WORDS.findall(title[: bracket.start()]))
+        if long or re.match(r"\s*(?:$|:)", title[bracket.end() :]):
+            names.add(bracket[1], 3.0, title, long, "title bracket")
     for part in (head, title):
         used = _USED.search(part or "")
         if used and is_shaped(used["name"]):

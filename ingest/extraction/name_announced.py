@@ -79,6 +79,7 @@ _DASHES = frozenset({"—", "–"})
 _STOPS = frozenset({".", ";", ":"})
 _CLOSERS = frozenset({"", ",", "(", ".", ":", *_DASHES})
 _BEHIND_SINGLE = _CLOSERS | HEAD_NOUNS | _BREAKS | {"to", "as", "is"}
+_BEHIND_APPOSED = frozenset({",", "(", "", "a", "an", "based", "which", "that", "whose", "designed", *_DASHES})
 _AFTER_COMMA = frozenset({"a", "an", "the"})
 _REACH, _LOOK_BACK, _BEYOND = 48, 24, 10
 """Words read behind a cue, before "is proposed", and behind the last word that may be a name."""
@@ -137,7 +138,8 @@ def _cue(tokens: list[_Token], at: int, cue: str) -> tuple[str, int, int]:
     before = tokens[at - 1].low if at else ""
     behind = tokens[at + 1].low if at + 1 < len(tokens) else ""
     if cue == "we":
-        return ("named" if before == "we" else ""), at + 1, at + _REACH
+        ours = before == "we" or (low == "dub" and any(token.low == "we" for token in tokens[max(0, at - 5) : at]))
+        return ("named" if ours else ""), at + 1, at + _REACH
     if cue == "ours":
         new = at + (2 if behind == "newly" else 1)
         if new < len(tokens) and tokens[new].low in _NEW:
@@ -227,10 +229,21 @@ class _Walk:
                     at += 1
 
     def _descend(self, token: _Token, at: int) -> None:
+        if token.low in {"and", "but"} and self.depth == 0 and not self.named and self._goes_on(at):
+            return
         if token.low in _BREAKS:
             self.depth, self.place = self.depth + 2, "deep"
         elif token.low in _PREPOSITIONS and not (token.low == "or" and self.at(at - 1).text == ","):
             self.depth, self.place = self.depth + 1, "deep"
+
+    def _goes_on(self, at: int) -> bool:
+        """Whether a conjunction joins adjectives: "a new and very fast method X"."""
+        for token in self.tokens[at + 1 : at + 5]:
+            if token.low in HEAD_NOUNS:
+                return True
+            if token.name or token.low in _ARTICLES or token.low in _PREPOSITIONS or not token.bare[:1].isalnum():
+                return False
+        return False
 
     def _run(self, at: int) -> tuple[int, str]:
         """The end of a run of words with capitals, and the run as a name without nouns such as "Method" at its end."""
@@ -258,7 +271,7 @@ class _Walk:
         in_short = before == "or" and (self.at(stop).low, self.at(stop + 1).low) in {("in", "short"), ("for", "short")}
         if place == "deep" and behind in {",", *NOTIONS} and self.at(stop + 1).text in {"a", "an"}:
             place = "apposed"
-        if place == "apposed" and not in_short and behind not in {",", "(", "", "a", "an", *_DASHES}:
+        if place == "apposed" and not in_short and behind not in _BEHIND_APPOSED:
             place = "deep"
         first = name.split(" ", 1)[0]
         self.named = self.named or (is_shaped(first) and not is_generic(first) and not is_known(first))
@@ -301,8 +314,15 @@ class _Walk:
         name = " ".join(kept)
         if is_generic(name):
             # "the Zed Small Language Models (SLMs)": what stands before the words of the abbreviation is the name.
-            words = self.phrase[: len(self.phrase) - sum(c.isupper() for c in name)]
-            if words and self.depth == 0 and words[-1][:1].isupper() and words[-1] not in {"The", "A", "An"}:
+            count = sum(c.isupper() for c in name)
+            words, spelled = self.phrase[:-count], self.phrase[-count:]
+            if (
+                initials_fit(name, spelled)
+                and words
+                and self.depth == 0
+                and words[-1][:1].isupper()
+                and words[-1] not in {"The", "A", "An"}
+            ):
                 yield Found(words[-1], "", "head", "", "")
             return
         if not any(c.isupper() for c in name) or not (is_shaped(name) or initials_fit(name, self.phrase[-8:])):

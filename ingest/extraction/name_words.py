@@ -9,11 +9,11 @@ from .words import word_set
 
 _SHAPED = re.compile(r"[a-z0-9+^][A-Z]|[A-Z]{2}|[A-Z][\w+^]*\d|\d[\w+^]*[A-Z]|[A-Z]\w*[+^]")
 _ADJECTIVE = re.compile(
-    r"-(?:[a-z]{2,}(?:ed|ing|ly|ful|ive|able|ic|al)|free|aware|efficient|friendly|style|like|wise|level|type|scale|time|to|the|art)$",
+    r"-(?:[a-z]{2,}(?:ed|ing|ly|ful|ive|able|ic|al|way|bit|shot|layer)|free|aware|efficient|friendly|style|like|wise|level|type|scale|time|to|the|art)$",
     re.I,
 )
 _VERSION = re.compile(
-    r"(?:ResNet|VGG|DenseNet|ViT|DeiT|Swin|BERT|GPT|LLa[Mm][Aa]|Llama|OPT|Qwen|YOLOv?|EfficientNet|MobileNet|WRN|Pythia|Inception|Xception|SqueezeNet|ShuffleNet|PointNet|VGGNet|AlexNet)(?:[vV]\d)?"
+    r"(?:ResNet|VGG|DenseNet|ViT|DeiT|Swin|BERT|GPT|LLa[Mm][Aa]|Llama|OPT|Qwen|YOLOv?|EfficientNet|MobileNet|WRN|Pythia|Inception(?:ResNet)?|Xception|SqueezeNet|ShuffleNet|PointNet|VGGNet|AlexNet)(?:[vV]\d)?"
     r"-?(?:\d[\w.]*|[BSLTX](?:-?\d[\w.]*|/\d+)?|Tiny|Small|Base|Large|Huge)?(?:-(?:\d\w*|Tiny|Small|Base|Large|Huge))?$"
 )
 
@@ -50,6 +50,8 @@ WELL_KNOWN = word_set(
     Cityscapes DOTA FFHQ GLUE GSM8K GenEval HMDB51 HellaSwag HumanEval ImageNet KITTI Kinetics Kinetics-400 LAION LAION-5B LSUN LVIS
     LibriSpeech LongBench MATH MBPP MIMIC MMLU MNIST MNLI MS-COCO MSCOCO MT-Bench ModelNet ModelNet40 PASCAL RULER S3DIS SQuAD SST-2
     STL-10 SVHN ScanNet ShapeNet SuperGLUE UCF101 VBench VCTK VOC WMT WMT14 Waymo WikiText WikiText-103 WikiText-2 WikiText2
+    WaveNet WaveRNN WaveGlow LPCNet Tacotron FastSpeech HiFi-GAN StyleGAN BigGAN word2vec GloVe ELMo GPT-J GPT-NeoX Pythia Phi-2 Phi-3
+    StarCoder CodeLlama Deepseek EAGLE Medusa HNSW Faiss FAISS cuDNN cuBLAS TVM LightGBM CatBoost Horovod NCCL FSDP ZeRO
     nuScenes AAC AC ACT AR BC BN CAM CD CFG CI CIL CL CSE CSR DA DCU DG DP DPO DT EM EMA EP ES FL FM GA GN GP IL IN IP IR KS LDA LN
     LP MIM MSA MSE MT NER NVS OS PI PLS PP PQ PRM PSO PT QD RE RF RM SAC SD SE SER SL SLR STS TD TL TP TTA TTC VI VO VQ VSR
     """

@@ -60,6 +60,7 @@ _USED = re.compile(r"\b(?:prior|existing|previous|other|with|than|over)\b[^.;,]*
 _JOINED = re.compile(r"[-–/](?:[GN]PU|I/O|TPU)")
 _NAME_BEFORE = re.compile(r"\b(?!NVIDIA|GPU)[A-Z]{2,}\s\Z")
 """What makes "Tensor Core" the name of a design."""
+_NOT_ITSELF = ("-less", "-free", "-like")
 _BOARD = ("FPGA",)
 _ADDRESS = re.compile(r"\S*(?://|www\.|\.com/|\.io/)\S*")
 _MOBILE_NAME = re.compile(r"Mobile[A-Z]")
@@ -101,18 +102,20 @@ def _devices_in(text: str, words: list[Word], offset: int) -> list[Device]:
         if raw.startswith("Tensor") and _NAME_BEFORE.search(text, max(0, word.start() - 20), word.start()):
             continue
         found.append(Device(_label(kind.name, raw), match.start() + offset, stop + offset, kind.classes))
-    if "upercomput" in text or "xascale" in text:
+    if not found and ("upercomput" in text or "xascale" in text):
         found += [Device(m[0], m.start() + offset, m.end() + offset) for m in SUPERCOMPUTERS.finditer(text)]
     return found
 
 
 def _label(kind: str, raw: str) -> str:
     """The short form: without maker, plural and class."""
+    if kind == "mobile GPU":
+        return "mobile"
     if kind in CLASSES:
         return kind
     raw = " ".join(raw.split())
     if kind == "nvidia-card":
-        return raw.rstrip("s").upper()
+        return "L40S" if raw == "L40s" else raw.rstrip("s").upper()
     if kind == "rtx":
         # The cards from 2060 on are RTX, whatever a paper writes.
         maker = re.match(r"(?i)(RTX|GTX)[\s-]?(?=[A\d])", raw)
@@ -154,8 +157,7 @@ def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
     counted += titled
     labels = dict.fromkeys(d.label for d in counted)
     hidden = {label for d in counted for label in d.hides}
-    if "mobile GPU" not in labels:
-        hidden -= in_title & {"mobile", "MCU"}
+    hidden -= in_title & {"mobile", "MCU"}
     if any(d.label == "FPGA" for d in (*devices, *titled)):
         # The board is how an FPGA is bought; the class is what papers on FPGAs are about.
         boards = {d.label for d in counted if d.hides == _BOARD}
@@ -171,7 +173,7 @@ def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
 def _in_passing(abstract: str, device: Device) -> bool:
     """Whether a class is only what others use ("CPU-based tools"), what is not needed, or half of "CPU-GPU"."""
     before = abstract[max(0, device.start - 70) : device.start]
-    if _NEGATED.search(before) or abstract.startswith(("-less", "-free"), device.end):
+    if _NEGATED.search(before) or abstract.startswith(_NOT_ITSELF, device.end):
         return True
     if device.label == "CPU" and (_JOINED.match(abstract, device.end) or before.endswith(("GPU-", "GPU–"))):
         return True
@@ -184,7 +186,7 @@ def _background_counts(device: Device, devices: list[Device], document: Document
     """Whether a class that only the background names is what the paper is about. "Mobile" is said there too readily: it
     must come twice or in the first sentence."""
     before = document.abstract[max(0, device.start - 60) : device.start]
-    if _LISTED.search(before) or _NEGATED.search(before):
+    if _LISTED.search(before) or _NEGATED.search(before) or document.abstract.startswith(_NOT_ITSELF, device.end):
         return False
     if device.label != "mobile":
         return True

@@ -22,6 +22,7 @@ class Kind(NamedTuple):
 
 
 _GEFORCE = r"(?:16[56]0|20[5678]0|30[5-9]0|40[5-9]0|50[5-9]0)"
+GENERATIONS = ("Hopper GPU", "Blackwell GPU", "Ampere GPU", "Volta GPU", "Turing GPU")
 KINDS: tuple[Kind, ...] = (
     Kind("FPGA", r"FPGAs?|field[\s-]programmable\sgate\sarrays?", cased=False),
     Kind("ASIC", r"ASICs?|application[\s-]specific\sintegrated\scircuits?", cased=False),
@@ -31,11 +32,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("PIM", r"(?:logic-)?PIMs?(?=[\s.,;)-])|process(?:ing|or)[\s-]in[\s-]memory|(?:compute|computing|computation)[\s-]in[\s-]memory|in-memory[\s-]computing", cased=False),
     Kind("CGRA", r"CGRAs?", cased=False),
     Kind("RISC-V", r"RISC-V", cased=False),
-    Kind("ReRAM", r"Re?RAMs?|resistive\srandom[\s-]access\smemor(?:y|ies)|memristors?", ("PIM", "NPU"), cased=False),
-    Kind("mobile GPU", r"mobile\s(?:phone\s)?GPUs?", ("GPU", "mobile"), cased=False),
+    Kind("neuromorphic", r"neuromorphic(?=\s(?:hardware|chips?|processors?|platforms?|devices?|accelerators?|systems?))", cased=False),
+    Kind("RRAM", r"RRAMs?", ("PIM", "NPU", "ReRAM"), cased=False),
+    Kind("ReRAM", r"ReRAMs?|resistive\srandom[\s-]access\smemor(?:y|ies)|memristors?", ("PIM", "NPU"), cased=False),
+    Kind("mobile GPU", r"mobile\s(?:phone\s)?GPUs?", ("GPU",), cased=False),
     Kind("GPU", r"GPUs?|GPGPUs?|graphic(?:s|al)?\sprocessing\sunits?|graphics\scards?|tensor\scores?", cased=False),
     Kind("CPU", r"CPUs?|(?:Intel\s)?Core\s(?:i[3579](?:[\s-]\d\w*)?|Ultra(?:\s\d)?)|central\sprocessing\sunits?", cased=False),
-    Kind("mobile", r"smart-?phones?|mobile(?=[\s-]|[.,;)])(?![\s-](?:health|medical|medicine|inverted|blocks?\b|bottleneck|robot|manipul|agents?\b|former|settings?\b|games?\b|money|crowd|base\b|ad-?hoc|service|traffic|data))"
+    Kind("mobile", r"smart-?phones?|(?<!are\s)(?<!is\s)mobile(?=[\s-]|[.,;)])(?![\s-](?:health|medical|medicine|inverted|blocks?\b|bottleneck|robot|manipul|agents?\b|former|settings?\b|games?\b|money|crowd|base\b|ad-?hoc|service|traffic|data))"
          r"|iOS|Android(?=\s(?:phone|device|smart|app|OS|platform)|[.,;)])|cell\sphones?"
          r"|(?<=existing\s)phones|(?<=modern\s)phones|(?<=flagship\s)phones?|(?<=commodity\s)phones|(?<=consumer\s)phones|(?<=Android\s)phones?", cased=False),
     Kind("gpu-generation", r"(?:Hopper|Blackwell|Ampere|Volta|Turing)(?=\s(?:\d+\s?GB\s)?GPUs?)", ("GPU",)),
@@ -43,14 +46,14 @@ KINDS: tuple[Kind, ...] = (
     Kind("nvidia-card",
          r"(?:A100X?|A800|A40|A30|A10G?|A2000|A4000|A4500|A5000|A5500|A6000|H100|H200|H800|H20|B100|B200|B300|GB200|GB300|GH200|V100S?|P100|P40"
          r"|L40S?|L20|L4|T4G?|T2000|K80|K40|K20X?|M40|M60)s?(?!\.\d)(?=\b)(?!-(?!\d*\s?GB|based|class|GPU|equipped|40|80|PCIe|SXM))",
-         ("GPU",)),
+         ("GPU", *GENERATIONS)),
     Kind("rtx", r"(?:RTX|GTX)[\s-]?(?:Pro\s)?(?:A?\d{3,4})[A-Z]?(?:[\s-]?Ti|[\s-]?SUPER|\sAda)?(?:\s(?:Laptop|Mobile))?"
          rf"|{_GEFORCE}(?:\s?Ti)?(?=\s(?:GPU|card|graphics))|Titan\s?(?:Xp?|RTX|V)?(?=\W|$)|Quadro(?:\s\w?\d{{3,4}})?|GeForce(?=\s)(?!\s[RG]TX)", ("GPU",)),
     Kind("jetson", r"Jetson(?:[\s-](?:AGX[\s-]Orin|AGX[\s-]Xavier|AGX[\s-]Thor|Xavier[\s-]NX|Orin[\s-]Nano|Orin[\s-]NX|Xavier|Orin|Nano|Thor"
          r"|TX[12]|TK1|AGX))?", ("GPU", "mobile")),
     Kind("amd-gpu", r"(?:Instinct\s)?MI\d{2,3}[AX]?|Radeon(?:\s(?:RX|Pro|VII)(?:\s\w+)?)?|Instinct(?=\sGPU)", ("GPU",)),
     Kind("intel-gpu", r"Ponte\sVecchio|Intel\s(?:Data\sCenter\s)?(?:GPU\s)?Max(?:\s\d{4})?|Arc\sA\d{3}", ("GPU",)),
-    Kind("mobile-gpu", r"Adreno(?:\s\d{3})?|Mali(?:-\w\d+)?|PowerVR", ("GPU", "mobile")),
+    Kind("mobile-gpu", r"Adreno(?:\s\d{3})?|Mali(?:-\w\d+(?:\sMP\d+)?)?|PowerVR", ("GPU", "mobile")),
     Kind("phone", r"iPhone(?:\s?(?:1[0-9]|X[SR]?|SE|[678])(?:\s?Pro(?:\s?Max)?|\sPlus)?)?|iPads?(?:\sPro|\sAir)?|Pixel\s?\d\w?(?:\sPro|\sXL)?"
          r"|Galaxy\s?(?:S|Note|Tab|A)\s?\d+\w*|Galaxy\sZ\sFold|OnePlus\s?\w+|Xiaomi(?:\s?\w*\d\w*)?|Redmi\s?\w+|Mate\s\d0(?:\sPro)?|Apple\sWatch", ("mobile",)),
     Kind("phone-chip", r"Snapdragon(?:\s(?:\d{3,4}\+?|8\+?\s?(?:Gen|Elite)\s?\d?|X\sElite))?|Hexagon(?:\sDSP|\sNPU)?|Kirin\s?\d*|Dimensity\s?\d*|Exynos\s?\d*"
@@ -75,7 +78,24 @@ KINDS: tuple[Kind, ...] = (
     Kind("headset", r"HoloLens(?:\s2)?|(?:Meta\s|Oculus\s)?Quest\s(?:[23]|Pro)|Vision\sPro", ("mobile",)),
 )  # fmt: skip
 CLASSES = frozenset(
-    {"FPGA", "ASIC", "MCU", "NPU", "DSP", "PIM", "CGRA", "RISC-V", "ReRAM", "GPU", "CPU", "TPU", "mobile", "mobile GPU"}
+    {
+        "FPGA",
+        "ASIC",
+        "MCU",
+        "NPU",
+        "DSP",
+        "PIM",
+        "CGRA",
+        "RISC-V",
+        "ReRAM",
+        "RRAM",
+        "neuromorphic",
+        "GPU",
+        "CPU",
+        "TPU",
+        "mobile",
+        "mobile GPU",
+    }
 )
 """Labels that name a class and no device."""
 
@@ -108,7 +128,7 @@ _NAMES = (
 )
 _PREFIXES = """
     mi1 mi2 mi3 mi5 mi6 rtx gtx 1650 1660 205 206 207 208 305 306 307 308 309 405 406 407 408 409 505 506 507 508 509 titan quadro geforce
-    memristor hopper blackwell ampere volta turing rpi graphic jetson instinct radeon ponte adreno mali powervr iphone ipad pixel galaxy oneplus xiaomi redmi snapdragon hexagon kirin dimensity
+    memristor neuromorphic hopper blackwell ampere volta turing rpi graphic jetson instinct radeon ponte adreno mali powervr iphone ipad pixel galaxy oneplus xiaomi redmi snapdragon hexagon kirin dimensity
     exynos helio macbook raspberry odroid beaglebone cortex neoverse graviton stm32 esp32 nrf5 max780 gap8 gap9 arduino kendryte rp2040 samd
     tpu trillium ironwood xeon ryzen threadripper epyc sapphire granite kunpeng a64fx power8 power9 power10 alveo zynq zcu zc70 kria pynq
     virtex artix kintex ultrascale versal stratix arria agilex vcu vc70 vck gaudi trainium inferentia ascend loihi cerebras movidius

@@ -14,19 +14,23 @@ from .name_features import Candidate, Surroundings, compare, features, score
 from .name_words import PLAIN, SMALL, TAIL_NOUNS, is_generic, is_known, is_shaped
 from .text import Document
 
-LEAST = 3.0
-"""The weight that a name needs."""
+SURE = 5.0
+"""The hand-set weight of a candidate beside which words that nothing announces need not be looked for."""
+LEAD = 2.0
+"""The lead in hand-set weight with which a candidate heavier than SURE + 1 wins unweighed; the fitted weights agree on those."""
 _UNNAMED_KINDS = frozenset({"survey"})
 _STUDIES = frozenset({"analysis", "theory", "other", "application"})
 
 _GREEK = {"π": "pi", "α": "alpha", "β": "beta", "γ": "gamma", "λ": "lambda", "μ": "mu", "ε": "epsilon", "σ": "sigma"}
 _WORDS = re.compile(r"[^\W_]+")
-_MAYBE = re.compile(r"(?<![\w/.-])[^\W_][\w+^\-]*[\w+]")
+_MARKS = ".,;:()[]'\"“”’‘?!"
+_MAYBE = re.compile(r"[^\W_][\w+^\-]*[\w+]")
 _SPELLED = re.compile(r"\s\(([A-Z][^()]{5,80})\)")
 _DEFINED = re.compile(
     r"\b(?:propose|introduce|present|develop|suggest)s?\s(?:(?:the|a|an|novel|new|simple)\s)*"
     r"([A-Za-z][\w-]+(?:\s[\w-]*\w){1,3}?)(?:,\s(?:an?|the|which)\s|\s?[-–—]+\s)"
 )
+_DEFINING = ("propose", "introduce", "present", "develop", "suggest")
 """A phrase that is announced and explained at once: "we propose wave sums, a way to add"."""
 _IN_BRACKET = re.compile(r"\(([^()\s]{2,20})\)")
 _FORMULA = re.compile(r"\$([^$]{1,30})\$")
@@ -74,7 +78,8 @@ def candidates(document: Document, kind: str) -> _Candidates:
     _from_title(names)
     _from_announcements(document, names)
     _from_addresses(names)
-    _from_text(names)
+    if all(found.weight < SURE for found in names.scored.values()):
+        _from_text(names)
     return names
 
 
@@ -131,7 +136,12 @@ class _Candidates:
         if name in self.title_words or name == self.head:
             return name
         size = _SIZE.search(name)
-        if size and name.count("-") == 1 and self.abstract.count(name[: size.start()]) > self.abstract.count(name):
+        if (
+            size
+            and size.start() > 2
+            and name.count("-") == 1
+            and self.abstract.count(name[: size.start()]) > self.abstract.count(name)
+        ):
             name = name[: size.start()]
         single = name[:-1]
         if len(name) > 3 and name.endswith("s") and self._stands_alone(single):
@@ -167,16 +177,24 @@ class _Candidates:
     def described(self) -> dict[str, dict[str, float]]:
         """The features of each candidate."""
         around = Surroundings(
-            self.title, _WORDS.findall(self.title), self.head, self.abstract, len(self.background), self.kind
+            self.title.lower(), _WORDS.findall(self.title), self.head, self.abstract, len(self.background), self.kind
         )
         told = {name: features(name, found, around) for name, found in self.scored.items()}
         if len(told) > 1:
             compare(told, {name: self.abstract.find(name) for name in told})
         return told
 
+    def _heaviest(self) -> tuple[str, float]:
+        """The candidate with the heaviest hand-set weight, and the weight of the one behind it."""
+        order = sorted(self.scored, key=lambda key: (-self.scored[key].weight, key))
+        return order[0], self.scored[order[1]].weight if len(order) > 1 else 0.0
+
     def best(self) -> tuple[str | None, list[str]]:
         if not self.scored:
             return None, []
+        first, second = self._heaviest()
+        if self.scored[first].weight >= SURE + 1 and self.scored[first].weight - second >= LEAD:
+            return first, [self.scored[first].words]
         weights = {name: round(score(given), 4) for name, given in self.described().items()}
         name = max(weights, key=lambda key: (weights[key], len(key), key))
         return (name, [self.scored[name].words]) if weights[name] > 0 else (None, [])
@@ -196,15 +214,19 @@ def _from_addresses(names: _Candidates) -> None:
 
 def _from_text(names: _Candidates) -> None:
     """Words of the paper's own part that are written as names, announced or not."""
-    for match in _MAYBE.finditer(names.abstract):
-        word = match[0]
-        if word not in names.scored and is_shaped(word) and not is_generic(word) and not is_known(word):
-            spelled = _SPELLED.match(names.abstract, match.end())
-            long = spelled[1] if spelled and initials_fit(word, spelled[1].split()) else ""
-            names.add(word, 0.0, word, long, "text")
-    for match in _DEFINED.finditer(names.abstract, len(names.background)):
-        if _fold(match[1]) in names.folded_title and match[1].rsplit(" ", 1)[-1] not in TAIL_NOUNS:
-            names.add(match[1], 0.0, match[0], source="defined")
+    # A word whose rest is in lower case is not written as names are; most words of a text end here.
+    for word in {w.strip(_MARKS) for w in names.abstract.split() if not w[1:].islower()}:
+        if len(word) < 3 or word in names.scored or not _MAYBE.fullmatch(word):
+            continue
+        if is_shaped(word) and not is_generic(word) and not is_known(word):
+            names.add(word, 0.0, word, long_spelled(names.abstract, word), "text")
+
+
+def long_spelled(abstract: str, name: str) -> str:
+    """The long form in brackets behind a name: "QWS (Quick Wave Sums)"."""
+    at = abstract.find(f"{name} (")
+    spelled = _SPELLED.match(abstract, at + len(name)) if at >= 0 else None
+    return spelled[1] if spelled and initials_fit(name, spelled[1].split()) else ""
 
 
 def title_head(title: str) -> str | None:
@@ -315,5 +337,14 @@ def _stems(phrase: str) -> list[str]:
 def _from_announcements(document: Document, names: _Candidates) -> None:
     for sentence in document.sentences:
         if sentence.own and sentence.triggers & MAY_ANNOUNCE:
-            for found, weight, words, how in announced(plain_text(sentence.text), names.kind):
+            text = plain_text(sentence.text)
+            for found, weight, words, how in announced(text, names.kind):
                 names.add(found.name, weight, words, found.long, f"{how}/{found.place}")
+            if any(verb in text for verb in _DEFINING):
+                _from_definition(names, text)
+
+
+def _from_definition(names: _Candidates, text: str) -> None:
+    for match in _DEFINED.finditer(text):
+        if _fold(match[1]) in names.folded_title and match[1].rsplit(" ", 1)[-1] not in TAIL_NOUNS:
+            names.add(match[1], 0.0, match[0], source="defined")

@@ -43,6 +43,7 @@ class Surroundings(NamedTuple):
     """The paper around its candidates: title, its words, its head; the abstract and where its own part starts."""
 
     title: str
+    """In lower case."""
     title_words: list[str]
     head: str | None
     abstract: str
@@ -108,7 +109,7 @@ def features(name: str, found: Candidate, around: Surroundings) -> dict[str, flo
     given["known"] = float(is_known(name))
     given["short"] = float(len(name) < 4)
     given["explained"] = float(bool(found.long))
-    folded_title = around.title.lower()
+    folded_title = around.title
     given["in title"] = float(name.lower() in folded_title)
     given["title opens"] = float(folded_title.startswith(name.lower()))
     given["title ends"] = float(folded_title.endswith(name.lower()))

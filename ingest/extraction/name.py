@@ -8,6 +8,7 @@ gets a weight for how it is announced and for what else speaks for it; the heavi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .name_announced import MAY_ANNOUNCE, announced, initials_fit, long_form
 from .name_features import Candidate, Surroundings, compare, features, score
@@ -83,6 +84,7 @@ def candidates(document: Document, kind: str) -> _Candidates:
     return names
 
 
+@lru_cache(maxsize=16)
 def plain_title(title: str) -> str:
     """The title without LaTeX; Greek letters of formulas spelled out, as abstracts have them."""
     if "$" in title:
@@ -229,6 +231,7 @@ def long_spelled(abstract: str, name: str) -> str:
     return spelled[1] if spelled and initials_fit(name, spelled[1].split()) else ""
 
 
+@lru_cache(maxsize=16)
 def title_head(title: str) -> str | None:
     """What stands before the title's colon or dash, or before a comma or a verb behind a word written as names are."""
     for pattern in (_HEAD, _HEAD_COMMA, _HEAD_REPORT, _HEAD_VERB):
@@ -279,6 +282,8 @@ def _titled_short_forms(names: _Candidates) -> None:
 def _own_phrases(names: _Candidates) -> None:
     """A piece of the title that the abstract calls its own: "8-bit Zeds via Rounding" and "our 8-bit zeds"."""
     lower = names.abstract.lower()
+    if "our " not in lower and "proposed " not in lower:
+        return
     for piece in _PIECES.split(names.title):
         words = piece.lower().split()
         if 2 <= len(words) <= 4 and not PLAIN.issuperset(words):
@@ -347,4 +352,4 @@ def _from_announcements(document: Document, names: _Candidates) -> None:
 def _from_definition(names: _Candidates, text: str) -> None:
     for match in _DEFINED.finditer(text):
         if _fold(match[1]) in names.folded_title and match[1].rsplit(" ", 1)[-1] not in TAIL_NOUNS:
-            names.add(match[1], 0.0, match[0], source="defined")
+            names.add(match[1], 3.0, match[0], source="defined")

@@ -4,10 +4,13 @@ alone.
 The convention, as the labelled papers have it:
 
 - A named device counts wherever it stands. A class counts in the paper's own part, or if the title names it; one of the
-  background only where nothing else is named, and not as an example ("accelerators such as GPUs").
-- "GPU memory" and "GPU-friendly" name the class; "GPU hours" and "GPU-days" are an amount of work and do not.
-- A class is left out beside a device of that class ("GPU" beside "A100"); "mobile" stays beside a phone if the title has it.
-- "Mobile" counts before any noun of use ("mobile targets", "mobile vision"), not in names of parts ("mobile inverted bottleneck").
+  background only where nothing else is named, and not as an example ("accelerators such as GPUs") or if it is a CPU.
+- Not in passing: "without a GPU", "GPU-like", the CPU of "CPU-GPU transfers", the "CPU-based tools" that ours beats.
+- "GPU memory" and "GPU-friendly" name the class; GPU hours do where the paper claims them and names nothing else.
+- A class is left out beside a device of that class ("GPU" beside "A100"); mobile and MCU stay if the title has them. Of an
+  FPGA the class is named and not the board.
+- "Mobile" counts before any noun of use ("mobile targets", "mobile vision"), not in names of parts ("mobile inverted
+  bottleneck"); in the background alone it must come twice or in the first sentence.
 - "Edge devices", "embedded systems" and "IoT" name a place to run and no hardware.
 """
 
@@ -60,6 +63,7 @@ _USED = re.compile(r"\b(?:prior|existing|previous|other|with|than|over)\b[^.;,]*
 _JOINED = re.compile(r"[-–/](?:[GN]PU|I/O|TPU)")
 _NAME_BEFORE = re.compile(r"\b(?!NVIDIA|GPU)[A-Z]{2,}\s\Z")
 """What makes "Tensor Core" the name of a design."""
+_THAN = re.compile(r"\bthan (?:[\w-]+ )?\Z")
 _NOT_ITSELF = ("-less", "-free", "-like")
 _BOARD = ("FPGA",)
 _ADDRESS = re.compile(r"\S*(?://|www\.|\.com/|\.io/)\S*")
@@ -121,7 +125,7 @@ def _label(kind: str, raw: str) -> str:
         maker = re.match(r"(?i)(RTX|GTX)[\s-]?(?=[A\d])", raw)
         if maker:
             raw = f"{'RTX' if raw[maker.end()] in '2345A' else maker[1].upper()} {raw[maker.end() :]}"
-        return "RTX " + raw if raw[0].isdigit() else raw
+        return ("GTX " if raw[0] == "1" else "RTX ") + raw if raw[0].isdigit() else raw
     if kind == "tpu":
         return "TPU"
     if kind == "edge-tpu":
@@ -139,7 +143,11 @@ def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
     """Labels of the record, in order of mention; see the convention above."""
     titled: list[Device] = []
     if document.title_triggers & MAY_NAME or document.title.startswith("Mobile"):
-        titled = _devices_in(document.title, document.title_words, 0)
+        titled = [
+            d
+            for d in _devices_in(document.title, document.title_words, 0)
+            if not _NEGATED.search(document.title, 0, d.start)
+        ]
         if _MOBILE_NAME.match(document.title) and any(d.label == "mobile" for d in devices):
             titled.append(Device("mobile", 0, 0))
     if not devices and not titled:
@@ -184,12 +192,12 @@ def _in_passing(abstract: str, device: Device) -> bool:
 
 def _background_counts(device: Device, devices: list[Device], document: Document) -> bool:
     """Whether a class that only the background names is what the paper is about. "Mobile" is said there too readily: it
-    must come twice or in the first sentence."""
+    must come twice or in the first sentence. A CPU of the background is what others use."""
     before = document.abstract[max(0, device.start - 60) : device.start]
     if _LISTED.search(before) or _NEGATED.search(before) or document.abstract.startswith(_NOT_ITSELF, device.end):
         return False
     if device.label != "mobile":
-        return True
+        return device.label != "CPU" and _THAN.search(before) is None
     early = [d.start for d in devices if d.label == "mobile" and d.start < document.own_start]
     return bool(early) and (early[0] < document.sentences[0].end or len(early) > 1)
 

@@ -48,7 +48,7 @@ KINDS: tuple[Kind, ...] = (
          r"|L40S?|L20|L4|T4G?|T2000|K80|K40|K20X?|M40|M60)s?(?!\.\d)(?=\b)(?!-(?!\d*\s?GB|based|class|GPU|equipped|40|80|PCIe|SXM))",
          ("GPU", *GENERATIONS)),
     Kind("rtx", r"(?:RTX|GTX)[\s-]?(?:Pro\s)?(?:A?\d{3,4})[A-Z]?(?:[\s-]?Ti|[\s-]?SUPER|\sAda)?(?:\s(?:Laptop|Mobile))?"
-         rf"|{_GEFORCE}(?:\s?Ti)?(?=\s(?:GPU|card|graphics))|Titan\s?(?:Xp?|RTX|V)?(?=\W|$)|Quadro(?:\s\w?\d{{3,4}})?|GeForce(?=\s)(?!\s[RG]TX)", ("GPU",)),
+         rf"|(?:{_GEFORCE}(?:\s?Ti)?|10[78]0\s?Ti)(?=\s(?:GPU|card|graphics))|RTX\sTitan|Titan\s?(?:Xp?|RTX|V)?(?=\W|$)|Quadro(?:\s\w?\d{{3,4}})?|GeForce(?=\s)(?!\s[RG]TX)", ("GPU",)),
     Kind("jetson", r"Jetson(?:[\s-](?:AGX[\s-]Orin|AGX[\s-]Xavier|AGX[\s-]Thor|Xavier[\s-]NX|Orin[\s-]Nano|Orin[\s-]NX|Xavier|Orin|Nano|Thor"
          r"|TX[12]|TK1|AGX))?", ("GPU", "mobile")),
     Kind("amd-gpu", r"(?:Instinct\s)?MI\d{2,3}[AX]?|Radeon(?:\s(?:RX|Pro|VII)(?:\s\w+)?)?|Instinct(?=\sGPU)", ("GPU",)),
@@ -127,7 +127,7 @@ _NAMES = (
     """
 )
 _PREFIXES = """
-    mi1 mi2 mi3 mi5 mi6 rtx gtx 1650 1660 205 206 207 208 305 306 307 308 309 405 406 407 408 409 505 506 507 508 509 titan quadro geforce
+    mi1 mi2 mi3 mi5 mi6 rtx gtx 1080 1070 1650 1660 205 206 207 208 305 306 307 308 309 405 406 407 408 409 505 506 507 508 509 titan quadro geforce
     memristor neuromorphic hopper blackwell ampere volta turing rpi graphic jetson instinct radeon ponte adreno mali powervr iphone ipad pixel galaxy oneplus xiaomi redmi snapdragon hexagon kirin dimensity
     exynos helio macbook raspberry odroid beaglebone cortex neoverse graviton stm32 esp32 nrf5 max780 gap8 gap9 arduino kendryte rp2040 samd
     tpu trillium ironwood xeon ryzen threadripper epyc sapphire granite kunpeng a64fx power8 power9 power10 alveo zynq zcu zc70 kria pynq

@@ -20,7 +20,7 @@ FLOORS = {
     "families_f1": 0.72,
     "modality_f1": 0.86,
     "stage_f1": 0.76,
-    "hardware_f1": 0.95,
+    "hardware_f1": 0.97,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from ..words import word_set
 from .comparison import (
     COUNTED_THING,
     GENERATED,
@@ -51,8 +52,13 @@ _PREPOSITIONS = frozenset(
         "rises",
     }
 )
-_ENDS = frozenset({"", ".", ",", ")", ";", "for", "on", "over", "compared", "with", "without", "while", "and", "relative", "when",
-                   "versus", "vs", "at", "across"})  # fmt: skip
+_ENDS = word_set(
+    """
+    . , ) ; ] : for on over compared with without while and relative when versus vs at across under against than as but whereas
+    according depending during in using via through or is are was were can yet thus thereby hence making where which that
+    respectively whilst after before per - -- from since because even only whilst resulting leading enabling achieving
+    """
+) | {""}
 _ABOUT_SPEED = frozenset({"speed", "fast", "faster", "latency", "throughput", "hardware", "software", "gpu", "gpus", "cpu", "cpus", "kernel",
                           "kernels", "runtime", "accelerator", "fpga", "cudnn", "cublas", "tensorrt", "vllm", "pytorch"})  # fmt: skip
 _BASELINE_OPENERS = frozenset({"compared", "versus", "vs", "relative", "than"})
@@ -130,13 +136,14 @@ def by_verb(site: Site) -> Reading | None:
     if noun.noun.polarity == "refuse":
         return Reading("by-verb", None, "", at, noun.stop)
     remains = site.quantity.how == "part"
-    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up" and not remains:
+    raised = effect != LESS and site.word(site.begin) == "up"
+    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up" and not (remains or raised):
         return None
     extra = coordinated(site, noun)
     if not after:
         noun, extra = first_of_list(site, noun)
     meaning = noun.noun
-    if verb in COMPRESS_VERBS and meaning.metric == "other_efficiency":
+    if verb in COMPRESS_VERBS and meaning.metric in {"other_efficiency", "data_samples"}:
         meaning = Noun("compression", "cost")
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
         meaning = Noun(FASTER.metric, "change", meaning.phase)
@@ -225,7 +232,7 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
             return Reading("by-verb", Noun("latency", "cost", "inference"), "better", at, site.begin)
     if verb in COMPRESS_VERBS:
         return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
-    return Reading("by-verb", None, "", at, at + 1)
+    return Reading("by-verb", None, "", at, at + 1, weak=True)
 
 
 def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
@@ -240,10 +247,13 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
         return Reading("by-rival", None, "", at, at + 1)
     if named and site.word(named[0].first - 1) in {"in", "of", "on", "the", "inference", "training"}:
         return Reading("by-rival", named[0].noun, "better", at, max(named[0].stop, at + 1))
+    subject = [a for a in compounds(site.clause.anchors) if site.left <= a.first and a.stop <= at and at - a.stop <= 7]
+    if subject and not behind and subject[-1].noun.polarity in {"gain", "change"}:
+        return Reading("by-rival", subject[-1].noun, "better", subject[-1].first, at + 1)
     fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)
     if site.clause.systems_paper or fast:
         return Reading("by-rival", FASTER, "better", at, at + 1)
-    return Reading("by-rival", None, "", at, at + 1)
+    return Reading("by-rival", None, "", at, at + 1, weak=True)
 
 
 def of_noun(site: Site) -> Reading | None:
@@ -294,7 +304,7 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
     if word in COMPARATIVES:
         nouns = behind
     elif site.word(site.begin - 1) == "of" and change >= site.begin - 4 and site.word(site.end) in {"in", "of"}:
-        nouns = [a for a in (head(noun_phrase(site, site.end + 1), prefer_last=True),) if a is not None]
+        nouns = [a for a in (head(noun_phrase(site, site.end + 1), prefer_last=True),) if a is not None] or inner[-1:]
     else:
         nouns = behind[:1] if behind and site.word(change + 1) in {"in", "of", "on"} else inner[-1:]
     if not nouns:

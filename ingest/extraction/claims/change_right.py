@@ -76,7 +76,7 @@ def change_noun(site: Site) -> Reading | None:
             return Reading("change-noun", left.noun, direction_of(left.noun, effect), left.first, at + 1)
         if word == "overhead":
             return Reading("change-noun", Noun("other_efficiency", "cost"), "worse", at, at + 1)
-        return Reading("change-noun", None, "", at, at + 1)
+        return Reading("change-noun", None, "", at, at + 1, weak=True)
     if noun.noun.polarity == "refuse":
         if runs_code(site, noun):
             return Reading("change-noun", FASTER, "better", noun.first, at + 1)

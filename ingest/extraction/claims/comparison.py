@@ -250,7 +250,7 @@ def comparative(site: Site) -> Reading | None:
         if left is None and word == "shorter" and GENERATED & set(site.clause.lows[site.left : site.begin]):
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
         if left is None:
-            return Reading("comparative", None, "", at, at + 1)
+            return Reading("comparative", None, "", at, at + 1, weak=True)
         rival = rival_before(site) and effect == MORE and left.noun.polarity == "cost"
         return Reading(
             "comparative", left.noun, "better" if rival else direction_of(left.noun, effect), left.first, at + 1

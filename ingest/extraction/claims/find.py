@@ -17,6 +17,7 @@ from .comparison import as_adjective, comparative
 from .confidence import confidence_of
 from .context import baseline_of
 from .normalise import normalise
+from .fallback import guess
 from .nouns import Noun
 from .phase import Paper, paper_of, phase_of
 from .quantity import Quantity
@@ -141,7 +142,7 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
         if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
             _inherit(clause, numbers[0], chain[0])
             read[at] = (chain, _member(clause, chain, known))
-    return read
+    return [(c, guess(site_of(clause, c, c[0])) if r is None or r.weak else r) for c, r in read]
 
 
 def _noun_beside(site: Site) -> Anchor | None:

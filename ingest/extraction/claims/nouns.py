@@ -10,19 +10,26 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..vocabulary import PhraseTable
+from .noun_products import products
 
 
 class Noun(NamedTuple):
-    """`metric` is empty for refused nouns; `phase` where the noun itself names one; `vague` compute is not counted in FLOPs."""
+    """`metric` is empty for refused nouns; `phase` where the noun itself names one; `vague` compute is not counted in FLOPs.
+
+    `kind` is "steps" or "tokens" for what is called by another metric in training, "count" for the number of something.
+    """
 
     metric: str
     polarity: str
     phase: str = ""
     vague: bool = False
+    kind: str = ""
 
 
 def _row(noun: Noun, phrases: str) -> list[tuple[str, Noun]]:
-    return [(phrase.strip(), noun) for phrase in phrases.split(",")]
+    listed = [phrase.strip() for phrase in phrases.split(",")]
+    # "times" keeps its "s" everywhere else, as it is a word of factors.
+    return [(phrase, noun) for phrase in listed + [p + "s" for p in listed if p.endswith(" time")]]
 
 
 _LATENCY = """
@@ -151,10 +158,16 @@ _DATA = """
     training pair, fine tuning sample, calibration sample, finetuning data, tuning data, training instance, data point,
     datapoint, query budget, oracle call, number of query, alignment data, distillation data, supervised data,
     training set size, data budget, interaction data, clean data"""
+_STEPS = """nfe, function evaluation, number of function evaluation, sampling step, denoising step, step, inference step, forward pass,
+    decoding step, generation step, network evaluation, number of step, diffusion step, reverse step, sampling iteration, timestep, number of
+    sampling step, number of function evaluations, neural function evaluation, model call, llm call, number of call, number of inference,
+    network forward pass, decoding iteration, number of evaluation, sampling round, denoising iteration, number of iteration, iteration count, step count,
+    number of denoising step, number of inference step, number of forward pass, number of training step, number of epoch, number of training iteration"""
+_TOKENS = """token, token count, sequence length, number of token, token usage, token consumption, token budget, output token, reasoning token,
+    prompt token, input token, text token, token cost, token length, reasoning length, response length, output length, generation length,
+    thinking token, generated token, number of generated token, cot token, prompt length, number of training token, number of input token"""
 _COST = """
-    cost, inference cost, nfe, function evaluation, number of function evaluation, sampling step, denoising step, step, token,
-    token count, sequence length, number of token, inference step, forward pass, decoding step, serving cost, api cost,
-    generation step, network evaluation, prompt length, layer, attention head, token usage, token consumption, token budget,
+    cost, inference cost, serving cost, api cost, layer, attention head, token usage, token consumption, token budget,
     inference budget, codebook, monetary cost, neuron, area, chip area, overhead, resource, resource usage,
     resource consumption, output token, reasoning token, prompt token, input token, price, expense, number of step,
     diffusion step, reverse step, sampling iteration, timestep, number of sampling step, text token, number of layer,
@@ -199,6 +212,8 @@ _REFUSE = """
     test loss, generalization error,
     robust accuracy, top1, top5, learning rate, dropout rate, weight decay, token dropping rate"""
 
+COUNT = Noun("other_efficiency", "cost", kind="count")
+"""The number of a thing that no row knows."""
 _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("latency", "cost"), _LATENCY),
     *_row(Noun("speedup", "gain"), _SPEED),
@@ -228,10 +243,16 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("compression", "cost"), "visual token, image token, vision token, number of visual token, number of image token, visual token count, "
           "token per image, number of token per image, patch token, video token, visual token length, latent token, vision patch, number of vision token"),
     *_row(Noun("bandwidth", "cost"), "bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
+    *_row(Noun("other_efficiency", "cost", kind="steps"), _STEPS),
+    *_row(Noun("other_efficiency", "cost", kind="tokens"), _TOKENS),
     *_row(Noun("other_efficiency", "cost"), _COST),
     *_row(Noun("other_efficiency", "gain"), _EFFICIENCY),
     *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size"),
+    *_row(Noun("other_efficiency", "cost"), "consumption, usage, requirement, demand, burden, expenditure, workload, budget, waste, redundancy, spending"),
+    *_row(COUNT, "number of, amount of, total number of, count of"),
     *_row(Noun("", "refuse"), _REFUSE),
+    *(entry for metric, polarity, phase, kind, phrases in products()
+      for entry in _row(Noun(metric, polarity, phase, kind == "vague", kind.removeprefix("vague")), phrases)),
     *_row(Noun("", "ignore"), "for example, in order, state of the art, in terms, based model, time series, real time, step by step, "
           "at the same time, for the first time, first time, data parallel, data driven, large scale data, power law, at scale, "
           "memory bank, image classification, image generation, label space, in practice, test time, layer wise, pair of"),

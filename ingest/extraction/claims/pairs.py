@@ -87,7 +87,10 @@ def merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
             continue
         if left is None or not same or joint not in {"range", "to"}:
-            if left is not None and left.form != "bare" and _from_before(tokens, left) and _to_before(tokens, right):
+            pair = left is not None and _from_before(tokens, left) and _to_before(tokens, right)
+            if pair and left is not None and "absolute" in (left.form, right.form):
+                _one_unit(left, right)
+            if left is not None and left.form != "bare" and pair:
                 right.lead = right.first
                 merged[-1] = _coming_from(tokens, left, right)
             else:
@@ -104,6 +107,13 @@ def merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         else:
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
     return merged
+
+
+def _one_unit(left: Quantity, right: Quantity) -> None:
+    """ "From 355.3 million to 0.09 million": the unit of one number of the pair holds for both."""
+    for known, other in ((left, right), (right, left)):
+        if known.form == "absolute" and other.form == "bare":
+            other.form, other.unit = "absolute", known.unit
 
 
 def _coming_from(tokens: list[Token], left: Quantity, right: Quantity) -> Quantity:

@@ -31,7 +31,7 @@ class Anchor(NamedTuple):
 class Reading:
     """What a rule made of a number. `first` to `stop` are the tokens that the quote must hold besides the number.
 
-    `noun` None means refused: the number was understood and is no efficiency claim.
+    `noun` None means refused: the number was understood and is no efficiency claim; `weak` if only its noun is unknown.
     """
 
     rule: str
@@ -40,6 +40,7 @@ class Reading:
     first: int
     stop: int
     extra: tuple[Noun, ...] = ()
+    weak: bool = False
 
 
 class Clause:
@@ -75,9 +76,15 @@ class Clause:
         words = [part for token in parts for part in token]
         found = NOUNS.find(words)
         if len(words) == len(parts):
-            return [Anchor(noun, first, stop) for noun, first, stop in found if noun[1] != "ignore"]
-        owners = [at for at, token in enumerate(parts) for _ in token]
-        return [Anchor(noun, owners[first], owners[stop - 1] + 1) for noun, first, stop in found if noun[1] != "ignore"]
+            anchors = [Anchor(noun, first, stop) for noun, first, stop in found if noun[1] != "ignore"]
+        else:
+            owners = [at for at, token in enumerate(parts) for _ in token]
+            anchors = [Anchor(noun, owners[first], owners[stop - 1] + 1) for noun, first, stop in found if noun[1] != "ignore"]
+        if "of" in self.words and any(a.noun.kind == "count" for a in anchors):
+            # "The number of trained parameters": what is counted is known, and the count says nothing of its own.
+            near = [(a, b) for a, b in pairwise([*anchors, None]) if a is not None]
+            anchors = [a for a, b in near if not (a.noun.kind == "count" and b is not None and 0 <= b.first - a.stop <= 3)]
+        return anchors
 
 
 @dataclass(slots=True)
@@ -118,7 +125,7 @@ def _tight(clause: Clause, left: Quantity, right: Quantity) -> bool:
     relative = {"factor", "percent"}
     if left.form != right.form and not relative.issuperset({left.form, right.form}):
         return False
-    if left.how in {"verb", "part"} or left.unit != right.unit:
+    if left.how in {"verb", "part"} or right.how == "verb" or left.unit != right.unit:
         return False
     depth, glue = 0, False
     for token in clause.tokens[left.stop : right.lead]:

@@ -24,6 +24,7 @@ TOKEN = re.compile(
     (?P<run>(?:(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+\s)++)
   | (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[,;:)]|$|\.(?:\s|$)))
   | (?P<sym>[,;()])
+  | (?P<wrap>\\[!,;:]|\\?(?:text(?:bf|it|tt|sc|rm|sf)|math(?:bf|rm|it|sf|cal)|emph|boldsymbol|underline|textcolor\{{\w+\}})(?=[\s\d.{{])\{{?)
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
@@ -31,7 +32,7 @@ TOKEN = re.compile(
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
       (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?[-–]?\s?folds?\b)\$?
         |\$?(?P<percent>\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
-        |(?:\s|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
+        |(?:\s|\\,\s?|\\?~|\$\s?|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
       )?
@@ -122,7 +123,7 @@ def tokenize(text: str, offset: int = 0) -> Tokens:
             for low in words:
                 starts.append(start)
                 start += len(low) + 1
-        elif kind != "skip":
+        elif kind != "skip" and kind != "wrap":
             whole = match[0]
             known = _MARKS.get((kind, whole))
             if known is None:

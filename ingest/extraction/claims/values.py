@@ -169,7 +169,7 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
 
 def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     """ "A speedup of 2.5", "a compression ratio of 16", "a 1.6 speed-up": the noun makes a bare number a factor."""
-    if word_at(tokens, after) in {"speedup", "speed-up", "acceleration"}:
+    if word_at(tokens, after) in _SPEEDUPS | {"acceleration"}:
         return True
     if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel", "dash"}:
         return False
@@ -181,9 +181,10 @@ def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
     if noun == "factor" and (kind in {"a", "the", "by", "average"} or kind in _RATIOS):
         return True
-    return noun in {"speedup", "speedups", "speed-up"} or (noun in {"ratio", "rate"} and kind in _RATIOS)
+    return noun in _SPEEDUPS or (noun == "up" and kind in {"speed", "speeds"}) or (noun in {"ratio", "rate"} and kind in _RATIOS)
 
 
+_SPEEDUPS = frozenset({"speedup", "speedups", "speed-up", "speed-ups"})
 _BEFORE_RATIO = frozenset({"of", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
                            "more", "than", "roughly", "almost"})  # fmt: skip
 _RATIOS = frozenset({"compression", "speedup", "speed-up", "acceleration", "reduction", "speed"})

@@ -66,6 +66,8 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
         return None
+    if behind in {"each", "apiece"}:
+        return None
     if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & _TEXTS:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
@@ -162,6 +164,13 @@ def _power(site: Site) -> Reading | None:
     return amount_of(site, "amount-energy", "energy")
 
 
+def _bitrate(site: Site) -> Reading | None:
+    """ "codes speech at 1.1 kbps"; the bit rate of a link or of a recording is a set-up."""
+    if not near(site, 10, 6) & {"codec", "bitrate", "bitrates", "compress", "compresses", "compression", "code", "codes", "encode", "encodes"}:
+        return None
+    return amount_of(site, "amount-rate", "compression", "inference")
+
+
 def _area(site: Site) -> Reading | None:
     return amount_of(site, "amount-area", "other_efficiency")
 
@@ -228,5 +237,5 @@ def _devices(site: Site) -> Reading | None:
 _READERS: dict[str, Callable[[Site], Reading | None]] = {
     **TIME_READERS,
     "bytes": _bytes, "params": _params, "flops": _flops, "flop-rate": _flop_rate, "energy": _power, "power": _power, "efficiency": _power,
-    "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
+    "bitrate": _bitrate, "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
 }  # fmt: skip

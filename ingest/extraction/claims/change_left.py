@@ -52,7 +52,7 @@ _PREPOSITIONS = frozenset(
         "rises",
     }
 )
-_ENDS = word_set(
+ENDS = word_set(
     """
     . , ) ; ] : for on over compared with without while and relative when versus vs at across under against than as but whereas
     according depending during in using via through or is are was were can yet thus thereby hence making where which that
@@ -155,7 +155,7 @@ def by_verb(site: Site) -> Reading | None:
 def _closed(site: Site) -> bool:
     """Whether nothing is counted behind the number: "memory is cut 4x [, while]", not "cut 4x memory"."""
     verbs = [site.word(k) for k in range(max(site.left, site.begin - 6), site.begin) if site.word(k) in CHANGE_VERBS]
-    return bool(verbs) and verbs[-1] not in RIVAL_VERBS and site.word(site.end) in _ENDS
+    return bool(verbs) and verbs[-1] not in RIVAL_VERBS and site.word(site.end) in ENDS
 
 
 def named_behind(site: Site) -> Anchor | None:

@@ -210,7 +210,8 @@ def _share(
     priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(
         site.clause.lows[noun.first : noun.stop]
     )
-    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift and not priced:
+    halved = site.quantity.how == "part" and noun.noun.kind in {"steps", "tokens"}
+    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not (thrift or priced or halved):
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)

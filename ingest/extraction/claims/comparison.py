@@ -145,10 +145,23 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         phase = SPEED_PHASES.get(word)
         if phase:
             return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
+    led = _led_by(site)
+    if led is not None:
+        return led.noun, at + 1
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
     if before & _LEARNS or (before & BE and site.word(site.begin - 2) == "training"):
         return Noun("training_time", "change", "training"), at + 1
     return FASTER, at + 1
+
+
+def _led_by(site: Site) -> Anchor | None:
+    """The noun of "in inference latency, Zedwick is 2x faster"."""
+    for anchor in site.clause.anchors:
+        if site.left <= anchor.first and anchor.stop <= site.begin and anchor.noun.metric in {"latency", "throughput", "training_time"}:
+            led = site.word(anchor.first - 1) == "in" or (site.word(anchor.first - 1) == "of" and site.word(anchor.first - 2) == "terms")
+            if led and site.word(anchor.stop) == ",":
+                return anchor
+    return None
 
 
 _MODELS = word_set("model models network networks student students net nets")
@@ -175,12 +188,22 @@ def as_adjective(site: Site) -> Reading | None:
         noun = head(noun_phrase(site, site.end + 2))
         if site.word(site.end + 1) in {"large", "big"} and rival_before(site):
             return Reading("as-adjective", Noun("model_size", "cost"), "better", site.end, site.end + 2)
+        if noun is not None and noun.noun.polarity == "cost" and _of_a_rival(site):
+            return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
         if noun is None or noun.noun.polarity != "gain":
             return Reading("as-adjective", None, "", site.end, site.end + 2)
         return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
     if site.quantity.how == "part":
         return Reading("as-adjective", Noun(metric, "cost"), "better", site.end, site.end + 2)
     return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 2)
+
+
+_RIVALS = word_set("vanilla baseline baselines existing conventional standard others original teacher prior previous competing")
+
+
+def _of_a_rival(site: Site) -> bool:
+    """Whether a rival is what takes twice as many steps."""
+    return not _RIVALS.isdisjoint(site.clause.lows[max(site.left, site.begin - 6) : site.begin])
 
 
 def rival_before(site: Site) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..words import word_set
+from .change_left import ENDS as _ENDS
 from .comparison import COUNTED_THING, direction_of
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
@@ -66,19 +67,42 @@ class _Ways:
         return self.far + 1
 
 
-def guess(site: Site) -> Reading | None:
+def guess(site: Site, weak: Reading | None = None, before: Reading | None = None) -> Reading | None:
     """The nearest noun with the nearest word of change; "None" where a score, an unknown thing or nothing at all is near."""
     quantity = site.quantity
     if quantity.form == "absolute" or quantity.how == "part" or site.word(quantity.first - 1) in {"±", "+", "\\pm", "pm"}:
+        return None
+    if quantity.how == "magnitude" and site.word(quantity.lead) == "over" and site.word(quantity.stop) in {"in", "of"}:
         return None
     ways = _Ways(site)
     noun = min(site.clause.anchors, key=lambda a: ways.to(a.first, a.stop), default=None)
     if noun is not None and ways.to(noun.first, noun.stop) > ways.far:
         noun = None
     cue = _cue(site, ways)
+    if before is not None and before.noun is not None and (noun is None or noun.stop <= before.stop):
+        found = _goes_on(site, before, weak)
+        if found is not None:
+            return found
     if noun is not None:
         return _of_noun(site, noun, cue)
+    if weak is not None and weak.rule == "by-verb" and CHANGE_VERBS.get(site.word(weak.first)) == LESS:
+        return Reading("guess-thing", COUNTED_THING, "better", weak.first, site.end)
     return None if cue is None or quantity.form == "percent" else _of_cue(site, cue)
+
+
+_GOES_ON = word_set("and with reaching up achieving or even exceeding respectively to of a over an by , ( for respectively attaining reach delivering")
+
+
+def _goes_on(site: Site, before: Reading, weak: Reading | None) -> Reading | None:
+    """ "A speedup of 1.9x on A, reaching up to 2.4x on B", "cut from 5 M to 1 M, a 5x reduction": what was measured before."""
+    noun = before.noun
+    if noun is None or site.quantity.form != "factor":
+        return None
+    if weak is not None:
+        return Reading("goes-on", noun, "better", site.begin, weak.stop) if weak.rule == "change-noun" else None
+    if site.word(site.begin - 1) in _GOES_ON and site.word(site.end) in _ENDS:
+        return Reading("goes-on", noun, before.direction, site.begin, site.end)
+    return None
 
 
 def _cue(site: Site, ways: _Ways) -> int | None:

@@ -137,12 +137,26 @@ def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
             and (continues(clause, chain[-1], after[0]) or _elliptical(clause, chain[-1], after[0], known))
         ):
             read[at] = (chain, _member(clause, chain, known))
+    _go_on(clause, read)
+    if any(reading is None or reading.weak for _, reading in read):
+        before: Reading | None = None
+        for at, (chain, reading) in enumerate(read):
+            if reading is None or reading.weak:
+                reading = guess(site_of(clause, chain, chain[0]), reading, before)
+                read[at] = (chain, reading)
+            if reading is not None:
+                before = reading
+        _go_on(clause, read)
+    return read
+
+
+def _go_on(clause: Clause, read: list[tuple[list[Quantity], Reading | None]]) -> None:
+    """A list that nothing reads is read like the one in front of it."""
     for at in range(1, len(read)):
         (numbers, known), (chain, reading) = read[at - 1], read[at]
         if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
             _inherit(clause, numbers[0], chain[0])
             read[at] = (chain, _member(clause, chain, known))
-    return [(c, guess(site_of(clause, c, c[0])) if r is None or r.weak else r) for c, r in read]
 
 
 def _noun_beside(site: Site) -> Anchor | None:
@@ -303,6 +317,10 @@ def _metric_in(noun: Noun, phase: str) -> str:
             return "training_time"
         if noun.metric == "flops" and noun.polarity == "cost" and noun.vague and phase != "search":
             return "training_cost"
+        if noun.kind == "steps":
+            return "training_time"
+        if noun.kind == "tokens":
+            return "data_samples"
     return noun.metric
 
 

@@ -192,6 +192,8 @@ _EFFICIENCY = """
     tensor core utilization, bandwidth utilization, memory bandwidth utilization, sm utilization, scaling efficiency,
     area efficiency, parameter utilization, token efficiency, exploration efficiency, hardware utilisation, system efficiency,
     energy delay, label efficiency, deployment efficiency, gpu efficiency, batch size, effective batch size,
+    compute density, throughput density, acceptance rate, acceptance length, accepted token, accepted length, cache hit rate, hit ratio, mean accepted token,
+    parallelism, concurrency, scalability, gpu occupancy, occupancy, resource efficiency, training sample efficiency, sparsity speedup, cost saving,
     maximum batch size, serving efficiency, compression efficiency, cost effectiveness, cost performance"""
 _REFUSE = """
     violation, artifact, alarm, false alarm, crash, crashes, intervention, complaint, death, typo, refusal, outlier, conflict, duplicate, toxic output,
@@ -222,6 +224,8 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("training_time", "cost", "search"), "search time, searching time"),
     *_row(Noun("training_time", "gain", "training"), _TRAINING_SPEED),
     *_row(Noun("throughput", "gain"), _THROUGHPUT),
+    *_row(Noun("throughput", "gain"), "tflops per gpu, tflop per gpu, tflops per second, flops per second, flop per second, gflops per second, tflop per second, operation per "
+          "second, ops, tops, gops, tflop s, tflops s, gflop s, flops per gpu, achieved tflops, sequence per second, word per second, step per second, image per sec"),
     *_row(Noun("memory", "cost"), _MEMORY),
     *_row(Noun("params", "cost"), _PARAMS),
     *_row(Noun("model_size", "cost"), _SIZE),

@@ -40,7 +40,7 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
 _NUMBERED = frozenset({"size", "batch", "top", "rank", "stage", "level", "table", "figure", "section", "version", "k", "layer", "step", "length",
                        "epoch", "rate", "ratio", "node", "nodes", "gpu", "bit", "seed", "scale"})  # fmt: skip
 """Words whose number counts nothing: the 1 of "at batch size 1 and 1.4x at 64"."""
-_VERSUS = {("vs",), ("versus",), ("vs", "."), ("compared", "to"), ("compared", "with"), ("instead", "of"), ("rather", "than"),
+_VERSUS = {("out", "of"), ("vs",), ("versus",), ("vs", "."), ("compared", "to"), ("compared", "with"), ("instead", "of"), ("rather", "than"),
            ("as", "opposed", "to"), ("(", "vs"), ("(", "vs", "."), ("(", "versus"), ("against",)}  # fmt: skip
 
 

@@ -11,7 +11,7 @@ _IDEAL = word_set("theoretical peak optimal ideal maximum roofline hardware")
 _REACH = word_set(
     """
     achieve achieves achieving achieved reach reaches reaching attain attains attaining obtain obtains sustain sustains
-    sustaining deliver delivers up with get gets yields
+    sustaining sustained deliver delivers maintain maintains maintaining keeps keeping yield yields up with get gets yields
     """
 )
 _NAMED = _IDEAL | word_set("mfu utilization utilisation hfu efficiency")

@@ -145,6 +145,9 @@ _LOOSE_OPENERS = frozenset(
 )
 
 
+_WHERE = frozenset({"on", "for", "in", "at", "when", "under"})
+
+
 def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) -> bool:
     """Whether `right` goes on a loose list after `left`: "8x on state-space models, and 14x on linear attention".
 
@@ -163,7 +166,9 @@ def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) ->
         return False
     if any(word in CHANGE_VERBS or word in COMPARATIVES for word in between):
         return False
-    return not any(left.stop <= a.first < right.lead and a.noun.polarity == "refuse" for a in clause.anchors)
+    # In "50% on two tasks and 90% on three" the tasks are where it was measured.
+    begin = right.lead if between[0] in _WHERE and between[-1] in {"and", ",", "or"} else left.stop
+    return not any(begin <= a.first < right.lead and a.noun.polarity == "refuse" for a in clause.anchors)
 
 
 _VERBAL = word_set(
@@ -203,6 +208,11 @@ def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
     place = clause.quantities.index(chain[0])
     left_wall = clause.quantities[place - 1].stop if place else 0
     last = place + len(chain)
+    if clause.lows[end : end + 1] == ["("] and last < len(clause.quantities) and clause.quantities[last].lead <= end + 2:
+        # "71% (57 GB) of memory": the amount in brackets says the same and ends nothing.
+        inner = clause.quantities[last]
+        if inner.form == "absolute" != chain[0].form and clause.lows[inner.stop : inner.stop + 1] == [")"]:
+            last += 1
     right_wall = clause.quantities[last].lead if last < len(clause.quantities) else len(clause.tokens)
     left = max(left_wall, begin - _MAX_LEFT)
     right = min(right_wall, end + _MAX_RIGHT)

@@ -66,7 +66,12 @@ def find_quantities(tokens: list[Token]) -> list[Quantity]:
     if len(found) > 1:
         share_units(tokens, found)
         found = merge_pairs(tokens, found)
-    return [qualified(tokens, _whole(tokens, q)) for q in found if q.form != "bare"]
+    return [qualified(tokens, _whole(tokens, q)) for q in found if q.form != "bare" and not _spread(tokens, q)]
+
+
+def _spread(tokens: list[Token], quantity: Quantity) -> bool:
+    """Whether the number is the spread of the one before it ("15% ± 3%")."""
+    return word_at(tokens, quantity.first - 1) in {"±", "pm"}
 
 
 def _read(tokens: list[Token], index: int) -> Quantity | None:

@@ -46,7 +46,7 @@ def _forms(effect: str, stems: str) -> dict[str, str]:
 
 CHANGE_VERBS: dict[str, str] = {
     **_forms(LESS, "reduce decrease lower save minimize shrink slash trim economize shorten diminish prune eliminate conserve "
-                   "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict"),
+                   "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict free drop halve relieve mitigate cut-down bring-down"),
     **_forms(MORE, "increase raise scale add introduce incur grow"),
     **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
                      "quicken ameliorate optimise elevate lift"),

@@ -19,13 +19,14 @@ from .cues import (
     thrifty,
 )
 from .site import Reading, Site
+from .words import RIVAL_VERBS
 
 _MEMORY_CUES = word_set(
     """
     memory vram ram footprint gpu gpus consumption gb-gpu fit fits fitting sram dram cache peak on-chip
     """
 )
-_SIZE_CUES = word_set("size model models checkpoint network weights parameters binary compressed compresses compress")
+_SIZE_CUES = word_set("parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress")
 _STORAGE_CUES = word_set(
     "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
 )
@@ -85,7 +86,9 @@ def _bytes(site: Site) -> Reading | None:
 
 def _params(site: Site) -> Reading | None:
     q = site.quantity
-    if q.origin and not thrifty(site):
+    if (q.origin and not thrifty(site)) or near(site, 5, 0) & {"among", "example", "e.g"}:
+        return None
+    if site.word(site.begin - 1) == "(" and near(site, 4, 0) & RIVAL_VERBS:
         return None
     tuned = near(site, 2, 0) & {"tunes", "tuning", "updates", "updating", "trains"} or site.word(site.end) in {
         "trainable",
@@ -166,6 +169,8 @@ def _power(site: Site) -> Reading | None:
 
 def _bitrate(site: Site) -> Reading | None:
     """ "codes speech at 1.1 kbps"; the bit rate of a link or of a recording is a set-up."""
+    if near(site, 4, 3) & {"throughput", "line-rate", "rate"} and site.quantity.unit and site.quantity.unit.unit in {"Gbps", "Tbps"}:
+        return amount_of(site, "amount-rate", "throughput")
     if not near(site, 10, 6) & {"codec", "bitrate", "bitrates", "compress", "compresses", "compression", "code", "codes", "encode", "encodes"}:
         return None
     return amount_of(site, "amount-rate", "compression", "inference")

@@ -21,7 +21,7 @@ _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
 _BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
 _ONLY_LATENCY = word_set("ms us ns")
 _OF_WORK = word_set("inference latency compute computation training processing gpu cpu wall wall-clock delay search optimization "
-                    "fine-tuning finetuning runtime execution pre-training pretraining tuning overhead")  # fmt: skip
+                    "fine-tuning finetuning runtime execution pre-training pretraining tuning overhead interaction experience practice robot")  # fmt: skip
 _ENDS = word_set(". , ) on per for with using and ( at while without")
 _INFERS = word_set("inference latency generation rendering decoding runs sampling")
 _RECORDED = word_set(
@@ -75,7 +75,8 @@ def _time(site: Site) -> Reading | None:
     media = behind & (_MEDIA - {"of"}) or site.word(site.end) in _MEDIA - {"of"}
     if unit is None or (media and site.word(site.end) not in {"of", "inference", "latency", "for", "per"}):
         return None
-    if site.word(site.end) == "long" or (site.word(site.end) == "of" and not behind & _OF_WORK):
+    work = {site.word(k) for k in range(site.end, site.end + 6)} & _OF_WORK
+    if site.word(site.end) == "long" or (site.word(site.end) == "of" and not work):
         return None
     named = {site.word(site.end), site.word(site.end + 1), site.word(site.begin - 1), site.word(site.begin - 2)}
     if named & {"runtime", "latency", "ttft", "delay"} and unit.unit != "days":

@@ -15,6 +15,7 @@ from .comparison import (
     first_of_list,
     head,
     noun_phrase,
+    runs_code,
 )
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
@@ -131,6 +132,8 @@ def by_verb(site: Site) -> Reading | None:
         noun = next((a for a in reversed(before) if a.noun.polarity != "refuse"), None)
     if noun is None and effect == LESS and "number" in site.clause.lows[at + 1 : site.begin]:
         return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
+    if noun is not None and noun.noun.polarity == "refuse" and effect == BETTER and runs_code(site, noun):
+        return Reading("by-verb", FASTER, "better", at, noun.stop)
     if noun is None or (noun.noun.polarity == "refuse" and verb in SPEED_VERBS):
         return _verb_alone(site, at, verb)
     if noun.noun.polarity == "refuse":

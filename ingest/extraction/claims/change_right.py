@@ -9,6 +9,7 @@ from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
     BARE_COMPARATIVES,
+    BE,
     CHANGE_NOUNS,
     CHANGE_VERBS,
     COMPARATIVES,
@@ -29,7 +30,7 @@ _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
     training tune tunes tuning updating updates update with utilizing utilizes adding adds to
-    than introducing introduces costs retaining retains retain keeping takes taking take occupies occupying consumes consuming preserving within mere optimizing
+    in at than introducing introduces costs retaining retains retain keeping takes taking take occupies occupying consumes consuming preserving within mere optimizing
     fine-tuning finetuning at less fewer under
     """
 )
@@ -79,7 +80,7 @@ def change_noun(site: Site) -> Reading | None:
         return Reading("change-noun", None, "", at, at + 1, weak=True)
     if noun.noun.polarity == "refuse":
         if runs_code(site, noun):
-            return Reading("change-noun", FASTER, "better", noun.first, at + 1)
+            return Reading("change-noun", FASTER, "better", noun.first, at + 1, coordinated(site, noun))
         return Reading("change-noun", None, "", at, noun.stop)
     extra = coordinated(site, noun)
     if word == "overhead" and _verb_before(site) == LESS:
@@ -150,7 +151,7 @@ def noun_right(site: Site) -> Reading | None:
         left = _compared_noun(site)
         return None if left is None else _verb_factor(site, left)
     if noun is None and share and site.word(site.end) == "of":
-        return _share_of_data(site, at)
+        return _share_of_data(site, at) or _share_of_a_rival(site)
     if noun is None:
         return None
     if noun.noun.polarity == "refuse":
@@ -186,6 +187,15 @@ def noun_right(site: Site) -> Reading | None:
     if form == "factor" and before & {"saving", "saves", "save", "less"}:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     return None
+
+
+def _share_of_a_rival(site: Site) -> Reading | None:
+    """ "The number of parameters is 1/6 of that of A", "its memory is only 20% of the baseline's"."""
+    lead = {site.word(site.begin - 1), site.word(site.begin - 2)}
+    noun = _compared_noun(site) if lead & BE else None
+    if noun is None or noun.noun.polarity != "cost":
+        return None
+    return Reading("share", noun.noun, "better", noun.first, site.end + 1)
 
 
 def _share_of_data(site: Site, at: int) -> Reading | None:
@@ -283,8 +293,10 @@ def bracketed(site: Site) -> Reading | None:
     if noun.noun.polarity == "change":
         return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
     words = [site.word(k) for k in range(max(site.left, noun.first - 5), open_at)]
+    if site.word(site.begin) == "by" or site.clause.lows[site.begin : site.quantity.first].count("by"):
+        words += site.clause.lows[max(0, noun.first - 16) : noun.first]
     if any(w in ONLY or w in {"minimal", "fewer", "less", "lower", "reduced", "reducing", "reduces", "reduction", "smaller",
-                              "reduce", "faster", "higher", "improved"} for w in words):  # fmt: skip
+                              "reduce", "faster", "higher", "improved", "saves", "saving", "cuts", "lowers"} for w in words):  # fmt: skip
         return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
     return None
 

@@ -188,7 +188,8 @@ def as_adjective(site: Site) -> Reading | None:
         noun = head(noun_phrase(site, site.end + 2))
         if site.word(site.end + 1) in {"large", "big"} and rival_before(site):
             return Reading("as-adjective", Noun("model_size", "cost"), "better", site.end, site.end + 2)
-        if noun is not None and noun.noun.polarity == "cost" and _of_a_rival(site):
+        few = site.quantity.how == "part" or rival_before(site)
+        if noun is not None and noun.noun.polarity == "cost" and (few or _of_a_rival(site)):
             return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
         if noun is None or noun.noun.polarity != "gain":
             return Reading("as-adjective", None, "", site.end, site.end + 2)

@@ -52,6 +52,8 @@ def counted(tokens: list[Token], bare: Quantity) -> Quantity:
     if bare.scaled == "G" and following in {"gpu", "memory", "vram", "ram", "gpus"}:
         bare.value, bare.scaled = bare.value / SCALES["G"], ""
         return in_unit(bare, BY_SPELLING["GB"], bare.stop)
+    if bare.scaled and (following == "size" or (following in {"model", "network"} and word_at(tokens, bare.stop + 1) == "size")):
+        return in_unit(bare, Unit("params", "params"), bare.stop)
     stop = _device_time(tokens, bare.stop)
     if stop:
         span = word_at(tokens, stop - 1).rpartition("-")[2]

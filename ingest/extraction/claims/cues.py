@@ -85,6 +85,8 @@ def of_rivals(site: Site) -> bool:
         return True
     first = max(0, site.begin - 12)
     words = site.clause.lows[first : site.begin]
+    if not _HEAVY.isdisjoint(words[-6:]) and site.quantity.origin is None:
+        return True
     behind = site.clause.lows[site.end : site.end + 5]
     if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (["of"], ["with"], ["at"], ["requires"], ["takes"], ["needs"]):
         return site.quantity.origin is None
@@ -108,6 +110,7 @@ def of_rivals(site: Site) -> bool:
 _OTHERS = word_set("sota state-of-the-art previous existing baseline baselines prior conventional original others competing rivals "
                    "traditional standard competitors methods art")  # fmt: skip
 _BASELINES = word_set("baseline baselines original vanilla counterpart competitor")
+_HEAVY = word_set("large huge massive expensive substantial prohibitive enormous excessive costly significant limited")
 _OURS = word_set("our ours we it its proposed")
 _SIZED = word_set("less fewer lower more greater higher better smaller larger")
 

@@ -54,9 +54,11 @@ _COUNTABLE = trigger(
     "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
 )
 _MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
+_SURVEY = re.compile(r"\b(?:survey|systematic review|literature review|(?:a|an|comprehensive|brief) (?:review|overview))\b(?! propagation)", re.I)
+"""Titles of papers whose numbers are other people's."""
 _SYSTEMS = trigger(
-    "core cores gemm spmm",
-    starts="kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
+    "core cores gemm spmm asic npu pim",
+    starts="accelerator coprocessor fpga in-memory crossbar memristor reram dataflow systolic microarchitectur kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
 )
 """Words by which a paper is about running code faster."""
 
@@ -73,6 +75,8 @@ def find_claims(
     `default_phase` is taken where no word near the number names one; `hardware_near` names the device that
     the abstract gives for a number; a `title` about tuning or searching says what "training" is.
     """
+    if _SURVEY.search(title):
+        return ()
     paper: Paper | None = None
     systems = False
     claims: list[ExtractedClaim] = []

@@ -148,7 +148,7 @@ def products() -> Iterator[tuple[str, str, str, str, str]]:
     yield "storage", "cost", "", "", _join(_STORE, _STORE_HEADS)
     yield "communication", "cost", "", "", _join(_TALK, _TALK_HEADS)
     yield "params", "cost", "", "", _also(_WHOSE, "parameter, param, weight, parameter count, parameter size, parameter number, parameter budget, parameter overhead, parameter usage")
-    yield "model_size", "cost", "", "", _also(_list("model, network, checkpoint, binary, code, weight, total model, overall model, memory model, lora, adapter, transformer, compressed model"), "size, footprint, storage, memory footprint size, volume")
+    yield "model_size", "cost", "", "", _also(_list("model, network, checkpoint, binary, code, weight, layer, layers, kernel, parameter, ensemble, tree, forest, total model, overall model, memory model, lora, adapter, transformer, compressed model"), "size, footprint, storage, memory footprint size, volume")
     yield "flops", "cost", "", "vague", _join(_ARITHMETIC, _ARITHMETIC_HEADS)
     yield "flops", "cost", "training", "", _also(_TRAIN, "flop, mac, gflop, floating point operation")
     yield "flops", "cost", "", "", _join(_SUMS, _COUNTED_SUMS)

@@ -57,7 +57,7 @@ _SPEED = """
 _SPEEDUP = """
     speedup, speed up, speedups, acceleration, accelerations, acceleration ratio, speedup ratio, speedup factor,
     inference speedup, wall clock speedup, acceleration rate, acceleration factor, performance speedup,
-    latency speedup, walltime speedup, wall time speedup,
+    walltime speedup, wall time speedup,
     kernel speedup, decoding speedup, generation speedup, latency improvement factor"""
 _TRAINING_TIME = """training time, training latency, pretraining time, pre training time, convergence time, training duration,
     training iteration, training step, training epoch, iteration, training hour, fine tuning time, finetuning time, time to accuracy,
@@ -83,9 +83,9 @@ _MEMORY = """
     memory, memory footprint, memory usage, memory consumption, memory cost, memory requirement, memory overhead, gpu memory,
     gpu memory usage, vram, ram, kv cache, kv cache size, kv cache memory, cache size, peak memory, memory use, kv,
     activation memory, optimizer state, memory complexity, memory demand, cache, key value cache, sram, dram, gpu ram,
-    memory access, memory access cost, memory budget, memory size, memory efficiency, cache memory, kv cache usage,
+    memory budget, memory size, memory efficiency, cache memory, kv cache usage,
     memory space, memory capacity, memory resource, device memory, memory allocation, memory load, memory burden,
-    memory operation, memory transfer, memory traffic cost, hbm access, dram access, off chip access, dram traffic,
+    memory operation, memory transfer, memory traffic cost, 
     gpu memory consumption, gpu memory footprint, gpu memory cost, gpu memory requirement, gpu vram, peak gpu memory,
     peak memory usage, peak memory footprint, peak memory consumption, optimizer memory, gradient memory, training memory,
     training memory footprint, activation cache, kv cache footprint, kv cache storage, kv size, kv memory, cache footprint,
@@ -192,6 +192,7 @@ _EFFICIENCY = """
     tensor core utilization, bandwidth utilization, memory bandwidth utilization, sm utilization, scaling efficiency,
     area efficiency, parameter utilization, token efficiency, exploration efficiency, hardware utilisation, system efficiency,
     energy delay, label efficiency, deployment efficiency, gpu efficiency, batch size, effective batch size,
+    concurrent user, concurrent request, concurrent session, number of concurrent user, number of concurrent request, sequence length supported, trainable sequence length,
     compute density, throughput density, acceptance rate, acceptance length, accepted token, accepted length, cache hit rate, hit ratio, mean accepted token,
     parallelism, concurrency, scalability, gpu occupancy, occupancy, resource efficiency, training sample efficiency, sparsity speedup, cost saving,
     maximum batch size, serving efficiency, compression efficiency, cost effectiveness, cost performance"""
@@ -246,12 +247,13 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("compression", "gain"), "compression, compression ratio, compression rate, compression factor, model compression"),
     *_row(Noun("compression", "cost"), "visual token, image token, vision token, number of visual token, number of image token, visual token count, "
           "token per image, number of token per image, patch token, video token, visual token length, latent token, vision patch, number of vision token"),
-    *_row(Noun("bandwidth", "cost"), "bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
+    *_row(Noun("bandwidth", "cost"), "memory access, memory access cost, hbm access, dram access, off chip access, dram traffic, off chip memory access, external memory access, on chip memory access, bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
     *_row(Noun("other_efficiency", "cost", kind="steps"), _STEPS),
     *_row(Noun("other_efficiency", "cost", kind="tokens"), _TOKENS),
     *_row(Noun("other_efficiency", "cost"), _COST),
     *_row(Noun("other_efficiency", "gain"), _EFFICIENCY),
     *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size"),
+    *_row(Noun("other_efficiency", "cost"), "slo violation, slo violation rate, deadline miss, deadline violation, out of memory error, service level objective violation"),
     *_row(Noun("other_efficiency", "cost"), "consumption, usage, requirement, demand, burden, expenditure, workload, budget, waste, redundancy, spending"),
     *_row(COUNT, "number of, amount of, total number of, count of"),
     *_row(Noun("", "refuse"), _REFUSE),

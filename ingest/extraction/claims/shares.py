@@ -32,8 +32,10 @@ def of_ideal(site: Site) -> Reading | None:
         metric = "throughput" if fast else "other_efficiency"
         return Reading("share-of-ideal", Noun(metric, "gain"), "better", site.begin, site.end + 3)
     used = next((k for k, word in enumerate(behind[:4]) if word in _UTILIZED), None)
-    if used is None and behind[0] in {"scaling", "parallel"} and behind[1] == "efficiency":
-        used = 1
+    if used is None and behind[0] in {"scaling", "parallel", "strong", "weak", "parallelization"} and "efficiency" in behind[1:3]:
+        used = behind.index("efficiency")
+    if used is None and behind[0] == "efficiency" and not site.clause.words.isdisjoint({"scales", "scaling", "scale", "scaled"}):
+        used = 0
     if used is not None and before & (_REACH | {"("}) and "of" not in behind[:used]:
         phase = "training" if behind[used] in {"mfu", "hfu"} or "flops" in behind[:used] else ""
         return Reading(

@@ -157,7 +157,7 @@ def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) ->
         return False
     between = clause.lows[max(left.stop, min(read, right.lead)) : right.lead]
     if between in (["("], [",", "("]):
-        return True
+        return clause.lows[right.stop : right.stop + 1] != ["from"]
     if (
         not 1 <= len(between) <= 12
         or between[0] not in _LOOSE_OPENERS
@@ -210,9 +210,10 @@ def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
     last = place + len(chain)
     if clause.lows[end : end + 1] == ["("] and last < len(clause.quantities) and clause.quantities[last].lead <= end + 2:
         # "71% (57 GB) of memory": the amount in brackets says the same and ends nothing.
-        inner = clause.quantities[last]
-        if inner.form == "absolute" != chain[0].form and clause.lows[inner.stop : inner.stop + 1] == [")"]:
-            last += 1
+        while last < len(clause.quantities) and clause.quantities[last].form == "absolute" != chain[0].form:
+            inner, last = clause.quantities[last], last + 1
+            if ")" in clause.lows[inner.stop : inner.stop + 2]:
+                break
     right_wall = clause.quantities[last].lead if last < len(clause.quantities) else len(clause.tokens)
     left = max(left_wall, begin - _MAX_LEFT)
     right = min(right_wall, end + _MAX_RIGHT)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..words import folded
 from .units import ATTACHED_UNITS
 
-_TIMES = r"(?:\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
+_TIMES = r"(?:\s?\\\(\s?\\times\s?\\\)|\{?\\texttimes\}?|\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
 _NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
@@ -30,8 +30,8 @@ TOKEN = re.compile(
   | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
   | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
-      (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?[-–]?\s?folds?\b)\$?
-        |\$?(?P<percent>\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
+      (?:\}}?(?P<factor>×(?P=num)\\times|\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?[-–]?\s?folds?\b)\$?
+        |\$?(?P<percent>%percent\d+\\%\d*\s?%|\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
         |(?:\s|\\,\s?|\\?~|\$\s?|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)

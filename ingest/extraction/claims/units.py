@@ -52,8 +52,9 @@ _SPELLINGS: dict[Unit, str] = {
     Unit(
         "TOPS/W", "efficiency"
     ): "TOPS/W GOPS/W TOPs/W TFLOPS/W GFLOPS/W TFLOPs/W GFLOPs/W TOPS/mm2 FPS/W fps/W tokens/J",
-    Unit("nJ", "energy"): "nJ",
-    Unit("pJ", "energy"): "pJ",
+    Unit("fJ", "energy"): "fJ fJ/op fJ/OP fJ/MAC",
+    Unit("nJ", "energy"): "nJ nJ/inference",
+    Unit("pJ", "energy"): "pJ pJ/op pJ/OP pJ/MAC pJ/bit",
     Unit("mJ", "energy"): "mJ millijoules millijoule",
     Unit("uJ", "energy"): "uJ µJ μJ microjoules",
     Unit("J", "energy"): "J joules joule",
@@ -65,6 +66,8 @@ _SPELLINGS: dict[Unit, str] = {
     Unit("W", "power"): "W watts watt",
     Unit("kbps", "bitrate"): "kbps kb/s",
     Unit("Mbps", "bitrate"): "Mbps",
+    Unit("Gbps", "bitrate"): "Gbps Gb/s",
+    Unit("Tbps", "bitrate"): "Tbps Tb/s",
     Unit("GB/s", "bandwidth"): "GB/s GB/sec",
     Unit("TB/s", "bandwidth"): "TB/s TB/sec",
     Unit("mm2", "area"): "mm2 mm^2",

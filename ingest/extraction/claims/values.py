@@ -6,11 +6,12 @@ given here: "3x" is the factor 3 whether it is speed or error.
 
 from __future__ import annotations
 
-from .counted import counted, rated, word_at
+from .counted import counted, rated, span_of_rate, word_at
 from .pairs import merge_pairs, share_units
 from .quantity import Quantity, qualified, tenfold
 from .tokens import Token
 from .units import BY_SPELLING, SCALE_WORDS, SCALES
+from .words import SPEED_VERBS
 
 NUMBER_WORDS = {
     "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0,
@@ -142,6 +143,8 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         below = float(word_at(tokens, after + 1).rstrip("thrdns"))
         if below > 1:
             return Quantity(index, after + 2, index, "part", 1.0 / below, how="part")
+    if following == "times" and span_of_rate(tokens, after + 1) == "s":
+        return Quantity(index, after + 3, index, "absolute", value, unit=BY_SPELLING["Hz"])
     if not token.suffix and following in {"times", "fold", "folds"}:
         return Quantity(index, after + 1, index, "factor", value)
     if following in {"order", "orders"} and word_at(tokens, after + 1) == "of":
@@ -167,7 +170,7 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         value, after, scaled = value * SCALE_WORDS[following], after + 1, _SCALE_LETTERS[following]
     if scaled and word_at(tokens, after) in {"times", "×", "fold"}:
         return Quantity(index, after + 1, index, "factor", value)
-    if not scaled and _is_a_ratio(tokens, index, after):
+    if not scaled and (_is_a_ratio(tokens, index, after) or following in _MUCH_LESS):
         return Quantity(index, after, index, "factor", value)
     return counted(tokens, Quantity(index, after, index, "bare", value, scaled=scaled))
 
@@ -176,21 +179,35 @@ def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     """ "A speedup of 2.5", "a compression ratio of 16", "a 1.6 speed-up": the noun makes a bare number a factor."""
     if word_at(tokens, after) in _SPEEDUPS | {"acceleration"}:
         return True
-    if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel", "dash"}:
+    if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel"}:
         return False
     at = index - 1
     while at > index - 5 and word_at(tokens, at) in _BEFORE_RATIO:
         at -= 1
     if at == index - 1 or at < 0 or word_at(tokens, index - 1) not in _BEFORE_RATIO - {"an", "average"}:
         return False
+    if "." in tokens[index].low and word_at(tokens, at) not in _RATIO_NOUNS and _sped_before(tokens, index):
+        return True
     noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
     if noun == "factor" and (kind in {"a", "the", "by", "average"} or kind in _RATIOS):
         return True
     return noun in _SPEEDUPS or (noun == "up" and kind in {"speed", "speeds"}) or (noun in {"ratio", "rate"} and kind in _RATIOS)
 
 
+_RATIO_NOUNS = frozenset({"rate", "ratio", "factor"})
+
+
+def _sped_before(tokens: list[Token], index: int) -> bool:
+    """Whether a verb of speed governs "... by 1.20", whose "times" is lost."""
+    if word_at(tokens, index - 1) != "by" and word_at(tokens, index - 2) != "by" and word_at(tokens, index - 3) != "by":
+        return False
+    return word_at(tokens, index + 1) in {"", ".", ",", ")", "when", "on", "over", "compared", "and"} and any(word_at(tokens, k) in SPEED_VERBS for k in range(index - 9, index))
+
+
+_MUCH_LESS = frozenset({"smaller", "faster", "slower", "cheaper", "lighter"})
+"""Behind a bare number they say that its "times" is lost ("nearly 16 smaller than")."""
 _SPEEDUPS = frozenset({"speedup", "speedups", "speed-up", "speed-ups"})
-_BEFORE_RATIO = frozenset({"of", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
+_BEFORE_RATIO = frozenset({"of", "by", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
                            "more", "than", "roughly", "almost"})  # fmt: skip
 _RATIOS = frozenset({"compression", "speedup", "speed-up", "acceleration", "reduction", "speed"})
 

@@ -46,12 +46,13 @@ def _forms(effect: str, stems: str) -> dict[str, str]:
 
 CHANGE_VERBS: dict[str, str] = {
     **_forms(LESS, "reduce decrease lower save minimize shrink slash trim economize shorten diminish prune eliminate conserve "
-                   "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict free drop halve relieve mitigate cut-down bring-down"),
+                   "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict free relieve hide overlap offload prevent amortize"),
     **_forms(MORE, "increase raise scale add introduce incur grow"),
     **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
                      "quicken ameliorate optimise elevate lift"),
     **dict.fromkeys(word_set("cut cuts cutting drop drops dropped dropping fall falls fell falling trimmed trimming slimming shrunk "
                              "shrank down"), LESS),
+    **dict.fromkeys(word_set("rise rises rose risen rising climbs climb jumps jump soars multiply multiplies multiplied multiplying"), MORE),
     **dict.fromkeys(word_set("sped beats beating"), BETTER),
 }  # fmt: skip
 SPEED_VERBS = word_set(

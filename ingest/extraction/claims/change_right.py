@@ -30,6 +30,7 @@ _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
     training tune tunes tuning updating updates update with utilizing utilizes adding adds to
+    selecting select selects choosing picking on from after seeing has having have
     in at than introducing introduces costs retaining retains retain keeping takes taking take occupies occupying consumes consuming preserving within mere optimizing
     fine-tuning finetuning at less fewer under
     """
@@ -83,7 +84,7 @@ def change_noun(site: Site) -> Reading | None:
             return Reading("change-noun", FASTER, "better", noun.first, at + 1, coordinated(site, noun))
         return Reading("change-noun", None, "", at, noun.stop)
     extra = coordinated(site, noun)
-    if word == "overhead" and _verb_before(site) == LESS:
+    if word == "overhead" and verb_before(site) == LESS:
         effect = LESS
     direction = direction_of(noun.noun, effect)
     return Reading("change-noun", noun.noun, direction, min(noun.first, at), max(noun.stop, at + 1), extra)
@@ -125,7 +126,7 @@ def _compared_noun(site: Site) -> Anchor | None:
     return anchors[-1] if site.begin - anchors[-1].stop <= 10 else None
 
 
-def _verb_before(site: Site) -> str | None:
+def verb_before(site: Site) -> str | None:
     """The effect of a change verb just before the number ("reduce up to 67%", "saving over 20%")."""
     for at in range(site.begin - 1, max(site.left, site.begin - 4) - 1, -1):
         word = site.word(at)
@@ -167,7 +168,7 @@ def noun_right(site: Site) -> Reading | None:
             return None
         return Reading("share", sized.noun, "better", sized.first, noun.stop)
     extra = coordinated(site, noun)
-    effect = _verb_before(site)
+    effect = verb_before(site)
     if site.quantity.form == "percent":
         effect = _SIGNS.get(site.word(site.begin - 1), effect)
     how, form = site.quantity.how, site.quantity.form
@@ -208,6 +209,11 @@ def _share_of_data(site: Site, at: int) -> Reading | None:
     return Reading("share-of-data", Noun("data_samples", "cost"), "better", at, at + 3 + kinds[0])
 
 
+_ENOUGH = word_set("outperform outperforms comparable match matches matching full entire whole surpass surpasses par competitive near-equal equal rivals "
+                   "retains suffices sufficient")  # fmt: skip
+"""Words by which a share of the data is enough, and not just what an experiment was run with."""
+
+
 def _share(
     site: Site, at: int, noun: Anchor, *, extra: tuple[Noun, ...], before: set[str], effect: str | None
 ) -> Reading | None:
@@ -242,7 +248,9 @@ def _share(
             return Reading("share", noun.noun, "better", at, noun.stop)
         return None
     if noun.noun.metric == "data_samples" and not thrift and site.quantity.how != "part":
-        return Reading("share", None, "", at, noun.stop)
+        few = site.quantity.form == "percent" and site.quantity.value <= 50 and not site.clause.words.isdisjoint(_ENOUGH)
+        if not few:
+            return Reading("share", None, "", at, noun.stop)
     if noun.noun.polarity == "cost":
         return Reading("share", noun.noun, "better", at, noun.stop, extra)
     return None

@@ -207,8 +207,11 @@ def _of_a_rival(site: Site) -> bool:
     return not _RIVALS.isdisjoint(site.clause.lows[max(site.left, site.begin - 6) : site.begin])
 
 
+_LIKE = word_set("comparable comparably par match matches matching matched rivals similarly equivalent competitive parity")
+
+
 def rival_before(site: Site) -> bool:
-    return any(site.word(at) in RIVAL_VERBS or site.word(at) in {"comparable", "par", "match", "matches", "matching", "rivals"}
+    return any(site.word(at) in RIVAL_VERBS or site.word(at) in _LIKE
                for at in range(max(site.left, site.begin - 14), site.begin))  # fmt: skip
 
 
@@ -217,7 +220,7 @@ def comparative(site: Site) -> Reading | None:
     at = behind_number(site)
     for _ in range(3):
         word = site.word(at)
-        if word in COMPARATIVES or word in BARE_COMPARATIVES or at >= site.right:
+        if word in COMPARATIVES or word in BARE_COMPARATIVES or word in {"longer", "deeper", "wider"} or at >= site.right:
             break
         if word in {
             "times",
@@ -245,6 +248,8 @@ def comparative(site: Site) -> Reading | None:
         return _efficient(site, at + 1)
     if word in {"more", "better"} and site.word(at + 2) in {"efficient", "effective"} and site.word(at + 1) != "and":
         return _efficient(site, at + 2)
+    if word in {"longer", "larger", "bigger", "deeper", "wider", "more"} and _fits_more(site, at):
+        return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", at, at + 2)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
         return _sized(site, at)
     if word == "more" and site.word(at + 1) in {"compact", "lightweight"}:
@@ -301,6 +306,16 @@ def comparative(site: Site) -> Reading | None:
         direction = "better"
     extra = coordinated(site, noun)
     return Reading("comparative", noun.noun, direction, at, noun.stop, extra)
+
+
+def _fits_more(site: Site, at: int) -> bool:
+    """ "Enables training on 4x longer sequences", "fits 3x larger models"."""
+    things = {site.word(at + 1), site.word(at + 2)} & _CAPACITIES
+    return bool(things) and any(site.word(k) in _ENABLES or site.word(k) in {"allows", "allow", "lets", "handle", "handles", "process"}
+                                for k in range(max(site.left, site.begin - 8), site.begin))  # fmt: skip
+
+
+_CAPACITIES = word_set("sequences contexts models batches sequence context model batch batch-size inputs graphs windows networks videos users")
 
 
 def _noun_on_left(site: Site) -> Anchor | None:

@@ -26,7 +26,7 @@ _NAMED = {
 }
 """Nouns that may stand in front of the number that they count."""
 _LINKING = word_set("of is = : to count ( from")
-_LINKS = _LINKING | word_set("only just about ~ under merely ) < approximately around falls drops reduced")
+_LINKS = _LINKING | word_set("goes go went down fell drop drops dropped decreases decreased shrinks shrank cut lowered are was were be by only just about ~ under merely ) < approximately around falls drops reduced")
 _SCALED_ONLY = frozenset({"params", "flops"})
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..words import word_set
-from .change_left import ENDS as _ENDS
+from .change_left import ENDS
+from .change_right import verb_before
 from .comparison import COUNTED_THING, direction_of
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
@@ -85,6 +86,8 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
             return found
     if noun is not None:
         return _of_noun(site, noun, cue)
+    if weak is None and noun is None and quantity.form == "percent" and verb_before(site) == LESS and site.word(site.end) == "of":
+        return Reading("guess-thing", COUNTED_THING, "better", site.begin - 1, site.end + 1)
     if weak is not None and weak.rule == "by-verb" and CHANGE_VERBS.get(site.word(weak.first)) == LESS:
         return Reading("guess-thing", COUNTED_THING, "better", weak.first, site.end)
     return None if cue is None or quantity.form == "percent" else _of_cue(site, cue)
@@ -100,7 +103,7 @@ def _goes_on(site: Site, before: Reading, weak: Reading | None) -> Reading | Non
         return None
     if weak is not None:
         return Reading("goes-on", noun, "better", site.begin, weak.stop) if weak.rule == "change-noun" else None
-    if site.word(site.begin - 1) in _GOES_ON and site.word(site.end) in _ENDS:
+    if site.word(site.begin - 1) in _GOES_ON and site.word(site.end) in ENDS:
         return Reading("goes-on", noun, before.direction, site.begin, site.end)
     return None
 

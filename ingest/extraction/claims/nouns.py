@@ -158,7 +158,7 @@ _DATA = """
     training pair, fine tuning sample, calibration sample, finetuning data, tuning data, training instance, data point,
     datapoint, query budget, oracle call, number of query, alignment data, distillation data, supervised data,
     training set size, data budget, interaction data, clean data"""
-_STEPS = """nfe, function evaluation, number of function evaluation, sampling step, denoising step, step, inference step, forward pass,
+_STEPS = """update, iteration, sampler step, solver step, nfe, function evaluation, number of function evaluation, sampling step, denoising step, step, inference step, forward pass,
     decoding step, generation step, network evaluation, number of step, diffusion step, reverse step, sampling iteration, timestep, number of
     sampling step, number of function evaluations, neural function evaluation, model call, llm call, number of call, number of inference,
     network forward pass, decoding iteration, number of evaluation, sampling round, denoising iteration, number of iteration, iteration count, step count,

@@ -50,6 +50,7 @@ _STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_ORDERS, *_FUSED_FOLD, *_FUSED_PART
 _SPELLED = frozenset({"one", "a", "an", "several", "few", "many", "order", "orders"})
 _OF_HALF = frozenset({"the", "of", "as", "its", "that", "their"})
 _SPELLED_UNITS = frozenset({"steps", "iterations", "time", "device-time", "samples", "params"})
+_ONE_STEP = frozenset({"step", "evaluation", "pass", "nfe", "iteration", "epoch"})
 _LARGEST = 1e15
 """No number of an honest claim is larger; more digits are noise."""
 
@@ -86,6 +87,8 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
     if word in _FUSED_PARTS:
         return Quantity(index, index + 1, index, "part", _FUSED_PARTS[word], how="part")
     if word == "one" and word_at(tokens, index + 1) in {"second", "minute", "hour", "day", "millisecond"}:
+        return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
+    if word == "one" and any(word_at(tokens, index + k) in _ONE_STEP for k in (1, 2, 3)) and word_at(tokens, index - 1) in {"only", "just", "merely"}:
         return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if (
         word in _FUSED_ORDERS
@@ -207,7 +210,7 @@ def _sped_before(tokens: list[Token], index: int) -> bool:
 _MUCH_LESS = frozenset({"smaller", "faster", "slower", "cheaper", "lighter"})
 """Behind a bare number they say that its "times" is lost ("nearly 16 smaller than")."""
 _SPEEDUPS = frozenset({"speedup", "speedups", "speed-up", "speed-ups"})
-_BEFORE_RATIO = frozenset({"of", "by", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
+_BEFORE_RATIO = frozenset({"of", "by", "is", "reaches", "=", ":", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
                            "more", "than", "roughly", "almost"})  # fmt: skip
 _RATIOS = frozenset({"compression", "speedup", "speed-up", "acceleration", "reduction", "speed"})
 

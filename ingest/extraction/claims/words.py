@@ -17,6 +17,7 @@ BARE_COMPARATIVES = {
     "faster": ("speedup", "better"), "quicker": ("speedup", "better"), "slower": ("speedup", "worse"),
     "smaller": ("model_size", "better"), "lighter": ("model_size", "better"), "cheaper": ("other_efficiency", "better"),
     "compact": ("model_size", "better"), "fast": ("speedup", "better"), "speedier": ("speedup", "better"),
+    "sooner": ("training_time", "better"), "earlier": ("training_time", "better"),
 }  # fmt: skip
 """Comparatives that carry their own metric: (metric, direction)."""
 

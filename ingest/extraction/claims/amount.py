@@ -30,6 +30,7 @@ _SIZE_CUES = word_set("parameter file variant configuration weighs size model mo
 _STORAGE_CUES = word_set(
     "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
 )
+_STORED = word_set("scene document image vector embedding face descriptor object item passage page user model point adapter task")
 _CARDS = word_set("a100 h100 v100 a6000 rtx 3090 4090 a10 h800 h20 t4 p100 gpus gpu")
 _TEXTS = word_set("text data images raw training code audio video tokens")
 _VISUAL = word_set("visual image vision per images video frame encode encodes encoded represent represents compress compresses "
@@ -73,6 +74,12 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
         return None
+    if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & {"memory", "ram", "sram", "dram", "vram"}:
+        return amount_of(site, "amount-memory", "memory")
+    if behind == "per" and site.word(site.end + 1) in _STORED:
+        return amount_of(site, "amount-storage", "storage")
+    if near(site, 6, 0) & {"weighs", "weighing"} or (site.word(site.begin - 2) == "footprint" and site.word(site.begin - 3) in {"model", "network"}):
+        return amount_of(site, "amount-size", "model_size")
     if {"storage", "disk", "flash", "stores", "storing"} & around or (
         site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
     ):

@@ -299,6 +299,8 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
         near_phase = {site.word(change - 1), site.word(change - 2)}
         if own == "speedup" and near_phase & {"training", "convergence", "pre-training"}:
             noun = Noun("training_time", "change", "training")
+        if own == "speedup" and inner and inner[-1].noun.metric in {"latency", "throughput"}:
+            noun = inner[-1].noun
         refused = behind and behind[0].noun.polarity == "refuse"
         return None if refused and own != "compression" else Reading("of-noun", noun, "better", change, change + 1)
     effect = CHANGE_NOUNS.get(word) or COMPARATIVES[word]

@@ -134,9 +134,9 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     """ "faster" with what is faster, where the next words say so ("faster training", "faster in GPU latency"), and where it ends."""
     named = next((a for a in site.clause.anchors if at < a.first <= at + 5 and a.stop <= site.right), None)
     between = set(site.clause.lows[at + 1 : named.first]) if named else set()
-    measured = named is not None and {"latency", "throughput", "time", "runtime"} & set(
+    measured = named is not None and (not between or {"latency", "throughput", "time", "runtime"} & set(
         site.clause.lows[named.first : named.stop]
-    )
+    ))
     if named and measured and named.noun.metric in {"latency", "throughput"} and not between & _PARTS_PHRASES:
         return named.noun, named.stop
     if named and named.noun.metric == "training_time" and not between:
@@ -159,7 +159,7 @@ def _led_by(site: Site) -> Anchor | None:
     for anchor in site.clause.anchors:
         if site.left <= anchor.first and anchor.stop <= site.begin and anchor.noun.metric in {"latency", "throughput", "training_time"}:
             led = site.word(anchor.first - 1) == "in" or (site.word(anchor.first - 1) == "of" and site.word(anchor.first - 2) == "terms")
-            if led and site.word(anchor.stop) == ",":
+            if led and any(site.word(k) == "," for k in range(anchor.stop, min(anchor.stop + 9, site.begin))):
                 return anchor
     return None
 

@@ -20,10 +20,11 @@ from .normalise import normalise
 from .fallback import guess
 from .nouns import Noun
 from .phase import Paper, paper_of, phase_of
+from .qualifiers import qualifier_of, share_qualifiers
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
 from .shares import of_ideal, of_rival_size, sparse
-from .site import Anchor, Clause, Reading, Site, chains_of, continues, share_qualifiers, site_of
+from .site import Anchor, Clause, Reading, Site, chains_of, continues, site_of
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, find_quantities
@@ -220,8 +221,9 @@ def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
 
 def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:
     """The qualifier of a loose list holds for its later members, unless "by" opens a new comparison."""
-    if later.qualifier is None and first.lead < first.first and clause.lows[later.lead - 1 : later.lead] != ["by"]:
-        later.qualifier = first.qualifier
+    said = first.lead < first.first or first.passed
+    if later.qualifier is None and said and clause.lows[later.lead - 1 : later.lead] != ["by"]:
+        later.qualifier, later.passed = first.qualifier, first.qualifier is not None
 
 
 def _parallel(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:
@@ -282,11 +284,6 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     elif quantity.form == "absolute" and quantity.unit is not None:
         value, high, unit = _amount(quantity)
     phase = phase_of(clause, quantity, reading, noun, paper)
-    # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
-    qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
-    if qualifier is None and reading.rule == "of-noun":
-        before = clause.lows[max(0, first - 4) : quantity.lead]
-        qualifier = "average" if "average" in before else None
     metric = _metric_in(noun, phase)
     direction = "none" if quantity.form == "absolute" else reading.direction
     normal = normalise(clause, quantity, reading, noun)
@@ -298,7 +295,7 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         value=value,
         value_max=high,
         unit=unit,
-        qualifier=qualifier,
+        qualifier=qualifier_of(clause, quantity, reading, chain),
         baseline=baseline_of(clause, quantity, abstract, order, len(chain)),
         hardware=hardware_near(Mention(start, end, order, len(chain)), sentence),
         quote=abstract[start:end],

@@ -110,6 +110,8 @@ def merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         ):
             merged[-1] = _coming_from(tokens, left, right)
         else:
+            if "up" in [t.low for t in tokens[left.stop : right.first]] and left.form != "absolute":
+                left.qualifier = "up to"
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
     return merged
 

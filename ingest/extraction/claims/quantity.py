@@ -23,7 +23,7 @@ _QUALIFIERS: dict[tuple[str, ...], str] = {
     ("almost",): "about", ("approx",): "about", ("some",): "about", ("close", "to"): "about", ("approximate",): "about",
     ("ca",): "about", ("circa",): "about", ("near",): "about", ("approaching",): "about", ("order", "of"): "about",
     ("an", "average", "of"): "average", ("average",): "average", ("on", "average"): "average", ("averagely",): "average",
-    ("an", "average"): "average", ("average", "of"): "average",
+    ("(", "on", "average", ")"): "average", ("(", "up", "to", ")"): "up to", ("an", "average"): "average", ("average", "of"): "average",
 }  # fmt: skip
 _QUALIFIER_ENDS = frozenset(words[-1] for words in _QUALIFIERS)
 _FILLERS = word_set(
@@ -41,7 +41,8 @@ class Quantity:
     """Tokens `first` to `stop` (exclusive) of a sentence, read as a value.
 
     `form` is factor, percent or absolute. `origin` is the left end of a from-to pair. `lead` is the first token of the
-    qualifier, or `first`. `how` says what kind of writing it was: digits, word, verb, magnitude, part.
+    qualifier, or `first`. `how` says what kind of writing it was: digits, word, verb, magnitude, part. `passed` where the
+    qualifier is that of the number before.
     """
 
     first: int
@@ -57,6 +58,7 @@ class Quantity:
     how: str = "digits"
     bound: str = ""
     scaled: str = ""
+    passed: bool = False
 
 
 def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
@@ -123,7 +125,7 @@ def _bound_before(tokens: list[Token], at: int, form: str) -> int:
 
 def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
     """The longest qualifier that ends before token `at`, and its length in tokens."""
-    for size in (3, 2, 1):
+    for size in (4, 3, 2, 1):
         if size <= at:
             qualifier = _QUALIFIERS.get(tuple(t.low for t in tokens[at - size : at]))
             if qualifier:

@@ -10,7 +10,7 @@ from ..words import word_set
 from .nouns import NOUNS, Noun
 from .quantity import Quantity
 from .tokens import Tokens
-from .words import CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES
+from .words import CHANGE_VERBS, COMPARATIVES
 
 _NOTHING = ("",)
 _COUNTED = frozenset({"nfes", "nfe"})
@@ -169,37 +169,6 @@ def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) ->
     # In "50% on two tasks and 90% on three" the tasks are where it was measured.
     begin = right.lead if between[0] in _WHERE and between[-1] in {"and", ",", "or"} else left.stop
     return not any(begin <= a.first < right.lead and a.noun.polarity == "refuse" for a in clause.anchors)
-
-
-_VERBAL = word_set(
-    """
-    with while by when ; ( achieves achieving achieve enables enabling improves requires using uses gives yields shows delivers
-    further also but whereas than compared
-    """
-)
-
-
-_NAMING_CHANGE = CHANGE_NOUNS.keys() | COMPARATIVES.keys()
-
-
-def share_qualifiers(clause: Clause) -> None:
-    """ "Up to 5x lower latency and 43% energy savings": the qualifier holds for both, where no new verb or "by" begins."""
-    for left, right in pairwise(clause.quantities):
-        if (
-            left.qualifier not in {"up to", "about", "average"}
-            or right.qualifier
-            or right.bound
-            or "absolute" in (left.form, right.form)
-        ):
-            continue
-        if left.lead == left.first:
-            continue
-        between = clause.lows[left.stop : right.lead]
-        last = between[-2:-1] if between[-1:] in (["a"], ["an"]) else between[-1:]
-        if last != ["and"] or len(between) > 12:
-            continue
-        if not any(word in _VERBAL or (word in CHANGE_VERBS and word not in _NAMING_CHANGE) for word in between):
-            right.qualifier = left.qualifier
 
 
 def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:

@@ -106,7 +106,7 @@ def by_verb(site: Site) -> Reading | None:
     if not placed and site.quantity.origin is None:
         return None
     found = _verb(site, site.begin)
-    if found is None:
+    if found is None or (site.quantity.how == "magnitude" and site.word(site.begin) == "over" and not site.word(site.begin - 1) == "by"):
         return None
     at, verb = found
     if preposition == "of" and (verb in RIVAL_VERBS or (at == site.begin - 2 and verb in CHANGE_NOUNS)):

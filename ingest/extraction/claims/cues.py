@@ -89,7 +89,7 @@ def of_rivals(site: Site) -> bool:
         return True
     behind = site.clause.lows[site.end : site.end + 5]
     if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (["of"], ["with"], ["at"], ["requires"], ["takes"], ["needs"]):
-        return site.quantity.origin is None
+        return site.quantity.origin is None and _OURS.isdisjoint(words[-5:])
     if behind[:1] in (["of"], ["for"], ["by"], ["with"]) and not _BASELINES.isdisjoint(behind[1:4]) and words[-1:] in (["to"], ["the"], ["than"], ["from"]):
         return True
     for at in range(len(words) - 1, -1, -1):
@@ -110,7 +110,7 @@ def of_rivals(site: Site) -> bool:
 _OTHERS = word_set("sota state-of-the-art previous existing baseline baselines prior conventional original others competing rivals "
                    "traditional standard competitors methods art")  # fmt: skip
 _BASELINES = word_set("baseline baselines original vanilla counterpart competitor")
-_HEAVY = word_set("large huge massive expensive substantial prohibitive enormous excessive costly significant limited")
+_HEAVY = word_set("huge prohibitive enormous excessive prohibitively")
 _OURS = word_set("our ours we it its proposed")
 _SIZED = word_set("less fewer lower more greater higher better smaller larger")
 

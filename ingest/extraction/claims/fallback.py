@@ -13,6 +13,7 @@ from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
     BARE_COMPARATIVES,
+    BE,
     CHANGE_NOUNS,
     CHANGE_VERBS,
     COMPARATIVES,
@@ -88,9 +89,15 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
         return _of_noun(site, noun, cue)
     if weak is None and noun is None and quantity.form == "percent" and verb_before(site) == LESS and site.word(site.end) == "of":
         return Reading("guess-thing", COUNTED_THING, "better", site.begin - 1, site.end + 1)
-    if weak is not None and weak.rule == "by-verb" and CHANGE_VERBS.get(site.word(weak.first)) == LESS:
+    if weak is not None and weak.rule == "by-verb" and CHANGE_VERBS.get(site.word(weak.first)) == LESS and _has_object(site, weak.first):
         return Reading("guess-thing", COUNTED_THING, "better", weak.first, site.end)
     return None if cue is None or quantity.form == "percent" else _of_cue(site, cue)
+
+
+def _has_object(site: Site, verb: int) -> bool:
+    """Whether something is reduced ("reduces crossings by", "are cut by"), and nothing just falls ("sales fell by")."""
+    between = site.clause.lows[verb + 1 : site.begin]
+    return any(word.isalpha() and word not in {"by", "to", "of", "up", "about", "the"} for word in between) or site.word(verb - 1) in BE
 
 
 _GOES_ON = word_set("and with reaching up achieving or even exceeding respectively to of a over an by , ( for respectively attaining reach delivering")

@@ -322,9 +322,6 @@ def _metric_in(noun: Noun, phase: str) -> str:
             return "training_time"
         if noun.kind == "tokens":
             return "data_samples"
-    if noun.phase == "search" and phase == "inference":
-        # A search through a store of vectors, not for a network.
-        return {"training_time": "latency", "training_cost": "other_efficiency"}.get(noun.metric, noun.metric)
     return noun.metric
 
 

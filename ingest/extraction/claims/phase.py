@@ -113,7 +113,7 @@ def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, p
 
 
 def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
-    if noun.phase == "search" and not paper.searches:
+    if noun.phase == "search" and noun.metric == "speedup" and not paper.searches:
         return "inference"
     if noun.phase:
         found = paper.searches and noun.phase == "training" and reading.rule == "amount-device-time"

@@ -39,7 +39,8 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
         clause.lows[max(0, quantity.lead - 2) : quantity.lead]
     ):
         return True
-    if reading.direction == "worse" and quantity.value > (1.5 if quantity.form == "factor" else 40.0):
+    slower = "slower" in clause.lows[reading.first : reading.stop]
+    if reading.direction == "worse" and not slower and quantity.value > (1.5 if quantity.form == "factor" else 40.0):
         return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
     if behind in _NOT_UNITS and reading.rule not in {"noun-right", "share-pruned"}:

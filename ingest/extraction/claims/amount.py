@@ -30,6 +30,7 @@ _SIZE_CUES = word_set("parameter file variant configuration weighs size model mo
 _STORAGE_CUES = word_set(
     "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
 )
+_SENT = word_set("upload uploads uploading uploaded transmit transmits transmitted communicates communicated uplink traffic")
 _STORED = word_set("scene document image vector embedding face descriptor object item passage page user model point adapter task")
 _CARDS = word_set("a100 h100 v100 a6000 rtx 3090 4090 a10 h800 h20 t4 p100 gpus gpu")
 _TEXTS = word_set("text data images raw training code audio video tokens")
@@ -68,6 +69,8 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
         return None
+    if around & _SENT:
+        return amount_of(site, "amount-traffic", "communication")
     if behind in {"each", "apiece"}:
         return None
     if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & _TEXTS:

@@ -104,6 +104,7 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "latency") if thrifty(site) and cues & SPEED_CUES else None
     if (
         unit.unit == "s"
+        and q.origin is None
         and site.word(site.begin - 1) in {"every", "of", "to"}
         and not cues & {"latency", "runtime", "time"}
     ):

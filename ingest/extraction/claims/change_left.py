@@ -146,6 +146,8 @@ def by_verb(site: Site) -> Reading | None:
     if not after:
         noun, extra = first_of_list(site, noun)
     meaning = noun.noun
+    if site.quantity.form == "absolute" and site.quantity.unit is not None and meaning.metric == "other_efficiency":
+        meaning = _BY_UNIT.get(site.quantity.unit.measures, meaning)
     if verb in COMPRESS_VERBS and meaning.metric in {"other_efficiency", "data_samples"}:
         meaning = Noun("compression", "cost")
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
@@ -153,6 +155,9 @@ def by_verb(site: Site) -> Reading | None:
     return Reading(
         "by-verb", meaning, direction_of(meaning, effect), min(noun.first, at), max(noun.stop, at + 1), extra
     )
+
+
+_BY_UNIT = {"time": Noun("latency", "cost"), "bytes": Noun("memory", "cost"), "flops": Noun("flops", "cost")}
 
 
 def _closed(site: Site) -> bool:
@@ -233,6 +238,8 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
             return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
         if words & {"inference", "decoding", "prefill", "rendering"} and verb.startswith("short"):
             return Reading("by-verb", Noun("latency", "cost", "inference"), "better", at, site.begin)
+    if verb in COMPRESS_VERBS and not GENERATED.isdisjoint(site.clause.lows[max(site.left, at - 4) : site.begin]):
+        return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
     if verb in COMPRESS_VERBS:
         return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
     return Reading("by-verb", None, "", at, at + 1, weak=True)

@@ -171,6 +171,18 @@ _PARTS_PHRASES = word_set("than , and while compared")
 _LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
 COUNTED_THING = Noun("other_efficiency", "cost")
 """What "3x fewer things" is about where the table of nouns does not know the thing."""
+_THINGS: dict[str, Noun] = {
+    **dict.fromkeys(word_set("communicates communicate communicated communicating uploads uploaded transmits transmitted transmit bytes bits sent sends "
+                             "messages exchanged rounds upload"), Noun("communication", "cost")),
+    **dict.fromkeys(word_set("labels annotations labelled labeled annotated demonstrations clicks"), Noun("data_samples", "cost")),
+    **dict.fromkeys(word_set("loads loaded reads fetched fetches"), Noun("bandwidth", "cost")),
+    **dict.fromkeys(word_set("gpus tpus machines"), Noun("other_efficiency", "cost")),
+}  # fmt: skip
+
+
+def counted_thing(site: Site, first: int, stop: int) -> Noun:
+    """What a thing that no row knows counts as, by the words between `first` and `stop`."""
+    return next((_THINGS[word] for word in site.clause.lows[max(first, 0) : stop] if word in _THINGS), COUNTED_THING)
 
 
 def as_adjective(site: Site) -> Reading | None:
@@ -275,7 +287,7 @@ def comparative(site: Site) -> Reading | None:
     if noun is None:
         left = _noun_on_left(site)
         if left is None and word == "fewer" and site.word(at + 1).isalpha():
-            return Reading("comparative-default", COUNTED_THING, "better", at, at + 2)
+            return Reading("comparative-default", counted_thing(site, at, at + 4), "better", at, at + 2)
         if left is None and word == "shorter" and GENERATED & set(site.clause.lows[site.left : site.begin]):
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
         if left is None:
@@ -311,7 +323,7 @@ def comparative(site: Site) -> Reading | None:
 def _fits_more(site: Site, at: int) -> bool:
     """ "Enables training on 4x longer sequences", "fits 3x larger models"."""
     things = {site.word(at + 1), site.word(at + 2)} & _CAPACITIES
-    return bool(things) and any(site.word(k) in _ENABLES or site.word(k) in {"allows", "allow", "lets", "handle", "handles", "process"}
+    return bool(things) and any(site.word(k) in _ENABLES or site.word(k) in {"allows", "allow", "allowing", "supporting", "lets", "handle", "handles", "process"}
                                 for k in range(max(site.left, site.begin - 8), site.begin))  # fmt: skip
 
 

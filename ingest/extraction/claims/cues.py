@@ -16,7 +16,7 @@ TRAIN_CUES = word_set(
 )
 TUNE_CUES = word_set(
     """
-    fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
+    tuned fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
     customization customize personalization healing retraining extending extends
     """
 )

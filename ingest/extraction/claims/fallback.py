@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..words import word_set
 from .change_left import ENDS
 from .change_right import verb_before
-from .comparison import COUNTED_THING, direction_of
+from .comparison import counted_thing, direction_of
 from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
@@ -88,9 +88,9 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
     if noun is not None:
         return _of_noun(site, noun, cue)
     if weak is None and noun is None and quantity.form == "percent" and verb_before(site) == LESS and site.word(site.end) == "of":
-        return Reading("guess-thing", COUNTED_THING, "better", site.begin - 1, site.end + 1)
+        return Reading("guess-thing", counted_thing(site, site.end, site.end + 5), "better", site.begin - 1, site.end + 1)
     if weak is not None and weak.rule == "by-verb" and CHANGE_VERBS.get(site.word(weak.first)) == LESS and _has_object(site, weak.first):
-        return Reading("guess-thing", COUNTED_THING, "better", weak.first, site.end)
+        return Reading("guess-thing", counted_thing(site, weak.first, site.begin), "better", weak.first, site.end)
     return None if cue is None or quantity.form == "percent" else _of_cue(site, cue)
 
 
@@ -152,7 +152,7 @@ def _of_cue(site: Site, cue: int) -> Reading | None:
         metric, direction = BARE_COMPARATIVES[word]
         return Reading("guess", Noun(metric, "change"), direction, first, stop)
     if _EFFECTS.get(word) == LESS:
-        return Reading("guess-thing", COUNTED_THING, "better", first, stop)
+        return Reading("guess-thing", counted_thing(site, first - 3, stop), "better", first, stop)
     return None
 
 

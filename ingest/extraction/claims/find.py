@@ -167,7 +167,7 @@ def _go_on(clause: Clause, read: list[tuple[list[Quantity], Reading | None]]) ->
 def _noun_beside(site: Site) -> Anchor | None:
     """The noun right behind a number: the time of "62% FLOPs and 1.9x time"."""
     for anchor in site.clause.anchors:
-        if anchor.first == site.end or (anchor.first == site.end + 1 and site.word(site.end) not in _OPENERS):
+        if anchor.first == site.end or (anchor.first == site.end + 1 and (site.word(site.end) not in _OPENERS or site.word(site.end) == "of")):
             return anchor
     return None
 

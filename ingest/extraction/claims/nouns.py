@@ -136,7 +136,7 @@ _ENERGY = """
     carbon cost, greenhouse gas emission, co 2 emission, power cost, power dissipation, power demand, inference energy,
     training energy, gpu energy, system energy, dynamic power, power overhead"""
 _COMMUNICATION = """
-    communication, communication cost, communication round, communication volume, communication overhead, communication time,
+    communication, round, byte sent, bit sent, bytes per round, bit per round, transmitted bit, transmitted byte, byte transferred, communication cost, communication round, communication volume, communication overhead, communication time,
     network traffic, traffic, communication bandwidth, upload, data transfer, transmission, data movement,
     communication latency, communicated bit, communication complexity, synchronization, communication traffic,
     communication load, communication volumes, communication data, communication bit, communication budget,

@@ -124,6 +124,8 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
     value, after = float(token.low.rstrip("+")), index + 1
     if value > _LARGEST:
         return None
+    if token.suffix == "x" and span_of_rate(tokens, after) == "s":
+        return Quantity(index, after + 2, index, "absolute", value, unit=BY_SPELLING["Hz"])
     if token.suffix == "x":
         return Quantity(index, after, index, "factor", value)
     if token.suffix == "%":
@@ -146,8 +148,6 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         below = float(word_at(tokens, after + 1).rstrip("thrdns"))
         if below > 1:
             return Quantity(index, after + 2, index, "part", 1.0 / below, how="part")
-    if following == "times" and span_of_rate(tokens, after + 1) == "s":
-        return Quantity(index, after + 3, index, "absolute", value, unit=BY_SPELLING["Hz"])
     if not token.suffix and following in {"times", "fold", "folds"}:
         return Quantity(index, after + 1, index, "factor", value)
     if following in {"order", "orders"} and word_at(tokens, after + 1) == "of":
@@ -192,7 +192,7 @@ def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     if "." in tokens[index].low and word_at(tokens, at) not in _RATIO_NOUNS and _sped_before(tokens, index):
         return True
     noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
-    if noun == "factor" and (kind in {"a", "the", "by", "average"} or kind in _RATIOS):
+    if noun in {"factor", "factors"} and (kind in {"by", "a", "the", "by", "average"} or kind in _RATIOS):
         return True
     return noun in _SPEEDUPS or (noun == "up" and kind in {"speed", "speeds"}) or (noun in {"ratio", "rate"} and kind in _RATIOS)
 

@@ -28,7 +28,7 @@ _MEMORY_CUES = word_set(
 )
 _SIZE_CUES = word_set("parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress")
 _STORAGE_CUES = word_set(
-    "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
+    "storage disk index embedding embeddings descriptor descriptors per stored store database vectors each described represented"
 )
 _SENT = word_set("upload uploads uploading uploaded transmit transmits transmitted communicates communicated uplink traffic")
 _STORED = word_set("scene document image vector embedding face descriptor object item passage page user model point adapter task")
@@ -39,6 +39,7 @@ _VISUAL = word_set("visual image vision per images video frame encode encodes en
 _DATA_CUES = word_set(
     "data examples labeled labelled samples dataset trained annotated labels annotations demonstrations"
 )
+_LABELLED = word_set("labels examples demonstrations annotations")
 _LIGHT = word_set("compact small lightweight tiny light")
 _SMALLEST_SETUP = 5e8
 """A model with more weights than this is described, unless a word says that they are few."""
@@ -64,7 +65,8 @@ def _bytes(site: Site) -> Reading | None:
         site.word(k) for k in range(site.begin - 3, site.begin + 1)
     }
     if behind in {"gpu", "gpus", "cards", "card", "edge"}:
-        return amount_of(site, "amount-memory", "memory") if lone else None
+        fits = site.word(site.begin - 1) in {"a", "an"} and near(site, 5, 0) & {"fits", "fit", "fitting", "runs", "run", "trained", "tuned"}
+        return amount_of(site, "amount-memory", "memory") if lone or fits else None
     if site.word(site.begin - 1) in _CARDS or site.word(site.end) in _CARDS:
         return None
     if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
@@ -132,7 +134,7 @@ def _params(site: Site) -> Reading | None:
 def _measured_beside(site: Site) -> bool:
     """Whether an amount of compute or time stands beside ("11.5M parameters and 21.2 GFLOPs")."""
     return any(
-        abs(q.first - site.quantity.first) <= 12 and q.unit is not None and q.unit.measures in {"flops", "time", "rate"}
+        abs(q.first - site.quantity.first) <= 12 and q.unit is not None and q.unit.measures in {"flops", "time", "rate", "bytes", "energy", "power", "bitrate"}
         for q in site.clause.quantities
     )
 
@@ -146,11 +148,13 @@ def _flops(site: Site) -> Reading | None:
         site.quantity.bound and not near(site, 4, 0) & {"requires", "using", "with", "only", "needs", "at"}
     ):
         return None
-    if not cheap and before in {"at", "under", "around", "the", "within", "from"}:
+    measured = before == "at" and not QUALITY.isdisjoint(site.clause.lows[site.end : site.end + 9])
+    if not cheap and not measured and before in {"at", "under", "around", "the", "within", "from"}:
         return None
     if (
         site.quantity.scaled
         and not cheap
+        and not measured
         and before
         not in {"with", "using", "requires", "requiring", "needs", "and", "costs", "consumes", "uses", "(", "of", ","}
     ):
@@ -175,6 +179,16 @@ def _power(site: Site) -> Reading | None:
     if near(site, 3, 2) & {"tdp", "budget", "envelope"}:
         return None
     return amount_of(site, "amount-energy", "energy")
+
+
+def _bandwidth(site: Site) -> Reading | None:
+    """ "processes 13 GB/s", "a throughput of 2 TB/s"; the bandwidth of a card or a link is a set-up."""
+    words = near(site, 6, 3)
+    if words & {"throughput", "processes", "compresses", "decompresses"}:
+        return amount_of(site, "amount-rate", "throughput")
+    if words & {"achieves", "achieving", "reaches", "reaching", "sustains", "attains"}:
+        return amount_of(site, "amount-rate", "bandwidth")
+    return None
 
 
 def _bitrate(site: Site) -> Reading | None:
@@ -206,7 +220,7 @@ def _money(site: Site) -> Reading | None:
 def _samples(site: Site) -> Reading | None:
     tokens = site.quantity.unit is not None and site.quantity.unit.measures == "tokens"
     cheap = thrifty(site)
-    if tokens and (cheap or near(site, 6, 0) & {"into", "using"}):
+    if tokens and (cheap or near(site, 6, 0) & {"into", "using", "represented", "described", "represents", "encoded"}):
         trained = near(site, 8, 5) & (TRAIN_CUES | TUNE_CUES)
         if near(site, 10, 4) & _VISUAL and not trained:
             return amount_of(site, "amount-tokens", "compression", "inference")
@@ -224,6 +238,9 @@ def _samples(site: Site) -> Reading | None:
         "only",
     }:
         return amount_of(site, "amount-data", "data_samples", "training")
+    few = not tokens and site.quantity.value <= 1000 and site.word(site.begin - 1) in {"with", "from", "using"} and site.word(site.end - 1) in _LABELLED
+    if few and not QUALITY.isdisjoint(site.clause.lows[site.end : site.end + 12]):
+        thrift = True
     if not thrift or not near(site, 14, 10) & (TRAIN_CUES | TUNE_CUES | _DATA_CUES):
         return None
     tuned = near(site, 10, 8) & TUNE_CUES
@@ -252,5 +269,5 @@ def _devices(site: Site) -> Reading | None:
 _READERS: dict[str, Callable[[Site], Reading | None]] = {
     **TIME_READERS,
     "bytes": _bytes, "params": _params, "flops": _flops, "flop-rate": _flop_rate, "energy": _power, "power": _power, "efficiency": _power,
-    "bitrate": _bitrate, "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
+    "bitrate": _bitrate, "bandwidth": _bandwidth, "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
 }  # fmt: skip

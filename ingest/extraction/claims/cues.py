@@ -10,7 +10,7 @@ from .words import CHANGE_VERBS, COMPRESS_VERBS, LESS, ONLY
 
 TRAIN_CUES = word_set(
     """
-    train trained training trains pretraining pre-training pretrained pretrain converge converges convergence learn
+    pre-trained pretrains pre-trains train trained training trains pretraining pre-training pretrained pretrain converge converges convergence learn
     learns learning optimization optimize retraining retrain post-training training-time adapts optimized optimizes reconstructed
     """
 )
@@ -23,7 +23,8 @@ TUNE_CUES = word_set(
 SEARCH_CUES = word_set("search searching searches searched nas")
 OTHER_CUES = word_set(
     """
-    quantize quantizes quantized quantizing quantization calibrate calibration calibrating distill distills distilling
+    pruned compressed calibrated converted indexed merged compiled distilled condensed built constructed construct quantized
+    quantize quantizes quantizing quantization calibrate calibration calibrating distill distills distilling
     condense condensation prune prunes pruning compress compressing convert conversion preprocess preprocessing
     index indexing build building merge merging compile compilation
     """
@@ -66,6 +67,8 @@ def thrifty(site: Site) -> bool:
     words = set(site.clause.lows[first : site.quantity.first])
     if words & {"trained", "retraining", "training", "tuning", "tuned"}:
         words.update(site.clause.lows[max(0, first - 2) : first])
+    if site.word(site.end) in {"only", "alone"} or site.word(site.end + 1) == "only":
+        return True
     return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity) or _shrunk_to(site)
 
 

@@ -50,9 +50,9 @@ _DIGIT = re.compile(
 pattern, because the search for it is fast."""
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
 _NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word))
-_SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
+_SMALL_NUMBER = trigger("a an one two three four five six seven eight nine ten several few")
 _COUNTABLE = trigger(
-    "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
+    "an hour day week step steps pass nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
 )
 _MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
 _SURVEY = re.compile(r"\b(?:survey|systematic review|literature review|(?:a|an|comprehensive|brief) (?:review|overview))\b(?! propagation)", re.I)

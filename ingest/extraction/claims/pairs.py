@@ -23,7 +23,7 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
         return "either"
     if words in (["→"], ["-", ">"], ["to", "only"]):
         return "to"
-    if tuple(words) in _VERSUS or (left.form == "absolute" and len(words) <= 5 and tuple(words[-2:]) in _VERSUS):
+    if tuple(words) in _VERSUS or (left.form == "absolute" and len(words) <= 7 and tuple(words[-2:]) in _VERSUS):
         return "versus"
     bare = [
         w

@@ -155,6 +155,8 @@ def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) ->
     """
     if "absolute" in (left.form, right.form) and left.form != right.form:
         return False
+    if left.unit is not None and right.unit is not None and left.unit.measures != right.unit.measures:
+        return False
     between = clause.lows[max(left.stop, min(read, right.lead)) : right.lead]
     if between in (["("], [",", "("]):
         return clause.lows[right.stop : right.stop + 1] != ["from"]

@@ -60,7 +60,7 @@ _SPELLINGS: dict[Unit, str] = {
     Unit("J", "energy"): "J joules joule",
     Unit("kJ", "energy"): "kJ",
     Unit("kWh", "energy"): "kWh Wh MWh GWh",
-    Unit("kgCO2", "energy"): "kgCO2 tCO2eq kgCO2e tCO2e tCO2",
+    Unit("kgCO2", "energy"): "kgCO2 tCO2eq kgCO2e tCO2e tCO2 kgCO2eq gCO2 gCO2eq",
     Unit("mW", "power"): "mW milliwatts milliwatt",
     Unit("uW", "power"): "uW µW μW microwatts",
     Unit("W", "power"): "W watts watt",

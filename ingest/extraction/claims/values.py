@@ -50,6 +50,8 @@ _STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_ORDERS, *_FUSED_FOLD, *_FUSED_PART
 _SPELLED = frozenset({"one", "a", "an", "several", "few", "many", "order", "orders"})
 _OF_HALF = frozenset({"the", "of", "as", "its", "that", "their"})
 _SPELLED_UNITS = frozenset({"steps", "iterations", "time", "device-time", "samples", "params"})
+_LONG_SPANS = frozenset({"hour", "day", "week", "minute"})
+_BEFORE_SPAN = frozenset({"in", "under", "within", "than", "about", "only", "just", "takes", "requires", "merely"})
 _ONE_STEP = frozenset({"step", "evaluation", "pass", "nfe", "iteration", "epoch"})
 _LARGEST = 1e15
 """No number of an honest claim is larger; more digits are noise."""
@@ -86,6 +88,11 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
     word = token.low
     if word in _FUSED_PARTS:
         return Quantity(index, index + 1, index, "part", _FUSED_PARTS[word], how="part")
+    if word in {"a", "an"}:
+        before = word_at(tokens, index - 1)
+        spanned = word_at(tokens, index + 1) in _LONG_SPANS or (word_at(tokens, index + 1) in {"second", "minute", "millisecond"} and before in {"under", "than"})
+        if spanned and before in _BEFORE_SPAN:
+            return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if word == "one" and word_at(tokens, index + 1) in {"second", "minute", "hour", "day", "millisecond"}:
         return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if word == "one" and any(word_at(tokens, index + k) in _ONE_STEP for k in (1, 2, 3)) and word_at(tokens, index - 1) in {"only", "just", "merely"}:

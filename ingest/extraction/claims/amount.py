@@ -26,12 +26,18 @@ _MEMORY_CUES = word_set(
     memory vram ram footprint gpu gpus consumption gb-gpu fit fits fitting sram dram cache peak on-chip
     """
 )
-_SIZE_CUES = word_set("parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress")
+_SIZE_CUES = word_set(
+    "parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress"
+)
 _STORAGE_CUES = word_set(
     "storage disk index embedding embeddings descriptor descriptors per stored store database vectors each described represented"
 )
-_SENT = word_set("upload uploads uploading uploaded transmit transmits transmitted communicates communicated uplink traffic")
-_STORED = word_set("scene document image vector embedding face descriptor object item passage page user model point adapter task")
+_SENT = word_set(
+    "upload uploads uploading uploaded transmit transmits transmitted communicates communicated uplink traffic"
+)
+_STORED = word_set(
+    "scene document image vector embedding face descriptor object item passage page user model point adapter task"
+)
 _CARDS = word_set("a100 h100 v100 a6000 rtx 3090 4090 a10 h800 h20 t4 p100 gpus gpu")
 _TEXTS = word_set("text data images raw training code audio video tokens")
 _VISUAL = word_set("visual image vision per images video frame encode encodes encoded represent represents compress compresses "
@@ -65,7 +71,15 @@ def _bytes(site: Site) -> Reading | None:
         site.word(k) for k in range(site.begin - 3, site.begin + 1)
     }
     if behind in {"gpu", "gpus", "cards", "card", "edge"}:
-        fits = site.word(site.begin - 1) in {"a", "an"} and near(site, 5, 0) & {"fits", "fit", "fitting", "runs", "run", "trained", "tuned"}
+        fits = site.word(site.begin - 1) in {"a", "an"} and near(site, 5, 0) & {
+            "fits",
+            "fit",
+            "fitting",
+            "runs",
+            "run",
+            "trained",
+            "tuned",
+        }
         return amount_of(site, "amount-memory", "memory") if lone or fits else None
     if site.word(site.begin - 1) in _CARDS or site.word(site.end) in _CARDS:
         return None
@@ -79,11 +93,19 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
         return None
-    if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & {"memory", "ram", "sram", "dram", "vram"}:
+    if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & {
+        "memory",
+        "ram",
+        "sram",
+        "dram",
+        "vram",
+    }:
         return amount_of(site, "amount-memory", "memory")
     if behind == "per" and site.word(site.end + 1) in _STORED:
         return amount_of(site, "amount-storage", "storage")
-    if near(site, 6, 0) & {"weighs", "weighing"} or (site.word(site.begin - 2) == "footprint" and site.word(site.begin - 3) in {"model", "network"}):
+    if near(site, 6, 0) & {"weighs", "weighing"} or (
+        site.word(site.begin - 2) == "footprint" and site.word(site.begin - 3) in {"model", "network"}
+    ):
         return amount_of(site, "amount-size", "model_size")
     if {"storage", "disk", "flash", "stores", "storing"} & around or (
         site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
@@ -134,7 +156,9 @@ def _params(site: Site) -> Reading | None:
 def _measured_beside(site: Site) -> bool:
     """Whether an amount of compute or time stands beside ("11.5M parameters and 21.2 GFLOPs")."""
     return any(
-        abs(q.first - site.quantity.first) <= 12 and q.unit is not None and q.unit.measures in {"flops", "time", "rate", "bytes", "energy", "power", "bitrate"}
+        abs(q.first - site.quantity.first) <= 12
+        and q.unit is not None
+        and q.unit.measures in {"flops", "time", "rate", "bytes", "energy", "power", "bitrate"}
         for q in site.clause.quantities
     )
 
@@ -193,9 +217,24 @@ def _bandwidth(site: Site) -> Reading | None:
 
 def _bitrate(site: Site) -> Reading | None:
     """ "codes speech at 1.1 kbps"; the bit rate of a link or of a recording is a set-up."""
-    if near(site, 4, 3) & {"throughput", "line-rate", "rate"} and site.quantity.unit and site.quantity.unit.unit in {"Gbps", "Tbps"}:
+    if (
+        near(site, 4, 3) & {"throughput", "line-rate", "rate"}
+        and site.quantity.unit
+        and site.quantity.unit.unit in {"Gbps", "Tbps"}
+    ):
         return amount_of(site, "amount-rate", "throughput")
-    if not near(site, 10, 6) & {"codec", "bitrate", "bitrates", "compress", "compresses", "compression", "code", "codes", "encode", "encodes"}:
+    if not near(site, 10, 6) & {
+        "codec",
+        "bitrate",
+        "bitrates",
+        "compress",
+        "compresses",
+        "compression",
+        "code",
+        "codes",
+        "encode",
+        "encodes",
+    }:
         return None
     return amount_of(site, "amount-rate", "compression", "inference")
 
@@ -238,7 +277,12 @@ def _samples(site: Site) -> Reading | None:
         "only",
     }:
         return amount_of(site, "amount-data", "data_samples", "training")
-    few = not tokens and site.quantity.value <= 1000 and site.word(site.begin - 1) in {"with", "from", "using"} and site.word(site.end - 1) in _LABELLED
+    few = (
+        not tokens
+        and site.quantity.value <= 1000
+        and site.word(site.begin - 1) in {"with", "from", "using"}
+        and site.word(site.end - 1) in _LABELLED
+    )
     if few and not QUALITY.isdisjoint(site.clause.lows[site.end : site.end + 12]):
         thrift = True
     if not thrift or not near(site, 14, 10) & (TRAIN_CUES | TUNE_CUES | _DATA_CUES):

@@ -16,7 +16,9 @@ _MEDIA = word_set(
     """
 )
 _DEVICE_CUES = word_set("gpu gpus tpu tpus a100 h100 v100 overhead cost gpu-hours")
-_SPOKEN = word_set("speech audio recordings recording video videos data footage interaction game transcribed labelled labeled")
+_SPOKEN = word_set(
+    "speech audio recordings recording video videos data footage interaction game transcribed labelled labeled"
+)
 _SPANS = frozenset({"days", "weeks", "months"})
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
 _BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
@@ -93,7 +95,10 @@ def _time(site: Site) -> Reading | None:
     led = (
         q.origin is not None
         or thrifty(site)
-        or (opener in _BEFORE_TIME and not (opener.startswith("tak") and unit.unit in _SPANS and not close & {"train", "search"}))
+        or (
+            opener in _BEFORE_TIME
+            and not (opener.startswith("tak") and unit.unit in _SPANS and not close & {"train", "search"})
+        )
         or (opener in _STATES and not near(site, 5, 0).isdisjoint({"time", "duration", "runtime", "takes"}))
         or (opener == "after" and not behind.isdisjoint(TRAIN_CUES | TUNE_CUES))
     )
@@ -125,7 +130,10 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "training_time", "training" if close & TRAIN_CUES else "other")
     if q.qualifier == "at least" and not cues & {"latency", "overhead"}:
         return None
-    in_time = site.word(site.begin - 1) in {"in", "within", "under", "needs", "requires", "took", "costs"} and site.word(site.end) in _ENDS
+    in_time = (
+        site.word(site.begin - 1) in {"in", "within", "under", "needs", "requires", "took", "costs"}
+        and site.word(site.end) in _ENDS
+    )
     if in_time or unit.unit in _ONLY_LATENCY or cues & SPEED_CUES or thrifty(site):
         return amount_of(site, "amount-time", "latency")
     return None
@@ -150,11 +158,17 @@ def _device_time(site: Site) -> Reading | None:
     return amount_of(site, "amount-device-time", "training_time" if timed else "training_cost", phase)
 
 
-_SAMPLES = word_set("sampling samples images image generate generates generating synthesizes synthesize fid nfe nfes denoising diffusion sampler quality")
+_SAMPLES = word_set(
+    "sampling samples images image generate generates generating synthesizes synthesize fid nfe nfes denoising diffusion sampler quality"
+)
 
 
 def _steps(site: Site) -> Reading | None:
-    few = site.quantity.value <= 64 and site.word(site.begin - 1) in {"in", "with", "within", "using", "at"} and not near(site, 10, 6).isdisjoint(_SAMPLES)
+    few = (
+        site.quantity.value <= 64
+        and site.word(site.begin - 1) in {"in", "with", "within", "using", "at"}
+        and not near(site, 10, 6).isdisjoint(_SAMPLES)
+    )
     if "magnitude" in near(site, 0, 2) or not (thrifty(site) or site.quantity.origin or few):
         return None
     close = near(site, 5, 5)
@@ -173,7 +187,9 @@ def _steps(site: Site) -> Reading | None:
 
 
 def _iterations(site: Site) -> Reading | None:
-    converges = site.word(site.begin - 1) in {"in", "within", "after"} and not near(site, 6, 3).isdisjoint({"converges", "converge", "convergence"})
+    converges = site.word(site.begin - 1) in {"in", "within", "after"} and not near(site, 6, 3).isdisjoint(
+        {"converges", "converge", "convergence"}
+    )
     if not (thrifty(site) or converges):
         return None
     tuned = near(site, 8, 5) & TUNE_CUES

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ..words import word_set
-from .comparison import (
+from .nouns import FASTER, Noun
+from .phrases import (
     COUNTED_THING,
     GENERATED,
     compound,
@@ -17,7 +18,6 @@ from .comparison import (
     noun_phrase,
     runs_code,
 )
-from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
     BE,
@@ -106,7 +106,9 @@ def by_verb(site: Site) -> Reading | None:
     if not placed and site.quantity.origin is None:
         return None
     found = _verb(site, site.begin)
-    if found is None or (site.quantity.how == "magnitude" and site.word(site.begin) == "over" and not site.word(site.begin - 1) == "by"):
+    if found is None or (
+        site.quantity.how == "magnitude" and site.word(site.begin) == "over" and site.word(site.begin - 1) != "by"
+    ):
         return None
     at, verb = found
     if preposition == "of" and (verb in RIVAL_VERBS or (at == site.begin - 2 and verb in CHANGE_NOUNS)):
@@ -140,7 +142,12 @@ def by_verb(site: Site) -> Reading | None:
         return Reading("by-verb", None, "", at, noun.stop)
     remains = site.quantity.how == "part"
     raised = effect != LESS and site.word(site.begin) == "up"
-    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up" and not (remains or raised):
+    if (
+        preposition == "to"
+        and site.quantity.form == "factor"
+        and site.word(site.begin - 2) != "up"
+        and not (remains or raised)
+    ):
         return None
     extra = coordinated(site, noun)
     if not after:

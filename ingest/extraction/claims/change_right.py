@@ -4,8 +4,9 @@ of the data"."""
 from __future__ import annotations
 
 from ..words import word_set
-from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
+from .comparison import SPEED_PHASES
 from .nouns import FASTER, Noun
+from .phrases import behind_number, coordinated, direction_of, head, noun_phrase, runs_code
 from .site import Anchor, Reading, Site
 from .words import (
     BARE_COMPARATIVES,
@@ -248,7 +249,9 @@ def _share(
             return Reading("share", noun.noun, "better", at, noun.stop)
         return None
     if noun.noun.metric == "data_samples" and not thrift and site.quantity.how != "part":
-        few = site.quantity.form == "percent" and site.quantity.value <= 50 and not site.clause.words.isdisjoint(_ENOUGH)
+        few = (
+            site.quantity.form == "percent" and site.quantity.value <= 50 and not site.clause.words.isdisjoint(_ENOUGH)
+        )
         if not few:
             return Reading("share", None, "", at, noun.stop)
     if noun.noun.polarity == "cost":

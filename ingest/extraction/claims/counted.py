@@ -8,7 +8,17 @@ from .quantity import Quantity
 from .tokens import Token
 from .units import BY_SPELLING, BY_WORD, COUNTED, DEVICE_SPANS, DEVICES, SCALES, Unit
 
-_SPANS = {"second": "s", "sec": "s", "s": "s", "gpu-second": "s", "gpu-sec": "s", "minute": "min", "min": "min", "hour": "h", "day": "day"}
+_SPANS = {
+    "second": "s",
+    "sec": "s",
+    "s": "s",
+    "gpu-second": "s",
+    "gpu-sec": "s",
+    "minute": "min",
+    "min": "min",
+    "hour": "h",
+    "day": "day",
+}
 """Spans of time behind "per", and how a rate's unit names them."""
 _RATES = word_set("frames tokens images samples queries requests steps sequences sentences words pages clips")
 _PER = frozenset({"per", "/", "a", "every", "each"})
@@ -26,7 +36,9 @@ _NAMED = {
 }
 """Nouns that may stand in front of the number that they count."""
 _LINKING = word_set("of is = : to count ( from")
-_LINKS = _LINKING | word_set("goes go went down fell drop drops dropped decreases decreased shrinks shrank cut lowered are was were be by only just about ~ under merely ) < approximately around falls drops reduced")
+_LINKS = _LINKING | word_set(
+    "goes go went down fell drop drops dropped decreases decreased shrinks shrank cut lowered are was were be by only just about ~ under merely ) < approximately around falls drops reduced"
+)
 _SCALED_ONLY = frozenset({"params", "flops"})
 
 
@@ -52,7 +64,9 @@ def counted(tokens: list[Token], bare: Quantity) -> Quantity:
     if bare.scaled == "G" and following in {"gpu", "memory", "vram", "ram", "gpus"}:
         bare.value, bare.scaled = bare.value / SCALES["G"], ""
         return in_unit(bare, BY_SPELLING["GB"], bare.stop)
-    if bare.scaled and (following == "size" or (following in {"model", "network"} and word_at(tokens, bare.stop + 1) == "size")):
+    if bare.scaled and (
+        following == "size" or (following in {"model", "network"} and word_at(tokens, bare.stop + 1) == "size")
+    ):
         return in_unit(bare, Unit("params", "params"), bare.stop)
     stop = _device_time(tokens, bare.stop)
     if stop:

@@ -78,7 +78,10 @@ def _shrunk_to(site: Site) -> bool:
         return False
     if site.word(site.begin - 2) == "down":
         return True
-    return any(CHANGE_VERBS.get(site.word(k)) == LESS or site.word(k) in COMPRESS_VERBS for k in range(max(site.left, site.begin - 9), site.begin))
+    return any(
+        CHANGE_VERBS.get(site.word(k)) == LESS or site.word(k) in COMPRESS_VERBS
+        for k in range(max(site.left, site.begin - 9), site.begin)
+    )
 
 
 def of_rivals(site: Site) -> bool:
@@ -91,9 +94,20 @@ def of_rivals(site: Site) -> bool:
     if not _HEAVY.isdisjoint(words[-6:]) and site.quantity.origin is None:
         return True
     behind = site.clause.lows[site.end : site.end + 5]
-    if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (["of"], ["with"], ["at"], ["requires"], ["takes"], ["needs"]):
+    if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (
+        ["of"],
+        ["with"],
+        ["at"],
+        ["requires"],
+        ["takes"],
+        ["needs"],
+    ):
         return site.quantity.origin is None and _OURS.isdisjoint(words[-5:])
-    if behind[:1] in (["of"], ["for"], ["by"], ["with"]) and not _BASELINES.isdisjoint(behind[1:4]) and words[-1:] in (["to"], ["the"], ["than"], ["from"]):
+    if (
+        behind[:1] in (["of"], ["for"], ["by"], ["with"])
+        and not _BASELINES.isdisjoint(behind[1:4])
+        and words[-1:] in (["to"], ["the"], ["than"], ["from"])
+    ):
         return True
     for at in range(len(words) - 1, -1, -1):
         if words[at] in {"while", "whereas", "whilst"}:

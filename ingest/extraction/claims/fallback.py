@@ -8,8 +8,8 @@ from collections.abc import Callable
 from ..words import word_set
 from .change_left import ENDS
 from .change_right import verb_before
-from .comparison import counted_thing, direction_of
 from .nouns import FASTER, Noun
+from .phrases import counted_thing, direction_of
 from .site import Anchor, Reading, Site
 from .words import (
     BARE_COMPARATIVES,
@@ -36,7 +36,11 @@ _COSTS: dict[str, float] = {
 }
 """What a word between a noun and its number costs; all others cost 1, and a number in between `_NUMBER`."""
 _NUMBER = 4.0
-_EFFECTS: dict[str, str] = {**{w: e for w, e in CHANGE_VERBS.items() if w not in RIVAL_VERBS}, **CHANGE_NOUNS, **COMPARATIVES}
+_EFFECTS: dict[str, str] = {
+    **{w: e for w, e in CHANGE_VERBS.items() if w not in RIVAL_VERBS},
+    **CHANGE_NOUNS,
+    **COMPARATIVES,
+}
 _SPEEDS = SPEED_VERBS | SELF_NOUNS.keys() | word_set("faster quicker fast speed speeds sped slower") - {"compression"}
 _CUES = _EFFECTS.keys() | _SPEEDS | BARE_COMPARATIVES.keys() | COMPRESS_VERBS
 
@@ -72,7 +76,11 @@ class _Ways:
 def guess(site: Site, weak: Reading | None = None, before: Reading | None = None) -> Reading | None:
     """The nearest noun with the nearest word of change; "None" where a score, an unknown thing or nothing at all is near."""
     quantity = site.quantity
-    if quantity.form == "absolute" or quantity.how == "part" or site.word(quantity.first - 1) in {"±", "+", "\\pm", "pm"}:
+    if (
+        quantity.form == "absolute"
+        or quantity.how == "part"
+        or site.word(quantity.first - 1) in {"±", "+", "\\pm", "pm"}
+    ):
         return None
     if quantity.how == "magnitude" and site.word(quantity.lead) == "over" and site.word(quantity.stop) in {"in", "of"}:
         return None
@@ -87,9 +95,22 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
             return found
     if noun is not None:
         return _of_noun(site, noun, cue)
-    if weak is None and noun is None and quantity.form == "percent" and verb_before(site) == LESS and site.word(site.end) == "of":
-        return Reading("guess-thing", counted_thing(site, site.end, site.end + 5), "better", site.begin - 1, site.end + 1)
-    if weak is not None and weak.rule == "by-verb" and CHANGE_VERBS.get(site.word(weak.first)) == LESS and _has_object(site, weak.first):
+    if (
+        weak is None
+        and noun is None
+        and quantity.form == "percent"
+        and verb_before(site) == LESS
+        and site.word(site.end) == "of"
+    ):
+        return Reading(
+            "guess-thing", counted_thing(site, site.end, site.end + 5), "better", site.begin - 1, site.end + 1
+        )
+    if (
+        weak is not None
+        and weak.rule == "by-verb"
+        and CHANGE_VERBS.get(site.word(weak.first)) == LESS
+        and _has_object(site, weak.first)
+    ):
         return Reading("guess-thing", counted_thing(site, weak.first, site.begin), "better", weak.first, site.end)
     return None if cue is None or quantity.form == "percent" else _of_cue(site, cue)
 
@@ -97,10 +118,15 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
 def _has_object(site: Site, verb: int) -> bool:
     """Whether something is reduced ("reduces crossings by", "are cut by"), and nothing just falls ("sales fell by")."""
     between = site.clause.lows[verb + 1 : site.begin]
-    return any(word.isalpha() and word not in {"by", "to", "of", "up", "about", "the"} for word in between) or site.word(verb - 1) in BE
+    return (
+        any(word.isalpha() and word not in {"by", "to", "of", "up", "about", "the"} for word in between)
+        or site.word(verb - 1) in BE
+    )
 
 
-_GOES_ON = word_set("and with reaching up achieving or even exceeding respectively to of a over an by , ( for respectively attaining reach delivering")
+_GOES_ON = word_set(
+    "and with reaching up achieving or even exceeding respectively to of a over an by , ( for respectively attaining reach delivering"
+)
 
 
 def _goes_on(site: Site, before: Reading, weak: Reading | None) -> Reading | None:
@@ -117,7 +143,11 @@ def _goes_on(site: Site, before: Reading, weak: Reading | None) -> Reading | Non
 
 def _cue(site: Site, ways: _Ways) -> int | None:
     lows = site.clause.lows
-    near = [at for at in range(ways.left, min(ways.right, len(lows))) if lows[at] in _CUES and not site.begin <= at < site.end]
+    near = [
+        at
+        for at in range(ways.left, min(ways.right, len(lows)))
+        if lows[at] in _CUES and not site.begin <= at < site.end
+    ]
     at = min(near, key=lambda k: ways.to(k, k + 1), default=None)
     return at if at is not None and ways.to(at, at + 1) <= ways.far else None
 
@@ -135,7 +165,9 @@ def _of_noun(site: Site, noun: Anchor, cue: int | None) -> Reading | None:
         effect = _EFFECTS.get(word)
         direction = "better" if effect is None else direction_of(meaning, effect)
         return Reading("guess", meaning, direction, first, stop)
-    thrift = site.quantity.bound == "<" or not ONLY.isdisjoint(site.clause.lows[max(0, site.begin - 3) : site.quantity.first])
+    thrift = site.quantity.bound == "<" or not ONLY.isdisjoint(
+        site.clause.lows[max(0, site.begin - 3) : site.quantity.first]
+    )
     if meaning.polarity == "cost":
         return Reading("guess", meaning, "better", first, stop) if thrift else None
     return Reading("guess", meaning, "better", first, stop) if site.quantity.form == "factor" else None

@@ -85,7 +85,7 @@ _MEMORY = """
     activation memory, optimizer state, memory complexity, memory demand, cache, key value cache, sram, dram, gpu ram,
     memory budget, memory size, memory efficiency, cache memory, kv cache usage,
     memory space, memory capacity, memory resource, device memory, memory allocation, memory load, memory burden,
-    memory operation, memory transfer, memory traffic cost, 
+    memory operation, memory transfer, memory traffic cost,
     gpu memory consumption, gpu memory footprint, gpu memory cost, gpu memory requirement, gpu vram, peak gpu memory,
     peak memory usage, peak memory footprint, peak memory consumption, optimizer memory, gradient memory, training memory,
     training memory footprint, activation cache, kv cache footprint, kv cache storage, kv size, kv memory, cache footprint,

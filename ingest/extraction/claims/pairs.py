@@ -52,7 +52,13 @@ def share_units(tokens: list[Token], shared: list[Quantity]) -> None:
     """In "2, 3 and 5 times" and "10-40%" the last unit counts for all."""
     for at in range(len(shared) - 2, -1, -1):
         left, right = shared[at], shared[at + 1]
-        if left.form == "factor" and right.form == "bare" and not right.scaled and left.stop == left.first + 1 and not tokens[left.first].suffix:
+        if (
+            left.form == "factor"
+            and right.form == "bare"
+            and not right.scaled
+            and left.stop == left.first + 1
+            and not tokens[left.first].suffix
+        ):
             # "A compression ratio of 27 to 63": the noun makes both a factor.
             if _joint(tokens, left, right) in {"range", "to"} and right.value > left.value:
                 right.form = "factor"

@@ -132,7 +132,11 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         return "fine-tuning" if paper.tunes else "training"
     if noun.metric == "communication":
         return "inference" if paper.infers else "training" if paper.default != "fine-tuning" else paper.default
-    if noun.metric == "memory" and not paper.infers and not _OF_TRAINING.isdisjoint(clause.lows[reading.first : reading.stop]):
+    if (
+        noun.metric == "memory"
+        and not paper.infers
+        and not _OF_TRAINING.isdisjoint(clause.lows[reading.first : reading.stop])
+    ):
         return "training"
     if paper.searches and noun.metric in _PROCESS and _is_of_the_search(clause.lows[:first], noun):
         return "search"

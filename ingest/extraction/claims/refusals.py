@@ -43,6 +43,6 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
     if reading.direction == "worse" and not slower and quantity.value > (1.5 if quantity.form == "factor" else 40.0):
         return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
-    if behind in _NOT_UNITS and reading.rule not in {"noun-right", "share-pruned"}:
+    if behind in _NOT_UNITS and quantity.form != "absolute" and reading.rule not in {"noun-right", "share-pruned"}:
         return True
     return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"

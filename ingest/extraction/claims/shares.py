@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..words import word_set
-from .comparison import rival_before
 from .nouns import Noun
+from .phrases import rival_before
 from .site import Reading, Site
 
 _IDEAL = word_set("theoretical peak optimal ideal maximum roofline hardware")
@@ -32,9 +32,17 @@ def of_ideal(site: Site) -> Reading | None:
         metric = "throughput" if fast else "other_efficiency"
         return Reading("share-of-ideal", Noun(metric, "gain"), "better", site.begin, site.end + 3)
     used = next((k for k, word in enumerate(behind[:4]) if word in _UTILIZED), None)
-    if used is None and behind[0] in {"scaling", "parallel", "strong", "weak", "parallelization"} and "efficiency" in behind[1:3]:
+    if (
+        used is None
+        and behind[0] in {"scaling", "parallel", "strong", "weak", "parallelization"}
+        and "efficiency" in behind[1:3]
+    ):
         used = behind.index("efficiency")
-    if used is None and behind[0] == "efficiency" and not site.clause.words.isdisjoint({"scales", "scaling", "scale", "scaled"}):
+    if (
+        used is None
+        and behind[0] == "efficiency"
+        and not site.clause.words.isdisjoint({"scales", "scaling", "scale", "scaled"})
+    ):
         used = 0
     if used is not None and before & (_REACH | {"("}) and "of" not in behind[:used]:
         phase = "training" if behind[used] in {"mfu", "hfu"} or "flops" in behind[:used] else ""

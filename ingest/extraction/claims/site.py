@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..words import word_set
 from .nouns import NOUNS, Noun
 from .quantity import Quantity
 from .tokens import Tokens
@@ -79,11 +78,15 @@ class Clause:
             anchors = [Anchor(noun, first, stop) for noun, first, stop in found if noun[1] != "ignore"]
         else:
             owners = [at for at, token in enumerate(parts) for _ in token]
-            anchors = [Anchor(noun, owners[first], owners[stop - 1] + 1) for noun, first, stop in found if noun[1] != "ignore"]
+            anchors = [
+                Anchor(noun, owners[first], owners[stop - 1] + 1) for noun, first, stop in found if noun[1] != "ignore"
+            ]
         if "of" in self.words and any(a.noun.kind == "count" for a in anchors):
             # "The number of trained parameters": what is counted is known, and the count says nothing of its own.
             near = [(a, b) for a, b in pairwise([*anchors, None]) if a is not None]
-            anchors = [a for a, b in near if not (a.noun.kind == "count" and b is not None and 0 <= b.first - a.stop <= 3)]
+            anchors = [
+                a for a, b in near if not (a.noun.kind == "count" and b is not None and 0 <= b.first - a.stop <= 3)
+            ]
         return anchors
 
 
@@ -179,7 +182,11 @@ def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
     place = clause.quantities.index(chain[0])
     left_wall = clause.quantities[place - 1].stop if place else 0
     last = place + len(chain)
-    if clause.lows[end : end + 1] == ["("] and last < len(clause.quantities) and clause.quantities[last].lead <= end + 2:
+    if (
+        clause.lows[end : end + 1] == ["("]
+        and last < len(clause.quantities)
+        and clause.quantities[last].lead <= end + 2
+    ):
         # "71% (57 GB) of memory": the amount in brackets says the same and ends nothing.
         while last < len(clause.quantities) and clause.quantities[last].form == "absolute" != chain[0].form:
             inner, last = clause.quantities[last], last + 1

@@ -123,7 +123,7 @@ def tokenize(text: str, offset: int = 0) -> Tokens:
             for low in words:
                 starts.append(start)
                 start += len(low) + 1
-        elif kind != "skip" and kind != "wrap":
+        elif kind not in {"skip", "wrap"}:
             whole = match[0]
             known = _MARKS.get((kind, whole))
             if known is None:

@@ -102,7 +102,8 @@ COUNTED: dict[str, Unit] = {
         Unit("FLOPs", "flops"),
     ),
     **dict.fromkeys(
-        word_set("steps step nfe nfes evaluations timesteps evaluation passes pass step-sampling"), Unit("steps", "steps")
+        word_set("steps step nfe nfes evaluations timesteps evaluation passes pass step-sampling"),
+        Unit("steps", "steps"),
     ),
     **dict.fromkeys(("iterations", "iteration", "epochs", "epoch", "updates"), Unit("epochs", "iterations")),
     **dict.fromkeys(("gpu", "gpus", "tpus", "machines", "cpus", "accelerators"), Unit("GPUs", "devices")),

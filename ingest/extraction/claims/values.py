@@ -90,12 +90,18 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
         return Quantity(index, index + 1, index, "part", _FUSED_PARTS[word], how="part")
     if word in {"a", "an"}:
         before = word_at(tokens, index - 1)
-        spanned = word_at(tokens, index + 1) in _LONG_SPANS or (word_at(tokens, index + 1) in {"second", "minute", "millisecond"} and before in {"under", "than"})
+        spanned = word_at(tokens, index + 1) in _LONG_SPANS or (
+            word_at(tokens, index + 1) in {"second", "minute", "millisecond"} and before in {"under", "than"}
+        )
         if spanned and before in _BEFORE_SPAN:
             return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if word == "one" and word_at(tokens, index + 1) in {"second", "minute", "hour", "day", "millisecond"}:
         return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
-    if word == "one" and any(word_at(tokens, index + k) in _ONE_STEP for k in (1, 2, 3)) and word_at(tokens, index - 1) in {"only", "just", "merely"}:
+    if (
+        word == "one"
+        and any(word_at(tokens, index + k) in _ONE_STEP for k in (1, 2, 3))
+        and word_at(tokens, index - 1) in {"only", "just", "merely"}
+    ):
         return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if (
         word in _FUSED_ORDERS
@@ -199,9 +205,13 @@ def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     if "." in tokens[index].low and word_at(tokens, at) not in _RATIO_NOUNS and _sped_before(tokens, index):
         return True
     noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
-    if noun in {"factor", "factors"} and (kind in {"by", "a", "the", "by", "average"} or kind in _RATIOS):
+    if noun in {"factor", "factors"} and (kind in {"by", "a", "the", "average"} or kind in _RATIOS):
         return True
-    return noun in _SPEEDUPS or (noun == "up" and kind in {"speed", "speeds"}) or (noun in {"ratio", "rate"} and kind in _RATIOS)
+    return (
+        noun in _SPEEDUPS
+        or (noun == "up" and kind in {"speed", "speeds"})
+        or (noun in {"ratio", "rate"} and kind in _RATIOS)
+    )
 
 
 _RATIO_NOUNS = frozenset({"rate", "ratio", "factor"})
@@ -211,7 +221,9 @@ def _sped_before(tokens: list[Token], index: int) -> bool:
     """Whether a verb of speed governs "... by 1.20", whose "times" is lost."""
     if word_at(tokens, index - 1) != "by" and word_at(tokens, index - 2) != "by" and word_at(tokens, index - 3) != "by":
         return False
-    return word_at(tokens, index + 1) in {"", ".", ",", ")", "when", "on", "over", "compared", "and"} and any(word_at(tokens, k) in SPEED_VERBS for k in range(index - 9, index))
+    return word_at(tokens, index + 1) in {"", ".", ",", ")", "when", "on", "over", "compared", "and"} and any(
+        word_at(tokens, k) in SPEED_VERBS for k in range(index - 9, index)
+    )
 
 
 _MUCH_LESS = frozenset({"smaller", "faster", "slower", "cheaper", "lighter"})

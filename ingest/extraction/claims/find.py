@@ -36,8 +36,9 @@ _TRAINS = frozenset({"training", "fine-tuning", "search"})
 _NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word) + " hour minute day")
 _SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
 _COUNTABLE = trigger(
-    "step steps pass nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
+    "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
 )
+_PASS, _ONLY = trigger("pass passes"), trigger("only just merely")
 _MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
 _SURVEY = re.compile(
     r"\b(?:survey|systematic review|literature review|(?:a|an|comprehensive|brief) (?:review|overview))\b(?! propagation)",
@@ -91,7 +92,8 @@ def find_claims(
 
 
 def _may_hold_number(sentence: Sentence) -> bool:
-    if sentence.triggers & _NUMBER_WORD or (sentence.triggers & _SMALL_NUMBER and sentence.triggers & _COUNTABLE):
+    pulled = sentence.triggers
+    if pulled & _NUMBER_WORD or (pulled & _SMALL_NUMBER and (pulled & _COUNTABLE or (pulled & _PASS and pulled & _ONLY))):
         return True
     return bool(sentence.triggers & DIGIT) and _DIGIT.search(sentence.text) is not None
 

@@ -23,7 +23,8 @@ _VERBAL = word_set(
     further also but whereas than compared
     """
 )
-_NAMING_CHANGE = CHANGE_NOUNS.keys() | COMPARATIVES.keys()
+_OPENING = _VERBAL | (CHANGE_VERBS.keys() - CHANGE_NOUNS.keys() - COMPARATIVES.keys())
+"""Words that begin a statement of its own, to which no qualifier is passed on."""
 
 
 def share_qualifiers(clause: Clause) -> None:
@@ -44,7 +45,7 @@ def share_qualifiers(clause: Clause) -> None:
             continue
         if len(between) > 12:
             continue
-        if not any(word in _VERBAL or (word in CHANGE_VERBS and word not in _NAMING_CHANGE) for word in between):
+        if _OPENING.isdisjoint(between):
             right.qualifier, right.passed = left.qualifier, True
 
 

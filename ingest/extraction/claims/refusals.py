@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from ..words import trigger, word_set
@@ -33,16 +34,24 @@ def speaks_of_others(text: str) -> bool:
 
 def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun) -> bool:
     """Whether a number sets an experiment up ("at 50% sparsity"), boasts of size ("10x more data") or blames others."""
-    if reading.direction == "worse" and (noun.metric == "data_samples" or clause.lows[0] in _COMPLAINTS):
-        return True
-    if reading.direction == "worse" and {"require", "requires", "need", "needs", "takes"} & set(
-        clause.lows[max(0, quantity.lead - 2) : quantity.lead]
-    ):
-        return True
-    slower = "slower" in clause.lows[reading.first : reading.stop]
-    if reading.direction == "worse" and not slower and quantity.value > (1.5 if quantity.form == "factor" else 40.0):
+    if reading.direction == "worse" and _is_no_cost(clause, quantity, reading, noun):
         return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
     if behind in _NOT_UNITS and quantity.form != "absolute" and reading.rule not in {"noun-right", "share-pruned"}:
         return True
     return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"
+
+
+_NEEDS = frozenset({"require", "requires", "need", "needs", "takes"})
+_MOST_WORSE = {"factor": 1.5, "percent": 40.0}
+"""No paper boasts of a higher cost; what is larger is said of others, unless something is plainly called slower."""
+
+
+def _is_no_cost(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun) -> bool:
+    """Whether a change for the worse is a complaint about others, or of data, and no cost that the paper admits."""
+    if noun.metric == "data_samples" or clause.lows[0] in _COMPLAINTS:
+        return True
+    if not _NEEDS.isdisjoint(clause.lows[max(0, quantity.lead - 2) : quantity.lead]):
+        return True
+    slower = "slower" in clause.lows[reading.first : reading.stop]
+    return not slower and quantity.value > _MOST_WORSE.get(quantity.form, math.inf)

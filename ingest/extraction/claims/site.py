@@ -14,6 +14,7 @@ from .words import CHANGE_VERBS, COMPARATIVES
 _NOTHING = ("",)
 _COUNTED = frozenset({"nfes", "nfe"})
 """Nouns that stay nouns inside a number, as they are its unit."""
+_COUNTS = frozenset({"number", "amount", "count", "numbers", "amounts"})
 _HARD_STOPS = frozenset({";", "whereas", "but", "while", "whilst", "although", "though"})
 _MAX_LEFT, _MAX_RIGHT = 30, 12
 
@@ -81,7 +82,7 @@ class Clause:
             anchors = [
                 Anchor(noun, owners[first], owners[stop - 1] + 1) for noun, first, stop in found if noun[1] != "ignore"
             ]
-        if "of" in self.words and any(a.noun.kind == "count" for a in anchors):
+        if not _COUNTS.isdisjoint(self.words) and any(a.noun.kind == "count" for a in anchors):
             # "The number of trained parameters": what is counted is known, and the count says nothing of its own.
             near = [(a, b) for a, b in pairwise([*anchors, None]) if a is not None]
             anchors = [

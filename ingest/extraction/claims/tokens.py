@@ -23,11 +23,11 @@ TOKEN = re.compile(
     \s*+(?:
     (?P<run>(?:(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+\s)++)
   | (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[,;:)]|$|\.(?:\s|$)))
+  | (?P<sym>[,;)])
   | (?P<wrap>\\[!,;:]|</?(?:b|i|em|strong|sup|sub|p|br)\s?/?>|\((?:[A-Z][A-Za-z]{{0,7}}[A-Z]s?|[A-Z]{{2,3}})\)|\\?(?:text(?:bf|it|tt|sc|rm|sf)|math(?:bf|rm|it|sf|cal)|emph|boldsymbol|underline|textcolor\{{\w+\}})(?=[\s\d.{{])\{{?)
-  | (?P<sym>[,;()])
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
-  | (?<!approx)(?<!sim)(?<![<>~≈∼])\$(?P<money>{_NUMBER})(?=[\s;)]|[.,](?!\d)|[kKM]\b)(?![^$\s]*\$)(?!\s?[\\~])
+  | \$(?<!approx\$)(?<!sim\$)(?<![<>~≈∼]\$)(?P<money>{_NUMBER})(?=[\s;)]|[.,](?!\d)|[kKM]\b)(?![^$\s]*\$)(?!\s?[\\~])
   | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
       (?:\}}?(?P<factor>×(?P=num)\\times|\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE}|(?:without|with|while|when|over|than|compared|faster|speed|for|and|on|reduction)\b)|\s?[-–]?\s?folds?\b)\$?

@@ -85,7 +85,7 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
         return None
-    if around & _SENT:
+    if around & _SENT or near(site, 4, 0) & {"communication", "communicating"}:
         return amount_of(site, "amount-traffic", "communication")
     if behind in {"each", "apiece"}:
         return None
@@ -205,6 +205,15 @@ def _power(site: Site) -> Reading | None:
     return amount_of(site, "amount-energy", "energy")
 
 
+def _things(site: Site) -> Reading | None:
+    """ "looks at only 8 frames", "in just 12 rounds"; a count without a word of thrift describes."""
+    if site.quantity.scaled or not thrifty(site):
+        return None
+    counted = site.word(site.quantity.stop) or site.word(site.quantity.stop - 1)
+    rounds = "rounds" in {counted, site.word(site.quantity.stop - 1)}
+    return amount_of(site, "amount-things", "communication" if rounds else "other_efficiency")
+
+
 def _bandwidth(site: Site) -> Reading | None:
     """ "processes 13 GB/s", "a throughput of 2 TB/s"; the bandwidth of a card or a link is a set-up."""
     words = near(site, 6, 3)
@@ -294,7 +303,7 @@ def _samples(site: Site) -> Reading | None:
 def _devices(site: Site) -> Reading | None:
     """Few devices to train or search on; a count of devices alone is a set-up."""
     cues = near(site, 16, 6)
-    lone = {site.word(k) for k in range(site.begin - 5, site.begin)} & {
+    lone = {site.word(k) for k in range(site.begin - 3, site.begin)} & {
         "only",
         "just",
         "merely",
@@ -313,5 +322,5 @@ def _devices(site: Site) -> Reading | None:
 _READERS: dict[str, Callable[[Site], Reading | None]] = {
     **TIME_READERS,
     "bytes": _bytes, "params": _params, "flops": _flops, "flop-rate": _flop_rate, "energy": _power, "power": _power, "efficiency": _power,
-    "bitrate": _bitrate, "bandwidth": _bandwidth, "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
+    "bitrate": _bitrate, "bandwidth": _bandwidth, "things": _things, "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
 }  # fmt: skip

@@ -99,7 +99,7 @@ def _time(site: Site) -> Reading | None:
             opener in _BEFORE_TIME
             and not (opener.startswith("tak") and unit.unit in _SPANS and not close & {"train", "search"})
         )
-        or (opener in _STATES and not near(site, 5, 0).isdisjoint({"time", "duration", "runtime", "takes"}))
+        or (opener in _STATES and not near(site, 9, 0).isdisjoint({"time", "duration", "runtime", "takes", "latency"}))
         or (opener == "after" and not behind.isdisjoint(TRAIN_CUES | TUNE_CUES))
     )
     if q.qualifier == "at least" and long:
@@ -108,6 +108,8 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "training_time", "other")
     if long and led and close & _INFERS and not close & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES):
         return amount_of(site, "amount-time", "latency")
+    if opener in {"in", "within", "under"}:
+        cues = cues | (site.clause.words & (TRAIN_CUES | TUNE_CUES | _DEVICE_CUES))
     if long and led and cues & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES | _DEVICE_CUES):
         phase = phase_named(close) if close & (TUNE_CUES | SEARCH_CUES) else "training"
         return amount_of(site, "amount-time", "training_time", phase)

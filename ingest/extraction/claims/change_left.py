@@ -101,6 +101,7 @@ def by_verb(site: Site) -> Reading | None:
     if site.quantity.form == "absolute" and site.quantity.origin is None and preposition != "to":
         return None
     placed = preposition in {"by", "to", "of", "up"} or site.word(site.begin) in {"by", "an"}
+    placed = placed or (preposition == "from" and site.quantity.value_max is not None)
     placed = placed or (preposition == "in" and site.quantity.how == "part")
     placed = placed or (site.quantity.form != "absolute" and _closed(site))
     if not placed and site.quantity.origin is None:

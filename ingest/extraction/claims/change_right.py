@@ -122,7 +122,7 @@ def _compared_noun(site: Site) -> Anchor | None:
     """The noun before the number in "lower storage cost (up to 19x reduction)" or "for tokens per second, 3x
     improvement"."""
     anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin]
-    if not anchors or anchors[-1].noun.polarity == "refuse":
+    if not anchors or anchors[-1].noun.polarity in {"refuse", "change"}:
         return None
     return anchors[-1] if site.begin - anchors[-1].stop <= 10 else None
 

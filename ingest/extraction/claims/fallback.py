@@ -135,7 +135,11 @@ def _goes_on(site: Site, before: Reading, weak: Reading | None) -> Reading | Non
     if noun is None or site.quantity.form != "factor":
         return None
     if weak is not None:
-        return Reading("goes-on", noun, "better", site.begin, weak.stop) if weak.rule == "change-noun" else None
+        return (
+            Reading("goes-on", noun, "better", site.begin, weak.stop)
+            if weak.rule in {"change-noun", "comparative"} and site.word(site.end) != "more"
+            else None
+        )
     if site.word(site.begin - 1) in _GOES_ON and site.word(site.end) in ENDS:
         return Reading("goes-on", noun, before.direction, site.begin, site.end)
     return None

@@ -93,7 +93,9 @@ def find_claims(
 
 def _may_hold_number(sentence: Sentence) -> bool:
     pulled = sentence.triggers
-    if pulled & _NUMBER_WORD or (pulled & _SMALL_NUMBER and (pulled & _COUNTABLE or (pulled & _PASS and pulled & _ONLY))):
+    if pulled & _NUMBER_WORD or (
+        pulled & _SMALL_NUMBER and (pulled & _COUNTABLE or (pulled & _PASS and pulled & _ONLY))
+    ):
         return True
     return bool(sentence.triggers & DIGIT) and _DIGIT.search(sentence.text) is not None
 
@@ -139,6 +141,8 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         value, high, unit = _amount(quantity)
     phase = phase_of(clause, quantity, reading, noun, paper)
     metric = _metric_in(noun, phase)
+    if paper.visual and noun.kind == "tokens" and metric == "other_efficiency":
+        metric = "compression"
     direction = "none" if quantity.form == "absolute" else reading.direction
     normal = normalise(clause, quantity, reading, noun)
     return ExtractedClaim(

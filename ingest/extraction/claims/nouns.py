@@ -103,7 +103,7 @@ _PARAMS = """
     backbone parameter, total parameter, params, expert parameter, activated weight, finetuned parameter, parameter redundancy,
     network weight, weight parameter, optimizable parameter, parameter requirement, activation parameter, number of weight"""
 _SIZE = """
-    model size, size, model footprint, network size, size of the model, model storage, footprint, checkpoint size,
+    model reduction, network reduction, model shrinkage, model size, size, model footprint, network size, size of the model, model storage, footprint, checkpoint size,
     embedding size, binary size, model memory, code size, model footprint size, size of model, weight size, file size,
     memory size of the model, model capacity, size of network, compressed size, encoder size, decoder size, network footprint,
     model volume, weight storage, adapter size, model checkpoint, smaller model, parameter memory, embedding table size"""
@@ -185,15 +185,15 @@ _COST = """
     number of gaussian, point cloud size, iteration cost, rollout cost, bit width, bitwidth, number of bit, bit per weight,
     codebook size"""
 _EFFICIENCY = """
-    efficiency, computational efficiency, sample efficiency, data efficiency, compute efficiency, utilization, gpu utilization,
+    efficiency, computational efficiency, compute efficiency, utilization, gpu utilization,
     resource utilization, hardware utilization, hardware efficiency, decoding efficiency, cost efficiency, mfu,
     model flops utilization, model flop utilization, flops utilization, flop utilization, processing efficiency,
     resource efficiency, search efficiency, execution efficiency, memory utilization efficiency, compute utilization,
     tensor core utilization, bandwidth utilization, memory bandwidth utilization, sm utilization, scaling efficiency,
     area efficiency, parameter utilization, token efficiency, exploration efficiency, hardware utilisation, system efficiency,
-    energy delay, label efficiency, deployment efficiency, gpu efficiency, batch size, effective batch size,
+    energy delay, deployment efficiency, gpu efficiency, batch size, effective batch size,
     concurrent user, concurrent request, concurrent session, number of concurrent user, number of concurrent request, sequence length supported, trainable sequence length,
-    compute density, throughput density, acceptance rate, acceptance length, accepted token, accepted length, cache hit rate, hit ratio, mean accepted token,
+    slo attainment, service level objective attainment, attainment, slo compliance, compute density, throughput density, acceptance rate, acceptance length, accepted token, accepted length, cache hit rate, hit ratio, mean accepted token,
     parallelism, concurrency, scalability, gpu occupancy, occupancy, resource efficiency, training sample efficiency, sparsity speedup, cost saving,
     maximum batch size, serving efficiency, compression efficiency, cost effectiveness, cost performance"""
 _REFUSE = """
@@ -225,6 +225,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("training_time", "cost", "search"), "search time, searching time"),
     *_row(Noun("training_time", "gain", "training"), _TRAINING_SPEED),
     *_row(Noun("throughput", "gain"), _THROUGHPUT),
+    *_row(Noun("data_samples", "gain"), "sample efficiency, data efficiency, label efficiency, annotation efficiency, training sample efficiency"),
     *_row(Noun("throughput", "gain"), "tflops per gpu, tflop per gpu, tflops per second, flops per second, flop per second, gflops per second, tflop per second, operation per "
           "second, ops, tops, gops, tflop s, tflops s, gflop s, flops per gpu, achieved tflops, sequence per second, word per second, step per second, image per sec"),
     *_row(Noun("memory", "cost"), _MEMORY),

@@ -58,6 +58,9 @@ _TRAINS = re.compile(
     r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b",
     re.I,
 )
+_VISUAL = re.compile(
+    r"\bvis(?:ion|ual)|\bimages?\b|\bvideos?\b|multi-?modal|\b(?:M?LL|VL)VMs?\b|\bVLMs?\b|\bMLLMs?\b|\bViTs?\b", re.I
+)
 _LEARNS = re.compile(r"\b(?:pre-?)?training\b|\bfederated\b", re.I)
 _TUNING = re.compile(r"\bfine-?tun\w*|\bpeft\b|\blora\b", re.I)
 _INFERS = re.compile(r"\binference\b|\bserving\b|\bdecoding\b|\breal-time\b|\bdeployment\b|\bkv[- ]cache", re.I)
@@ -84,6 +87,7 @@ class Paper(NamedTuple):
     searches: bool
     condenses: bool
     infers: bool = False
+    visual: bool = False
 
     @property
     def tunes(self) -> bool:
@@ -101,7 +105,7 @@ def paper_of(title: str, default: str) -> Paper:
     elif titled and not infers and _TUNING.search(title):
         default = "fine-tuning"
     searches, condenses = _SEARCHES.search(title) is not None, _CONDENSES.search(title) is not None
-    return Paper(default, titled, searches, condenses, infers)
+    return Paper(default, titled, searches, condenses, infers, _VISUAL.search(title) is not None)
 
 
 def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:

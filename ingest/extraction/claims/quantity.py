@@ -9,7 +9,7 @@ from .tokens import Token
 from .units import Unit
 
 _QUALIFIERS: dict[tuple[str, ...], str] = {
-    ("up", "to"): "up to", ("upto",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
+    ("up", "to"): "up to", ("upto",): "up to", ("up-to",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
     ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("maximal",): "up to", ("peaking", "at"): "up to", ("upper", "bounded", "by"): "up to", ("in", "average"): "average", ("averaging",): "average",
     ("on", "an", "average"): "average", ("avg",): "average", ("just", "over"): "at least", ("slightly", "over"): "at least", ("just", "under"): "about", ("just", "above"): "at least",
     ("north", "of"): "at least", ("max",): "up to", ("upwards", "of"): "up to",

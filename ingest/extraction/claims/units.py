@@ -105,6 +105,10 @@ COUNTED: dict[str, Unit] = {
         word_set("steps step nfe nfes evaluations timesteps evaluation passes pass step-sampling"),
         Unit("steps", "steps"),
     ),
+    **dict.fromkeys(
+        word_set("frames queries calls layers heads gaussians neurons trials rounds evals rollouts"),
+        Unit("things", "things"),
+    ),
     **dict.fromkeys(("iterations", "iteration", "epochs", "epoch", "updates"), Unit("epochs", "iterations")),
     **dict.fromkeys(("gpu", "gpus", "tpus", "machines", "cpus", "accelerators"), Unit("GPUs", "devices")),
 }

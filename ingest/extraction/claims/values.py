@@ -123,7 +123,7 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
         return Quantity(index, index + 1, index, "factor", _FUSED_FOLD[word], how="word")
     if word in _ALONE:
         return Quantity(index, index + 1, index, "factor", _ALONE[word], how="word")
-    if word in _VERB_FACTORS:
+    if word in _VERB_FACTORS and not (word == "doubling" and word_at(tokens, index + 1) in {"time", "times"}):
         return Quantity(index, index + 1, index, "factor", _VERB_FACTORS[word], how="verb")
     if word == "half" and (
         word_at(tokens, index + 1) in _OF_HALF or word_at(tokens, index - 1) in {"in", "by", "to", "than", "about"}
@@ -198,6 +198,8 @@ def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel"}:
         return False
     at = index - 1
+    if word_at(tokens, at) == "factor" and word_at(tokens, at - 1) == "a":
+        return True
     while at > index - 5 and word_at(tokens, at) in _BEFORE_RATIO:
         at -= 1
     if at == index - 1 or at < 0 or word_at(tokens, index - 1) not in _BEFORE_RATIO - {"an", "average"}:

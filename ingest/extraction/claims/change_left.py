@@ -92,7 +92,7 @@ def _anchors_left(site: Site, start: int, stop: int) -> list[Anchor]:
                 continue
             cut = at
             break
-    return compounds([a for a in site.clause.anchors if start <= a.first and a.stop <= cut])
+    return compounds(site, [a for a in site.clause.anchors if start <= a.first and a.stop <= cut])
 
 
 def by_verb(site: Site) -> Reading | None:
@@ -265,7 +265,9 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
         return Reading("by-rival", None, "", at, at + 1)
     if named and site.word(named[0].first - 1) in {"in", "of", "on", "the", "inference", "training"}:
         return Reading("by-rival", named[0].noun, "better", at, max(named[0].stop, at + 1))
-    subject = [a for a in compounds(site.clause.anchors) if site.left <= a.first and a.stop <= at and at - a.stop <= 7]
+    subject = [
+        a for a in compounds(site, site.clause.anchors) if site.left <= a.first and a.stop <= at and at - a.stop <= 7
+    ]
     if subject and not behind and subject[-1].noun.polarity in {"gain", "change"}:
         return Reading("by-rival", subject[-1].noun, "better", subject[-1].first, at + 1)
     fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)

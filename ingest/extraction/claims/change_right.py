@@ -6,11 +6,12 @@ from __future__ import annotations
 from ..words import word_set
 from .comparison import SPEED_PHASES
 from .nouns import FASTER, Noun
-from .phrases import behind_number, coordinated, direction_of, head, noun_phrase, runs_code
+from .phrases import behind_number, compounds, coordinated, direction_of, head, noun_phrase, runs_code
 from .site import Anchor, Reading, Site
 from .words import (
     BARE_COMPARATIVES,
     BE,
+    BETTER,
     CHANGE_NOUNS,
     CHANGE_VERBS,
     COMPARATIVES,
@@ -73,6 +74,11 @@ def change_noun(site: Site) -> Reading | None:
         return _self_noun(site, at, after, own=own, inner=inner, behind=behind)
     effect = CHANGE_NOUNS[word]
     noun = (head(inner, prefer_last=True) if inner else None) or behind
+    if effect == BETTER and noun is behind and noun is not None and noun.noun.metric == "data_samples":
+        # "7% improvements on two datasets", "an absolute gain over": quality, whatever the data is called.
+        return Reading("change-noun", None, "", at, at + 1)
+    if site.word(at - 1) == "absolute" and site.quantity.form == "percent":
+        return Reading("change-noun", None, "", at, at + 1)
     if noun is None:
         left = _compared_noun(site) if effect != MORE else None
         if left is not None:
@@ -293,7 +299,11 @@ def bracketed(site: Site) -> Reading | None:
     open_at = site.begin - 1
     if site.word(open_at) not in {"(", "["}:
         return None
-    anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= open_at and open_at - a.stop <= 3]
+    anchors = [
+        a
+        for a in compounds(site, site.clause.anchors)
+        if site.left <= a.first and a.stop <= open_at and open_at - a.stop <= 3
+    ]
     if not anchors:
         return None
     noun = anchors[-1]

@@ -93,6 +93,8 @@ def of_rivals(site: Site) -> bool:
     words = site.clause.lows[first : site.begin]
     if not _HEAVY.isdisjoint(words[-6:]) and site.quantity.origin is None:
         return True
+    if any(word.endswith(("'s", "’s")) for word in words[-4:]) and not {"to", "than", "over"}.isdisjoint(words[-6:]):
+        return site.quantity.origin is None
     behind = site.clause.lows[site.end : site.end + 5]
     if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (
         ["of"],

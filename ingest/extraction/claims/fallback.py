@@ -82,6 +82,8 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
         or site.word(quantity.first - 1) in {"±", "+", "\\pm", "pm"}
     ):
         return None
+    if quantity.form == "percent" and site.word(quantity.first - 1) in {"within", "at", "under"}:
+        return None
     if quantity.how == "magnitude" and site.word(quantity.lead) == "over" and site.word(quantity.stop) in {"in", "of"}:
         return None
     ways = _Ways(site)

@@ -45,6 +45,8 @@ _SURVEY = re.compile(
     re.I,
 )
 """Titles of papers whose numbers are other people's."""
+_THINS = ("prun", "compress", "merg", "discard")
+"""Verbs that compress an image when they act on its tokens."""
 _SYSTEMS = trigger(
     "core cores gemm spmm asic npu pim",
     starts="accelerator coprocessor fpga in-memory crossbar memristor reram dataflow systolic microarchitectur kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
@@ -142,7 +144,8 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     phase = phase_of(clause, quantity, reading, noun, paper)
     metric = _metric_in(noun, phase)
     if paper.visual and noun.kind == "tokens" and metric == "other_efficiency":
-        metric = "compression"
+        before = clause.lows[max(0, min(first, quantity.lead) - 3) : quantity.lead]
+        metric = "compression" if any(word.startswith(_THINS) for word in before) else metric
     direction = "none" if quantity.form == "absolute" else reading.direction
     normal = normalise(clause, quantity, reading, noun)
     return ExtractedClaim(

@@ -50,15 +50,28 @@ def compound(left: Anchor, right: Anchor) -> Anchor:
     return Anchor(left.noun if vague else right.noun, left.first, right.stop)
 
 
-def compounds(anchors: list[Anchor]) -> list[Anchor]:
-    """Anchors with those that stand side by side made one ("token latency")."""
+def compounds(site: Site, anchors: list[Anchor]) -> list[Anchor]:
+    """Anchors with those that stand side by side made one ("token latency"), and those that "of" joins ("latency of requests")."""
     merged: list[Anchor] = []
     for anchor in anchors:
         if merged and merged[-1].stop == anchor.first:
             merged[-1] = compound(merged[-1], anchor)
+        elif merged and _belongs(site, merged[-1], anchor):
+            merged[-1] = Anchor(merged[-1].noun, merged[-1].first, anchor.stop)
         else:
             merged.append(anchor)
     return merged
+
+
+def _belongs(site: Site, left: Anchor, right: Anchor) -> bool:
+    """Whether "A of the B" measures A of B; a bare count or consumption of B is B's."""
+    between = site.clause.lows[left.stop : right.first]
+    if not 1 <= len(between) <= 3 or between[0] != "of" or left.noun.polarity not in {"cost", "gain"}:
+        return False
+    vague = left.noun.metric == "other_efficiency" or (
+        left.noun.metric == "model_size" and right.noun.metric not in {"other_efficiency", ""}
+    )
+    return not vague and all(word.isalpha() for word in between) and right.noun.polarity in {"cost", "gain"}
 
 
 def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
@@ -87,7 +100,7 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
     """Nouns that go on a list after `first`: the energy and area of "reductions in latency, energy, and area"."""
     found: list[Noun] = []
     last = first.stop
-    whole = compounds(site.clause.anchors)
+    whole = compounds(site, site.clause.anchors)
     for anchor in whole:
         if anchor.first < last:
             continue
@@ -104,7 +117,7 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
 
 def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
     """The first noun of a list that ends with `last`, and the others: "parameters, FLOPs and latency [are reduced by]"."""
-    before = [a for a in compounds(site.clause.anchors) if site.left <= a.first and a.stop <= last.first]
+    before = [a for a in compounds(site, site.clause.anchors) if site.left <= a.first and a.stop <= last.first]
     found = [last]
     for anchor in reversed(before):
         glue = site.clause.lows[anchor.stop : found[0].first]

@@ -36,12 +36,20 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
     """Whether a number sets an experiment up ("at 50% sparsity"), boasts of size ("10x more data") or blames others."""
     if reading.direction == "worse" and _is_no_cost(clause, quantity, reading, noun):
         return True
+    before = clause.lows[max(0, quantity.lead - 4) : quantity.lead]
+    if (
+        "only" in before
+        and before[before.index("only") - 1] == "can"
+        and _OWN_WORDS.isdisjoint(clause.lows[: quantity.lead])
+    ):
+        return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
     if behind in _NOT_UNITS and quantity.form != "absolute" and reading.rule not in {"noun-right", "share-pruned"}:
         return True
     return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"
 
 
+_OWN_WORDS = frozenset({"we", "our", "ours", "it"})
 _NEEDS = frozenset({"require", "requires", "need", "needs", "takes"})
 _MOST_WORSE = {"factor": 1.5, "percent": 40.0}
 """No paper boasts of a higher cost; what is larger is said of others, unless something is plainly called slower."""

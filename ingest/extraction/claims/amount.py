@@ -209,8 +209,7 @@ def _things(site: Site) -> Reading | None:
     """ "looks at only 8 frames", "in just 12 rounds"; a count without a word of thrift describes."""
     if site.quantity.scaled or not thrifty(site):
         return None
-    counted = site.word(site.quantity.stop) or site.word(site.quantity.stop - 1)
-    rounds = "rounds" in {counted, site.word(site.quantity.stop - 1)}
+    rounds = "rounds" in {site.word(k) for k in range(site.quantity.stop - 1, site.quantity.stop + 3)}
     return amount_of(site, "amount-things", "communication" if rounds else "other_efficiency")
 
 

@@ -21,7 +21,7 @@ _SPOKEN = word_set(
 )
 _SPANS = frozenset({"days", "weeks", "months"})
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
-_BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
+_BEFORE_TIME = word_set("in within under takes took to requires requiring only just of take taking than needs")
 _STATES = frozenset({"is", "was", "are", "of", "at", "to", ":", "="})
 _ONLY_LATENCY = word_set("ms us ns")
 _OF_WORK = word_set("inference latency compute computation training processing gpu cpu wall wall-clock delay search optimization "

@@ -199,6 +199,8 @@ def continued(site: Site) -> Reading | None:
 
 
 def _passive(site: Site, at: int) -> bool:
+    if site.word(at + 1) == "by" and site.begin - at <= 3:
+        return True
     words = {site.word(at - 1), site.word(at - 2), site.word(at - 3)}
     return bool(words & BE) or site.word(at).endswith(("s", "ed")) or site.word(at) in {"down", "fell"}
 

@@ -79,6 +79,14 @@ def change_noun(site: Site) -> Reading | None:
         return Reading("change-noun", None, "", at, at + 1)
     if site.word(at - 1) == "absolute" and site.quantity.form == "percent":
         return Reading("change-noun", None, "", at, at + 1)
+    if (
+        noun is None
+        and site.word(site.begin - 1) in {"a", "an"}
+        and site.word(site.begin - 2) == ","
+        and site.clause.quantities[0].first < site.begin
+    ):
+        # "Latency is 12 ms at batch size 1, a 40% reduction": of what was measured before.
+        return Reading("change-noun", None, "", at, at + 1, weak=True)
     if noun is None:
         left = _compared_noun(site) if effect != MORE else None
         if left is not None:
@@ -216,6 +224,7 @@ def _share_of_data(site: Site, at: int) -> Reading | None:
     return Reading("share-of-data", Noun("data_samples", "cost"), "better", at, at + 3 + kinds[0])
 
 
+_REMOVED = word_set("reduced removed pruned saved eliminated skipped evicted discarded dropped avoided")
 _ENOUGH = word_set("outperform outperforms comparable match matches matching full entire whole surpass surpasses par competitive near-equal equal rivals "
                    "retains suffices sufficient")  # fmt: skip
 """Words by which a share of the data is enough, and not just what an experiment was run with."""
@@ -233,8 +242,13 @@ def _share(
     priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(
         site.clause.lows[noun.first : noun.stop]
     )
+    removed = site.word(at) == "of" and any(site.word(k) in _REMOVED for k in range(noun.stop, noun.stop + 8))
     halved = site.quantity.how == "part" and noun.noun.kind in {"steps", "tokens"}
-    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not (thrift or priced or halved):
+    if (
+        noun.noun.metric == "other_efficiency"
+        and noun.noun.polarity == "cost"
+        and not (thrift or priced or halved or removed)
+    ):
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
@@ -250,8 +264,7 @@ def _share(
             return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
         return None
     if not used and not thrift:
-        removed = word_set("reduced removed pruned saved eliminated skipped evicted discarded dropped avoided")
-        if site.word(at) == "of" and any(site.word(k) in removed for k in range(noun.stop, noun.stop + 8)):
+        if removed:
             return Reading("share", noun.noun, "better", at, noun.stop)
         return None
     if noun.noun.metric == "data_samples" and not thrift and site.quantity.how != "part":

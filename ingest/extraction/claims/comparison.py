@@ -111,6 +111,10 @@ def _of_a_rival(site: Site) -> bool:
     return not _RIVALS.isdisjoint(site.clause.lows[max(site.left, site.begin - 6) : site.begin])
 
 
+_BARE = frozenset({"than", "on", "in", "compared", "for", "and", "relative"})
+"""Behind "fewer" they say that what is counted stands before the number."""
+
+
 def comparative(site: Site) -> Reading | None:
     """N times, or N percent, and a comparative: "2.6x faster", "(8%) fewer parameters", "1.6x higher throughput"."""
     at = behind_number(site)
@@ -175,7 +179,7 @@ def comparative(site: Site) -> Reading | None:
     noun = head(anchors, prefer_last=True)
     if noun is None:
         left = _noun_on_left(site)
-        if left is None and word == "fewer" and site.word(at + 1).isalpha():
+        if left is None and word == "fewer" and site.word(at + 1).isalpha() and site.word(at + 1) not in _BARE:
             return Reading("comparative-default", counted_thing(site, at, at + 4), "better", at, at + 2)
         if left is None and word == "shorter" and GENERATED & set(site.clause.lows[site.left : site.begin]):
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
@@ -235,7 +239,7 @@ def _noun_on_left(site: Site) -> Anchor | None:
 def _efficient(site: Site, at: int) -> Reading:
     kind = site.word(at).removesuffix("efficient").rstrip("-") or site.word(at - 1)
     by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
-               "data": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
+               "data": "data_samples", "label": "data_samples", "annotation": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
     if kind not in by_kind and site.word(at + 1) == "in":
         named = head(noun_phrase(site, at + (4 if site.word(at + 2) == "terms" else 2), 4), prefer_last=True)
         if named is not None and named.noun.polarity in {"cost", "gain"}:

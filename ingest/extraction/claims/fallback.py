@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..words import word_set
-from .change_left import ENDS
+from .change_left import ENDS, named_behind
 from .change_right import verb_before
 from .nouns import FASTER, Noun
 from .phrases import counted_thing, direction_of
@@ -90,7 +90,11 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
     noun = min(site.clause.anchors, key=lambda a: ways.to(a.first, a.stop), default=None)
     if noun is not None and ways.to(noun.first, noun.stop) > ways.far:
         noun = None
+    own = named_behind(site)
+    noun = own if own is not None and ways.to(own.first, own.stop) <= ways.far else noun
     cue = _cue(site, ways)
+    if before is None and weak is not None and weak.rule == "comparative" and noun is None:
+        before = _amount_before(site)
     if before is not None and before.noun is not None and (noun is None or noun.stop <= before.stop):
         found = _goes_on(site, before, weak)
         if found is not None:
@@ -126,6 +130,25 @@ def _has_object(site: Site, verb: int) -> bool:
     )
 
 
+_COUNTED = {
+    "params": "params",
+    "bytes": "memory",
+    "flops": "flops",
+    "time": "latency",
+    "energy": "energy",
+    "power": "energy",
+}
+
+
+def _amount_before(site: Site) -> Reading | None:
+    """The amount that "1.3M parameters, i.e. 20 times fewer than A" compares."""
+    for quantity in reversed(site.clause.quantities):
+        if quantity.stop <= site.begin and quantity.unit is not None and site.begin - quantity.stop <= 8:
+            metric = _COUNTED.get(quantity.unit.measures)
+            return Reading("amount", Noun(metric, "cost"), "better", quantity.first, quantity.stop) if metric else None
+    return None
+
+
 _GOES_ON = word_set(
     "and with reaching up achieving or even exceeding respectively to of a over an by , ( for respectively attaining reach delivering"
 )
@@ -134,7 +157,8 @@ _GOES_ON = word_set(
 def _goes_on(site: Site, before: Reading, weak: Reading | None) -> Reading | None:
     """ "A speedup of 1.9x on A, reaching up to 2.4x on B", "cut from 5 M to 1 M, a 5x reduction": what was measured before."""
     noun = before.noun
-    if noun is None or site.quantity.form != "factor":
+    apposed = weak is not None and weak.rule == "change-noun" and site.word(site.begin - 1) in {"a", "an", ","}
+    if noun is None or (site.quantity.form != "factor" and not apposed):
         return None
     if weak is not None:
         return (

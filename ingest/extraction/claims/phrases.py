@@ -121,7 +121,13 @@ def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
     found = [last]
     for anchor in reversed(before):
         glue = site.clause.lows[anchor.stop : found[0].first]
-        if anchor.noun.polarity != last.noun.polarity or not glue or not _LIST_GLUE.issuperset(glue) or len(glue) > 3:
+        good = {anchor.noun.polarity, last.noun.polarity} <= {"cost", "gain"}
+        if (
+            not (good or anchor.noun.polarity == last.noun.polarity)
+            or not glue
+            or not _LIST_GLUE.issuperset(glue)
+            or len(glue) > 3
+        ):
             break
         found.insert(0, anchor)
     return found[0], tuple(a.noun for a in found[1:])

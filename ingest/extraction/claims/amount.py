@@ -189,7 +189,7 @@ def _flops(site: Site) -> Reading | None:
 def _flop_rate(site: Site) -> Reading | None:
     """ "740 TFLOPs/s" is a speed, "12 TFLOPs of compute" is work."""
     unit = site.quantity.unit
-    rate = unit is not None and unit.unit in {"TOPS"}
+    rate = unit is not None and unit.unit in {"TOPS", "GOPS"}
     words = near(site, 6, 5)
     if rate or site.word(site.end) in {"/", "per"} or words & {"throughput", "reaches", "reaching", "achieves", "achieving", "sustained",
                                                               "sustains", "utilization", "delivers", "performance", "peak"}:  # fmt: skip
@@ -207,7 +207,7 @@ def _power(site: Site) -> Reading | None:
 
 def _things(site: Site) -> Reading | None:
     """ "looks at only 8 frames", "in just 12 rounds"; a count without a word of thrift describes."""
-    if site.quantity.scaled or not thrifty(site):
+    if site.quantity.scaled or not thrifty(site) or near(site, 12, 4) & {"attack", "attacks", "attacker", "adversary"}:
         return None
     rounds = "rounds" in {site.word(k) for k in range(site.quantity.stop - 1, site.quantity.stop + 3)}
     return amount_of(site, "amount-things", "communication" if rounds else "other_efficiency")
@@ -302,7 +302,7 @@ def _samples(site: Site) -> Reading | None:
 def _devices(site: Site) -> Reading | None:
     """Few devices to train or search on; a count of devices alone is a set-up."""
     cues = near(site, 16, 6)
-    lone = {site.word(k) for k in range(site.begin - 3, site.begin)} & {
+    lone = {site.word(k) for k in range(site.begin - 4, site.begin)} & {
         "only",
         "just",
         "merely",

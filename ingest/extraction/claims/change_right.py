@@ -233,7 +233,9 @@ _ENOUGH = word_set("outperform outperforms comparable match matches matching ful
 def _share(
     site: Site, at: int, noun: Anchor, *, extra: tuple[Noun, ...], before: set[str], effect: str | None
 ) -> Reading | None:
-    """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"."""
+    """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"; more than the whole is none."""
+    if site.quantity.form == "percent" and max(site.quantity.value, site.quantity.value_max or 0.0) > 100:
+        return None
     inside = {site.word(k) for k in range(site.begin, site.quantity.first)}
     ideal = {"theoretical", "peak", "maximum"}.intersection(site.clause.lows[at : noun.stop])
     if noun.noun.metric == "flops" and ideal:

@@ -27,6 +27,8 @@ from .words import (
 
 _FAR = {"factor": 12.0, "percent": 4.5}
 """A noun or a word of change that costs more does not speak for the number; most percentages are of quality."""
+_MOST_ADMITTED = 15.0
+"""A cost of more percent is a complaint about others."""
 _COSTS: dict[str, float] = {
     **dict.fromkeys(word_set(", ("), 2.0),
     **dict.fromkeys(word_set("on for with at when under across using via after during without"), 3.0),
@@ -145,7 +147,7 @@ def _amount_before(site: Site) -> Reading | None:
     for quantity in reversed(site.clause.quantities):
         if quantity.stop <= site.begin and quantity.unit is not None and site.begin - quantity.stop <= 8:
             metric = _COUNTED.get(quantity.unit.measures)
-            return Reading("amount", Noun(metric, "cost"), "better", quantity.first, quantity.stop) if metric else None
+            return Reading("list", Noun(metric, "cost"), "better", quantity.first, quantity.stop) if metric else None
     return None
 
 
@@ -194,10 +196,17 @@ def _of_noun(site: Site, noun: Anchor, cue: int | None) -> Reading | None:
             meaning = FASTER
         effect = _EFFECTS.get(word)
         direction = "better" if effect is None else direction_of(meaning, effect)
+        if direction == "worse" and site.quantity.form == "percent" and site.quantity.value > _MOST_ADMITTED:
+            return None
+        if direction == "worse" and site.quantity.form == "factor":
+            # No paper boasts of a higher cost: the verb of the gain stands farther off.
+            direction = "better"
         return Reading("guess", meaning, direction, first, stop)
     thrift = site.quantity.bound == "<" or not ONLY.isdisjoint(
         site.clause.lows[max(0, site.begin - 3) : site.quantity.first]
     )
+    if meaning.polarity == "cost" and site.quantity.form == "percent" and site.quantity.value > 100:
+        return None
     if meaning.polarity == "cost":
         return Reading("guess", meaning, "better", first, stop) if thrift else None
     return Reading("guess", meaning, "better", first, stop) if site.quantity.form == "factor" else None

@@ -21,7 +21,7 @@ OF_OTHERS = trigger("existing previous prior conventional traditional current")
 _COMPLAINTS = frozenset({"however", "unfortunately", "yet", "nevertheless", "but"})
 _NOT_UNITS = word_set(
     """
-    confidence ci interval sparse sparsity labels labeled labelled unlabeled split dropout masking noise chance
+    confidence ci interval pruned sparse sparsity labels labeled labelled unlabeled split dropout masking noise chance
     quantile percentile
     """
 )
@@ -46,7 +46,7 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
     if behind in _NOT_UNITS and quantity.form != "absolute" and reading.rule not in {"noun-right", "share-pruned"}:
         return True
-    return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"
+    return quantity.form == "factor" and quantity.value <= 1.0 and quantity.how != "part"
 
 
 _OWN_WORDS = frozenset({"we", "our", "ours", "it"})

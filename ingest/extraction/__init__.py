@@ -31,7 +31,7 @@ from .text import Document, Sentence
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
 
-EXTRACTOR_VERSION = "2.0.0"
+EXTRACTOR_VERSION = "2.1.0"
 __all__ = [
     "EXTRACTOR_VERSION",
     "FAMILIES",

@@ -57,7 +57,7 @@ BASE_UNITS: dict[str, tuple[float, str]] = {
 }  # fmt: skip
 """Units as the grammar writes them: factor and base unit."""
 _COUNTS = word_set("tokens samples steps epochs tokens/s samples/s frames/s images/s queries/s requests/s")
-_BINARY = {"KB": "KiB", "MB": "MiB", "GB": "GiB", "TB": "TiB"}
+_RATE_SPANS = {"min": 60.0, "h": 3600.0, "day": 86400.0}
 _DEVICE_TIME = re.compile(r"(?i)(GPU|TPU)-?(second|minute|min|hr|hour|day|week)s?")
 _IN_SECONDS = {
     "second": 1.0,
@@ -223,8 +223,10 @@ def _of_pair(origin: float, value: float, direction: str, grows: bool) -> Normal
 
 def _of_amount(clause: Clause, quantity: Quantity, noun: Noun) -> Normal:
     unit = _unit_of(clause, quantity)
-    per_minute = "minute" in clause.lows[quantity.first : quantity.stop] and unit.endswith("/s")
-    value = quantity.value / 60 if per_minute else quantity.value
+    value = quantity.value
+    counted, slash, span = unit.rpartition("/")
+    if slash and span in _RATE_SPANS:
+        unit, value = counted + "/s", value / _RATE_SPANS[span]
     if unit == "MAdds" and quantity.scaled:
         value /= 1e6  # "219M MAdds": the letter already says millions
     if unit == "FLOPs" and _MULTIPLY_ADDS.intersection(clause.lows[quantity.first : quantity.stop + 1]):
@@ -250,11 +252,9 @@ def _amounts_ratio(quantity: Quantity, unit: str, grows: bool) -> float | None:
 
 
 def _unit_of(clause: Clause, quantity: Quantity) -> str:
-    """The unit with what its short spelling loses: binary prefixes, and TPUs."""
+    """The unit with what its short spelling loses: TPUs."""
     unit = quantity.unit.unit if quantity.unit else ""
     tokens = clause.tokens[quantity.first : quantity.stop]
-    if unit in _BINARY and any("ib" in t.suffix.lower() or t.low in {"kib", "mib", "gib", "tib"} for t in tokens):
-        return _BINARY[unit]
     if unit.startswith("GPU-") and any(t.low.startswith("tpu") for t in tokens):
         return "TPU-" + unit[4:]
     if unit.endswith("/s") and any(t.low == "gpu-second" for t in tokens):

@@ -6,6 +6,7 @@ that sums, and with them every decision, are the same on every machine.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from math import log1p
 from typing import Any, NamedTuple, Protocol
@@ -14,19 +15,18 @@ from .kind_cues import weigh_kinds
 from .lexicon import read_phrases
 from .record import ExtractedClaim
 from .text import Document
-from .vocabulary import LEXICON, OWN, TITLE, Evidence, Found
-from .words import trigger, word_set
+from .vocabulary import LEXICON, OWN, TITLE, Evidence, Found, Weights
+from .words import word_set
 
 UNIT = 64
 """The strength of a signal of 1.0."""
 FIELDS = ("families", "modalities", "stages", "kinds")
 TABLES = {field: LEXICON.add(read_phrases(field)) for field in FIELDS}
-SCOPES = ("whole", "title", "head", "own", "proposal")
-"""Where phrases are summed up: title and abstract, the title, its part before the first preposition, the paper's own part, the
-sentences that say what the paper does."""
+SCOPES = ("whole", "title", "head", "own")
+"""Where phrases are summed up: title and abstract, the title, its part before the first preposition, the paper's own part."""
 GROUPS = (
     "title", "own", "background", "anywhere", "title pair", "own pair", "title phrase", "own phrase",
-    *(f"{field} {how}" for field in FIELDS for how in ("loud", "proposal loud", *SCOPES)),
+    *(f"{field} {how}" for field in FIELDS for how in ("loud", *SCOPES)),
     "kind score", "kind share", "cue", "metric", "phase", "other",
 )  # fmt: skip
 _HALF, _THIRD, _SIXTH = UNIT // 2, 19, 10
@@ -36,9 +36,6 @@ _COMMON = word_set(
     than such into also not but been
     """
 )
-_PROPOSER = trigger("we us paper work study article report letter our")
-_PROPOSES = trigger(starts="propos introduc present develop describ design devis releas build create offer unveil explor study "
-                           "investigat show")  # fmt: skip
 _HEAD_ENDS = word_set("for with via in on using from through by toward to at under based without of")
 _TITLE_FACTOR, _BACKGROUND_FACTOR = 3.0, 0.35
 """How much a phrase counts there, beside 1 in the paper's own part."""
@@ -78,9 +75,9 @@ def read_signals(
     _words(signals, keys["anywhere"], title + words, _THIRD)
     _pairs(signals, keys["title pair"], title, _HALF)
     _pairs(signals, keys["own pair"], own, _THIRD)
-    places = _Places(document, title)
+    head = next((at for at, word in enumerate(title) if at and word in _HEAD_ENDS), len(title))
     for field, table in TABLES.items():
-        _phrases(signals, keys, field, places.sort(document.found[table]))
+        _phrases(signals, keys, field, _hear(document.found[table], head))
     _kinds(signals, keys, document)
     _claims(signals, keys, claims, hardware)
     return signals
@@ -100,7 +97,7 @@ def _words(signals: Signals, keys: Keys, words: list[str], strength: int) -> Non
 def _pairs(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
     get, numbers = keys.get, signals.numbers
     kept = ["" if word in _COMMON or word.isdigit() else word for word in words]
-    pairs = dict.fromkeys([f"{one} {two}" for one, two in zip(kept, kept[1:], strict=False) if one and two])
+    pairs = dict.fromkeys([f"{one} {two}" for one, two in itertools.pairwise(kept) if one and two])
     before = len(numbers)
     for pair in pairs:
         number = get(pair)
@@ -110,81 +107,65 @@ def _pairs(signals: Signals, keys: Keys, words: list[str], strength: int) -> Non
 
 
 class _Heard:
-    """How often a phrase stands in the background, and in each scope but the whole."""
+    """How often a phrase stands in the background, the title, its head, and the paper's own part."""
 
-    __slots__ = ("background", "head", "own", "proposal", "title")
+    __slots__ = ("background", "head", "own", "title", "weights")
 
-    def __init__(self) -> None:
-        self.background = self.head = self.own = self.proposal = self.title = 0
-
-
-class _Places:
-    """Which words of a document are of the title's head and of its proposals."""
-
-    def __init__(self, document: Document, title: list[str]) -> None:
-        self.head = next((at for at, word in enumerate(title) if at and word in _HEAD_ENDS), len(title))
-        self.proposal = bytearray(len(document.words))
-        at = 0
-        for sentence in document.sentences:
-            stop = at + len(sentence.words)
-            if sentence.triggers & _PROPOSER and sentence.triggers & _PROPOSES:
-                self.proposal[at:stop] = b"\1" * (stop - at)
-            at = stop
-
-    def sort(self, found: list[Found]) -> dict[tuple[str, Any], _Heard]:
-        """Where each phrase was heard, with the labels that it speaks for; phrases that are ignored are left out."""
-        heard: dict[tuple[str, Any], _Heard] = {}
-        for place, weights, phrase, at in found:
-            if not weights:
-                continue
-            one = heard.get((phrase, weights))
-            if one is None:
-                one = heard[phrase, weights] = _Heard()
-            if place == TITLE:
-                one.title += 1
-                one.head += at < self.head
-                continue
-            if place == OWN:
-                one.own += 1
-            else:
-                one.background += 1
-            one.proposal += self.proposal[at]
-        return heard
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+        self.background = self.head = self.own = self.title = 0
 
 
-def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, heard: dict[tuple[str, Any], _Heard]) -> None:
+def _hear(found: list[Found], head: int) -> dict[str, _Heard]:
+    """Where each phrase of a table was heard; those that are ignored are left out. The title's head ends at word `head`."""
+    heard: dict[str, _Heard] = {}
+    for place, weights, phrase, at in found:
+        if not weights:
+            continue
+        one = heard.get(phrase)
+        if one is None:
+            one = heard[phrase] = _Heard(weights)
+        if place == OWN:
+            one.own += 1
+        elif place == TITLE:
+            one.title += 1
+            one.head += at < head
+        else:
+            one.background += 1
+    return heard
+
+
+def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, heard: dict[str, _Heard]) -> None:
+    """Each phrase of title and own part, and for each label how much of all that is said is said for it, by scope."""
     title_phrase, own_phrase = keys["title phrase"].get, keys["own phrase"].get
+    numbers, strengths = signals
     sums: dict[str, list[float]] = {}
-    most = len(_REPEATS) - 1
-    for (phrase, weights), one in heard.items():
-        title, own = _REPEATS[min(one.title, most)], _REPEATS[min(one.own, most)]
-        proposal, head = _REPEATS[min(one.proposal, most)], _REPEATS[min(one.head, most)]
-        whole = _TITLE_FACTOR * title + own + _BACKGROUND_FACTOR * _REPEATS[min(one.background, most)]
-        for label, weight in weights:
-            if label not in sums:
-                sums[label] = [0.0, 0.0, 0.0, 0.0, 0.0]
-            row = sums[label]
+    for phrase, one in heard.items():
+        title, own = _REPEATS[min(one.title, 4)], _REPEATS[min(one.own, 4)]
+        head = _REPEATS[min(one.head, 4)]
+        whole = _TITLE_FACTOR * title + own + _BACKGROUND_FACTOR * _REPEATS[min(one.background, 4)]
+        for label, weight in one.weights:
+            row = sums.get(label)
+            if row is None:
+                row = sums[label] = [0.0, 0.0, 0.0, 0.0]
             row[0] += weight * whole
             row[1] += weight * title
             row[2] += weight * head
             row[3] += weight * own
-            row[4] += weight * proposal
         if title and (number := title_phrase(phrase)) is not None:
-            signals.numbers.append(number)
-            signals.strengths.append(_HALF)
+            numbers.append(number)
+            strengths.append(_HALF)
         if own and (number := own_phrase(phrase)) is not None:
-            signals.numbers.append(number)
-            signals.strengths.append(_THIRD)
-    totals = [sum(column) for column in zip(*sums.values(), strict=True)]
-    loud, proposal_loud = keys[f"{field} loud"].get, keys[f"{field} proposal loud"].get
-    scopes = [keys[f"{field} {scope}"].get for scope in SCOPES]
+            numbers.append(number)
+            strengths.append(_THIRD)
+    loud = keys[f"{field} loud"].get
     for label, row in sums.items():
         signals.add(loud(label), log1p(row[0]))
-        if row[4]:
-            signals.add(proposal_loud(label), log1p(row[4]))
-        for get, value, total in zip(scopes, row, totals, strict=True):
-            if value:
-                signals.add(get(label), 2.0 * value / total)
+    for column, scope in enumerate(SCOPES):
+        get, total = keys[f"{field} {scope}"].get, sum(row[column] for row in sums.values())
+        for label, row in sums.items():
+            if row[column]:
+                signals.add(get(label), 2.0 * row[column] / total)
 
 
 def _kinds(signals: Signals, keys: Mapping[str, Keys], document: Document) -> None:

@@ -16,14 +16,14 @@ from sklearn.linear_model import LogisticRegression
 from ingest.extraction import EXTRACTOR_VERSION
 from ingest.extraction.reading import read_paper
 from ingest.extraction.signals import GROUPS, UNIT, Signals
-from ingest.extraction.weights import CHOICES, FIELDS, FIRST, NONE, WEIGHT_UNIT, Weights
+from ingest.extraction.weights import FIELDS, FIRST, NONE, WEIGHT_UNIT, Weights
 
 from .examples import Example, digest_of
 from .scales import scale_of
 
 SPREAD = {"kind": 1.0, FIRST: 1.0, "families": 1.0, "modality": 1.0, "stage": 0.5}
 """The inverse strength of the penalty on large weights."""
-AT_LEAST = 2
+AT_LEAST = 3
 """So many papers must have a signal before it gets a weight."""
 INVENTED_COUNTS = 0.7
 """How much an invented paper counts beside a real one."""

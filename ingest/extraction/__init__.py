@@ -6,14 +6,13 @@ changes with every change of a rule or a vocabulary, so that stored records can 
 
 from __future__ import annotations
 
-from .claims import find_claims
 from .code_links import find_code_urls
-from .families import find_families, first_family, weigh_families
-from .hardware import Device, Mention, device_near, find_devices, find_hardware
+from .families import find_families
 from .kind import find_kind
 from .modality import find_modality
 from .name import find_name
 from .quality import find_quality_cost
+from .reading import read_paper
 from .record import (
     FAMILIES,
     KINDS,
@@ -26,10 +25,10 @@ from .record import (
     QualityCost,
     TechniqueRecord,
 )
-from .stage import find_stage, usual_phase, weigh_stages
-from .text import Document, Sentence
+from .stage import find_stage
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
+from .weights import Sums, load_weights
 
 EXTRACTOR_VERSION = "2.1.0"
 __all__ = [
@@ -48,28 +47,15 @@ __all__ = [
 ]
 
 
-def _claims(document: Document, devices: list[Device], phase: str) -> tuple[ExtractedClaim, ...]:
-    """Claims, where a number without a phase of its own is of `phase`."""
-
-    def hardware_near(number: Mention, sentence: Sentence) -> str | None:
-        return device_near(devices, number, sentence) if devices else None
-
-    return find_claims(document.abstract, document.sentences, phase, hardware_near, document.title)
-
-
 def extract(title: str, abstract: str) -> TechniqueRecord:
     """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
-    document = Document(title, abstract)
-    evidence = weigh_families(document)
-    first = first_family(evidence)
-    kind, kind_words = find_kind(document, first)
-    devices = find_devices(document)
-    stages = weigh_stages(document)
-    claims = _claims(document, devices, usual_phase(stages, first))
-    families, family_words = find_families(evidence, kind, len(claims))
-    hardware = find_hardware(devices, document)
-    modality, modality_words = find_modality(document)
-    stage, stage_words = find_stage(document, stages, families, tuple(c.phase for c in claims))
+    weights = load_weights()
+    document, devices, hardware, claims, signals = read_paper(title, abstract, weights.keys)
+    sums = Sums(weights, signals)
+    kind, kind_words = find_kind(sums)
+    families, family_words = find_families(sums)
+    modality, modality_words = find_modality(sums)
+    stage, stage_words = find_stage(sums, families)
     training_free, training_words = find_training_free(document, kind, families)
     name, name_words = find_name(document, kind)
     verify, verify_words = find_verify(kind, families, stage, hardware, claims)

@@ -37,7 +37,7 @@ def find_training_free(document: Document, kind: str, families: tuple[str, ...])
     """True, False or None (unclear), and the words that decided."""
     if kind in _UNCLEAR_KINDS:
         return None, []
-    free = next((phrase for place, _, phrase in document.found[_FREE] if place != BACKGROUND), None)
+    free = next((phrase for place, _, phrase, _ in document.found[_FREE] if place != BACKGROUND), None)
     if free is not None:
         return True, [free]
     trains = sorted(_TRAINS.intersection([word[0] for word in document.words]))[:3]

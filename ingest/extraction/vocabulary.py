@@ -67,8 +67,10 @@ class PhraseTable(Generic[Payload]):
                 yield Hit(last[0][1], index, covered)
 
 
-FoundPhrases = list[list[tuple[int, Weights, str]]]
-"""By table of a lexicon: place (TITLE, BACKGROUND or OWN), weights and folded words of each phrase, in order."""
+Found = tuple[int, Weights, str, int]
+"""Place (TITLE, BACKGROUND or OWN), weights and folded words of a phrase, and the number of its first word there."""
+FoundPhrases = list[list[Found]]
+"""By table of a lexicon: its phrases, in order."""
 
 
 class Lexicon:
@@ -110,7 +112,7 @@ class Lexicon:
                 for table, weights, phrase in last:
                     if covered[table] <= index:
                         covered[table] = stop
-                        found[table].append((place, weights, phrase))
+                        found[table].append((place, weights, phrase, index))
                 if not longest:
                     break
                 stop, last = longest.pop()
@@ -145,10 +147,10 @@ class Evidence:
         self.scores: dict[str, float] = defaultdict(float)
         self.phrases: dict[str, dict[str, float]] = defaultdict(dict)
 
-    def weigh(self, found: list[tuple[int, Weights, str]], factors: tuple[float, float, float]) -> None:
+    def weigh(self, found: list[Found], factors: tuple[float, float, float]) -> None:
         """Adds phrases, each times the factor of its place (title, background, own part); repeats add less."""
         scores, phrases = self.scores, self.phrases
-        for place, weights, phrase in found:
+        for place, weights, phrase, _ in found:
             factor = factors[place]
             if not factor:
                 continue

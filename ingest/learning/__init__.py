@@ -1,0 +1,1 @@
+"""How the extractor's weights are trained: labelled papers in, `ingest/extraction/trained/` out. No Django here."""

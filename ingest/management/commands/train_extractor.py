@@ -1,0 +1,67 @@
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ingest.extraction.weights import STORED, save_weights
+from ingest.services import read_abstracts
+
+OWN_LABELS = Path(__file__).resolve().parents[2] / "learning" / "labels"
+
+
+class Command(BaseCommand):
+    help = (
+        "Train the weights behind kind, families, modality and stage from labelled records (JSON lines in the schema of "
+        "manage.py export_labels), and print how well they do on papers that they were not fitted to. Touches no database."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("labels", nargs="*", metavar="LABELS", help="further files of labelled records")
+        parser.add_argument("--pages", nargs="+", default=[], metavar="PAGE", help="pages that hold the abstracts")
+        parser.add_argument("--only", action="store_true", help="leave out the labels that come with the project")
+        parser.add_argument("--folds", type=int, default=8, help="parts for judging (default 8)")
+        parser.add_argument("--out", default=str(STORED), metavar="FOLDER", help="where the weights go")
+        parser.add_argument("--dry-run", action="store_true", help="judge, and write nothing")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Training needs libraries that reading does not.
+        from ingest.learning.examples import LabelError, digest_of, read_examples
+        from ingest.learning.train import train
+
+        files = [] if options["only"] else sorted(OWN_LABELS.glob("*.jsonl"))
+        given = [Path(name) for name in options["labels"]]
+        if absent := [str(path) for path in given if not path.is_file()]:
+            raise CommandError(f"{absent[0]}: there is no such file")
+        if not 2 <= options["folds"] <= 50:
+            raise CommandError(f"--folds {options['folds']}: expected 2 to 50")
+        try:
+            examples, missing = read_examples([*given, *files], self._abstracts(options["pages"]))
+            quiet = options["json"]
+            trained = train(examples, options["folds"], lambda line: None if quiet else self.stderr.write(line))
+        except (LabelError, ValueError) as fault:
+            raise CommandError(str(fault)) from None
+        told = {
+            "papers": len(examples),
+            "without_abstract": missing,
+            "signals": trained.signals,
+            "sha256": digest_of(examples),
+            "figures": trained.figures,
+        }
+        if options["json"]:
+            self.stdout.write(json.dumps(told))
+        else:
+            for name, value in told.items():
+                shown = ", ".join(f"{k} {v:.3f}" for k, v in value.items()) if isinstance(value, dict) else value
+                self.stdout.write(f"{name}: {shown}")
+        if not options["dry_run"]:
+            save_weights(trained.weights, Path(options["out"]))
+
+    def _abstracts(self, pages: list[str]) -> dict[str, str]:
+        try:
+            return read_abstracts(pages)
+        except FileNotFoundError as fault:
+            raise CommandError(f"--pages: {fault}") from None

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ingest.extraction.families import first_family, weigh_families
 from ingest.extraction.kind import find_kind
 from ingest.extraction.name import candidates, settled
 from ingest.extraction.name_features import WEIGHTS_FILE, digest
-from ingest.extraction.text import Document
+from ingest.extraction.reading import read_paper
+from ingest.extraction.weights import Sums, load_weights
 
 HOLD = 0.01
 """The L2 term a paper."""
@@ -45,8 +45,9 @@ def fold(name: str | None) -> str:
 
 
 def read(record: dict[str, Any]) -> Paper:
-    document = Document(record["title"], record["abstract"])
-    kind, _ = find_kind(document, first_family(weigh_families(document)))
+    weights = load_weights()
+    reading = read_paper(record["title"], record["abstract"], weights.keys)
+    document, (kind, _) = reading.document, find_kind(Sums(weights, reading.signals))
     is_settled, name = settled(document, kind)
     told = {} if is_settled else candidates(document, kind).described()
     return Paper(fold(record["name"]), is_settled, name, told)

@@ -52,7 +52,7 @@ BASE_UNITS: dict[str, tuple[float, str]] = {
     "KFLOPs": (1e3, "FLOP"), "MFLOPs": (1e6, "FLOP"), "GFLOPs": (1e9, "FLOP"), "TFLOPs": (1e12, "FLOP/s"),
     "PFLOPs": (1e15, "FLOP/s"), "FLOPs": (1.0, "FLOP"), "MMACs": (2e6, "FLOP"), "GMACs": (2e9, "FLOP"), "MAdds": (2e6, "FLOP"),
     "uJ": (1e-6, "J"), "mJ": (1e-3, "J"), "J": (1.0, "J"), "kWh": (3.6e6, "J"), "mW": (1e-3, "W"), "W": (1.0, "W"),
-    "kbps": (1e3, "bit/s"), "Mbps": (1e6, "bit/s"), "KB/s": (1e3, "byte/s"), "MB/s": (1e6, "byte/s"), "GB/s": (1e9, "byte/s"),
+    "kbps": (1e3, "bit/s"), "Mbps": (1e6, "bit/s"), "Gbps": (1e9, "bit/s"), "KB/s": (1e3, "byte/s"), "MB/s": (1e6, "byte/s"), "GB/s": (1e9, "byte/s"),
     "TB/s": (1e12, "byte/s"), "Hz": (1.0, "Hz"), "FPS": (1.0, "frames/s"), "$": (1.0, "USD"), "params": (1.0, "parameters"),
 }  # fmt: skip
 """Units as the grammar writes them: factor and base unit."""

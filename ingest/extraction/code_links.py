@@ -13,13 +13,13 @@ from .words import trigger
 
 _HOSTS = (
     r"(?:[\w-]+\.)?(?:github\.com|github\.io|gitlab\.com|huggingface\.co|bitbucket\.org|gitee\.com|kaggle\.com|modelscope\.cn|zenodo\.org"
-    r"|sites\.google\.com|colab\.research\.google\.com|anonymous\.4open\.science|bit\.ly|tinyurl\.com|goo\.gl|hf\.co)"
+    r"|sites\.google\.com|colab\.research\.google\.com|anonymous\.4open\.science|(?:[\w-]+\.)+(?:edu|ac\.uk)|bit\.ly|tinyurl\.com|goo\.gl|hf\.co)"
 )
 _URL = re.compile(
     rf"(?:https?://|www\.|(?<![\w/.@-]){_HOSTS}/)[^\s{{}}<>\"|\\^`“”‘’]+|(?<![\w/.@-])[\w-]+\.github\.io\b", re.I
 )
 _MAY_LINK = trigger(
-    "http https www github gitlab huggingface bitbucket gitee kaggle modelscope zenodo sites colab 4open ly tinyurl goo hf"
+    "http https www github gitlab huggingface bitbucket gitee kaggle modelscope zenodo sites colab 4open ly tinyurl goo hf edu uk"
 )
 """Words of which a sentence must hold one to begin an address."""
 _ESCAPED = re.compile(r"\\+([_%#&~])")

@@ -4,10 +4,13 @@ alone.
 The convention, as the labelled papers have it:
 
 - A named device counts wherever it stands. A class counts in the paper's own part, or if the title names it; one of the
-  background only where nothing else is named, and not as an example ("accelerators such as GPUs").
-- "GPU memory" and "GPU-friendly" name the class; "GPU hours" and "GPU-days" are an amount of work and do not.
-- A class is left out beside a device of that class ("GPU" beside "A100"); "mobile" stays beside a phone if the title has it.
-- "Mobile" counts before any noun of use ("mobile targets", "mobile vision"), not in names of parts ("mobile inverted bottleneck").
+  background only where nothing else is named, and not as an example ("accelerators such as GPUs") or if it is a CPU.
+- Not in passing: "without a GPU", "GPU-like", the CPU of "CPU-GPU transfers", the "CPU-based tools" that ours beats.
+- "GPU memory" and "GPU-friendly" name the class; GPU hours do where the paper claims them and names nothing else.
+- A class is left out beside a device of that class ("GPU" beside "A100"); mobile and MCU stay if the title has them. Of an
+  FPGA the class is named and not the board.
+- "Mobile" counts before any noun of use ("mobile targets", "mobile vision"), not in names of parts ("mobile inverted
+  bottleneck"); in the background alone it must come twice or in the first sentence.
 - "Edge devices", "embedded systems" and "IoT" name a place to run and no hardware.
 """
 
@@ -42,7 +45,27 @@ class Device(NamedTuple):
 _WORD = re.compile(r"[^\W_]+")
 _WORK = re.compile(r"[\s-]*(?:\*|\\cdot)?[\s-]*(?:days?|hours?|hrs?|years?|minutes?|weeks?|months?)\b", re.I)
 """What makes "GPU" an amount of work."""
+_CLAIMED = re.compile(rf"\d[\d.,]*k?[\s~-]([GT]PU){_WORK.pattern}", re.I)
+_MUCH = re.compile(r"\b(?:more than|over|exceeding|reaching|thousands of)\s\Z", re.I)
 _LISTED = re.compile(r"(?:such as|including|e\.g\.|like)\b[^.;]*\Z")
+_NEGATED = re.compile(
+    r"\b(?:without|not|no)\s(?:(?:the need (?:for|of)|any|an?|(?:tailored|designed|optimi[sz]ed|suitable) for)\s)*(?:[\w-]+\s)?\Z",
+    re.I,
+)
+_RIVALS = re.compile(
+    r"\b(?:than|outperform\w*|surpass\w*|compared (?:with|to)|over|versus|vs\.?|existing|previous|prior|state-of-the-art|against)\b[^.;]*\Z",
+    re.I,
+)
+_RIVAL = re.compile(
+    r"(?: and [GC]PU)?(?:-based\b|(?: logical)?(?: cores?)?\s(?:\w+\s)?(?:baselines?|SOTA|counterparts?|designs?)\b)"
+)
+_USED = re.compile(r"\b(?:prior|existing|previous|other|with|than|over)\b[^.;,]* designed for (?:[\w-]+ )?\Z", re.I)
+_JOINED = re.compile(r"[-–/](?:[GN]PU|I/O|TPU)")
+_NAME_BEFORE = re.compile(r"\b(?!NVIDIA|GPU)[A-Z]{2,}\s\Z")
+"""What makes "Tensor Core" the name of a design."""
+_THAN = re.compile(r"\bthan (?:[\w-]+ )?\Z")
+_NOT_ITSELF = ("-less", "-free", "-like")
+_BOARD = ("FPGA",)
 _ADDRESS = re.compile(r"\S*(?://|www\.|\.com/|\.io/)\S*")
 _MOBILE_NAME = re.compile(r"Mobile[A-Z]")
 
@@ -80,26 +103,39 @@ def _devices_in(text: str, words: list[Word], offset: int) -> list[Device]:
             kind.name in {"GPU", "tpu"} and _WORK.match(text, stop)
         ):
             continue
+        if raw.startswith("Tensor") and _NAME_BEFORE.search(text, max(0, word.start() - 20), word.start()):
+            continue
         found.append(Device(_label(kind.name, raw), match.start() + offset, stop + offset, kind.classes))
-    if "upercomput" in text or "xascale" in text:
+    if not found and ("upercomput" in text or "xascale" in text):
         found += [Device(m[0], m.start() + offset, m.end() + offset) for m in SUPERCOMPUTERS.finditer(text)]
     return found
 
 
 def _label(kind: str, raw: str) -> str:
     """The short form: without maker, plural and class."""
+    if kind == "mobile GPU":
+        return "mobile"
     if kind in CLASSES:
         return kind
     raw = " ".join(raw.split())
     if kind == "nvidia-card":
-        return raw.rstrip("s").upper()
+        return "L40S" if raw == "L40s" else raw.rstrip("s").upper()
     if kind == "rtx":
-        raw = re.sub(r"(?i)^(RTX|GTX)[\s-]?(?=[A\d])", lambda m: m[1].upper() + " ", raw)
-        return "RTX " + raw if raw[0].isdigit() else raw
+        # The cards from 2060 on are RTX, whatever a paper writes.
+        maker = re.match(r"(?i)(RTX|GTX)[\s-]?(?=[A\d])", raw)
+        if maker:
+            raw = f"{'RTX' if raw[maker.end()] in '2345A' else maker[1].upper()} {raw[maker.end() :]}"
+        return ("GTX " if raw[0] == "1" else "RTX ") + raw if raw[0].isdigit() else raw
     if kind == "tpu":
         return "TPU"
     if kind == "edge-tpu":
         return "EdgeTPU" if raw.lower().startswith("edge") else "Coral"
+    if kind == "gpu-generation":
+        return raw + " GPU"
+    if kind == "SSD":
+        return kind
+    if kind == "pi" and raw.startswith("RPi"):
+        return "Raspberry Pi" + re.sub(r"^-?(?=\d)", " ", raw[3:].strip())
     return re.sub(r"^(?:Intel|Meta|Oculus|ARM|Arm) ", "", raw)
 
 
@@ -107,28 +143,73 @@ def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
     """Labels of the record, in order of mention; see the convention above."""
     titled: list[Device] = []
     if document.title_triggers & MAY_NAME or document.title.startswith("Mobile"):
-        titled = _devices_in(document.title, document.title_words, 0)
+        titled = [
+            d
+            for d in _devices_in(document.title, document.title_words, 0)
+            if not _NEGATED.search(document.title, 0, d.start)
+        ]
         if _MOBILE_NAME.match(document.title) and any(d.label == "mobile" for d in devices):
             titled.append(Device("mobile", 0, 0))
+    if not devices and not titled:
+        return _hours(document)
     in_title = {d.label for d in titled}
-    labels: dict[str, None] = {}
-    hidden: set[str] = set()
-    for device in devices:
-        if device.label not in CLASSES or device.start >= document.own_start or device.label in in_title:
-            labels[device.label] = None
-            hidden.update(device.hides)
-    for device in titled:
-        labels[device.label] = None
-        hidden.update(device.hides)
-    if "mobile" in in_title:
-        hidden.discard("mobile")
-    if not labels:
-        early = [d for d in devices if not _LISTED.search(document.abstract, max(0, d.start - 60), d.start)]
-        labels.update(dict.fromkeys(d.label for d in early))
+    counted = [
+        d
+        for d in devices
+        if d.label not in CLASSES
+        or d.label in in_title
+        or (d.start >= document.own_start and not _in_passing(document.abstract, d))
+    ]
+    if not counted and not titled:
+        counted = [d for d in devices if _background_counts(d, devices, document)]
+    counted += titled
+    labels = dict.fromkeys(d.label for d in counted)
+    hidden = {label for d in counted for label in d.hides}
+    hidden -= in_title & {"mobile", "MCU"}
+    if any(d.label == "FPGA" for d in (*devices, *titled)):
+        # The board is how an FPGA is bought; the class is what papers on FPGAs are about.
+        boards = {d.label for d in counted if d.hides == _BOARD}
+        if boards:
+            labels["FPGA"] = None
+            hidden = (hidden - {"FPGA"}) | boards
     longer = [label for label in labels if " " in label]
     return tuple(
         label for label in labels if label not in hidden and not any(other.startswith(label + " ") for other in longer)
     )
+
+
+def _in_passing(abstract: str, device: Device) -> bool:
+    """Whether a class is only what others use ("CPU-based tools"), what is not needed, or half of "CPU-GPU"."""
+    before = abstract[max(0, device.start - 70) : device.start]
+    if _NEGATED.search(before) or abstract.startswith(_NOT_ITSELF, device.end):
+        return True
+    if device.label == "CPU" and (_JOINED.match(abstract, device.end) or before.endswith(("GPU-", "GPU–"))):
+        return True
+    if device.label == "mobile":
+        return _USED.search(before) is not None
+    return _RIVAL.match(abstract, device.end) is not None and _RIVALS.search(before) is not None
+
+
+def _background_counts(device: Device, devices: list[Device], document: Document) -> bool:
+    """Whether a class that only the background names is what the paper is about. "Mobile" is said there too readily: it
+    must come twice or in the first sentence. A CPU of the background is what others use."""
+    before = document.abstract[max(0, device.start - 60) : device.start]
+    if _LISTED.search(before) or _NEGATED.search(before) or document.abstract.startswith(_NOT_ITSELF, device.end):
+        return False
+    if device.label != "mobile":
+        return device.label != "CPU" and _THAN.search(before) is None
+    early = [d.start for d in devices if d.label == "mobile" and d.start < document.own_start]
+    return bool(early) and (early[0] < document.sentences[0].end or len(early) > 1)
+
+
+def _hours(document: Document) -> tuple[str, ...]:
+    """ "GPU" for a work of GPU hours that the paper claims for itself, where it names nothing else."""
+    if document.triggers & MAY_NAME:
+        for work in _CLAIMED.finditer(document.abstract, document.own_start):
+            before = document.abstract[max(0, work.start() - 20) : work.start()]
+            if not _MUCH.search(before):
+                return (work[1].upper(),)
+    return ()
 
 
 def device_near(devices: list[Device], number: Mention, sentence: Sentence) -> str | None:

@@ -38,19 +38,20 @@ _CUES = {
             creates created creating devise devises devised devising unveil unveils unveiled unveiling present presents presented
             presenting develop develops developed developing design designs designed designing craft crafts crafted crafting construct
             constructs constructed constructing build builds building built contribute contributes contributed offer offers offering
-            describe adopt adopts redesign derive derives deriving leading
+            describe adopt adopts redesign derive derives deriving leading suggest suggests suggested suggesting formulate formulates
+            implement implements implemented
             """
         ), "propose"),
 }  # fmt: skip
 """Words that announce a name, and how: "we" only behind "we", "ours" as "our X" or "the proposed X"."""
-_NEW = word_set("proposed presented introduced developed novel new")
+_NEW = word_set("proposed presented introduced developed novel new resulting resultant")
 _MADE = word_set("proposed introduced presented developed designed devised")
 _ADVERBS = word_set("then first thus also further hereby")
 _NOT_BEHIND = {"build": {"on", "upon"}, "built": {"on", "upon"}}
 MAY_ANNOUNCE = trigger(
     "call called name named term termed dub dubbed coined coin denominated titled denote denoted abbreviated namely refer referred our "
-    "newly build built leading adopt adopts",
-    "propos introduc present develop describ design releas creat devis offer unveil contribut craft construct redesign deriv",
+    "newly resulting resultant build built leading adopt adopts",
+    "propos introduc present develop describ design releas creat devis offer unveil contribut craft construct redesign deriv suggest formulat implement",
 )
 """A sentence without these words holds no cue."""
 WEIGHTS = {
@@ -78,19 +79,23 @@ _DASHES = frozenset({"—", "–"})
 _STOPS = frozenset({".", ";", ":"})
 _CLOSERS = frozenset({"", ",", "(", ".", ":", *_DASHES})
 _BEHIND_SINGLE = _CLOSERS | HEAD_NOUNS | _BREAKS | {"to", "as", "is"}
+_BEHIND_APPOSED = frozenset({",", "(", "", "a", "an", "based", "which", "that", "whose", "designed", *_DASHES})
 _AFTER_COMMA = frozenset({"a", "an", "the"})
 _REACH, _LOOK_BACK, _BEYOND = 48, 24, 10
 """Words read behind a cue, before "is proposed", and behind the last word that may be a name."""
 
 
 class _Token(NamedTuple):
-    """A word or a mark: as it stands, without marks at its end, in lower case; whether it may be (part of) a name; its cue."""
+    """A word or a mark: as it stands, without marks at its end, in lower case; whether it may be (part of) a name; its cue;
+    for a mark what it does (the end of a walk, a bracket, a comma), for a word whether it leads away from the head."""
 
     text: str
     bare: str
     low: str
     name: bool
     cue: str
+    mark: str
+    leads_away: bool
 
 
 class Found(NamedTuple):
@@ -108,14 +113,18 @@ def _token(text: str) -> _Token:
     bare = text.rstrip(_END) if text[0].isalnum() else text
     low = bare.lower()
     cue = _CUES.get(low, "") if text[1:] == low[1:] else ""
-    return _Token(text, bare, low, text[0].isalnum() and (text[0].isupper() or is_shaped(bare)), cue)
+    mark = ""
+    if not bare[:1].isalnum():
+        mark = "stop" if text in _STOPS else "(" if text == "(" else "," if text == "," or text in _DASHES else "other"
+    name = text[0].isalnum() and (text[0].isupper() or is_shaped(bare))
+    return _Token(text, bare, low, name, cue, mark, low in _BREAKS or low in _PREPOSITIONS)
 
 
-_NOTHING = _Token("", "", "", False, "")
+_NOTHING = _Token("", "", "", False, "", "other", False)
 
 
-def announced(text: str, kind: str) -> Iterator[tuple[Found, float, str]]:
-    """Names that a sentence announces, with the weight of each and the words that announce it."""
+def announced(text: str, kind: str) -> Iterator[tuple[Found, float, str, str]]:
+    """Names that a sentence announces, with the weight of each, the words that announce it and the kind of their cue."""
     tokens = [_token(word) for word in _TOKEN.findall(text)]
     places = [at for at, token in enumerate(tokens) if token.name or token.text == "("]
     if not places:
@@ -126,8 +135,8 @@ def announced(text: str, kind: str) -> Iterator[tuple[Found, float, str]]:
         how, first, stop = _cue(tokens, at, token.cue)
         stop = min(stop, places[-1] + _BEYOND)
         if how and first <= places[-1]:
-            for found in _Walk(tokens[first:stop], how).names():
-                yield found, WEIGHTS[how][found.place] + _surroundings(found, kind), f"{token.text} … {found.name}"
+            for found in _Walk(tokens[first:stop], how).names(places[-1] - first):
+                yield found, WEIGHTS[how][found.place] + _surroundings(found, kind), f"{token.text} … {found.name}", how
 
 
 def _cue(tokens: list[_Token], at: int, cue: str) -> tuple[str, int, int]:
@@ -136,7 +145,8 @@ def _cue(tokens: list[_Token], at: int, cue: str) -> tuple[str, int, int]:
     before = tokens[at - 1].low if at else ""
     behind = tokens[at + 1].low if at + 1 < len(tokens) else ""
     if cue == "we":
-        return ("named" if before == "we" else ""), at + 1, at + _REACH
+        ours = before == "we" or (low == "dub" and any(token.low == "we" for token in tokens[max(0, at - 5) : at]))
+        return ("named" if ours else ""), at + 1, at + _REACH
     if cue == "ours":
         new = at + (2 if behind == "newly" else 1)
         if new < len(tokens) and tokens[new].low in _NEW:
@@ -191,29 +201,14 @@ class _Walk:
     def at(self, index: int) -> _Token:
         return self.tokens[index] if 0 <= index < len(self.tokens) else _NOTHING
 
-    def names(self) -> Iterator[Found]:
-        at = 0
-        while at < len(self.tokens) and self.depth <= 6:
+    def names(self, last: int) -> Iterator[Found]:
+        """Names as far as token `last`, behind which there are none."""
+        at, last = 0, min(last, len(self.tokens) - 1)
+        while at <= last and self.depth <= 6:
             token = self.tokens[at]
-            if token.text in _STOPS and at:
-                break
-            if token.text == "(":
-                close = next(
-                    (k for k in range(at + 1, min(at + 9, len(self.tokens))) if self.tokens[k].text == ")"), None
-                )
-                if close is None:
-                    break
-                yield from self._bracket(at, close)
-                at = close + 1
-            elif token.text == "," or token.text in _DASHES:
-                deepest = 1 if self.how in {"ours", "proposed"} else 3
-                self.place = "apposed" if self.depth < deepest and not self.named else "deep"
-                self.phrase = []
-                at += 1
-            elif not token.bare[:1].isalnum():
-                at += 1
-            else:
-                self._descend(token, at)
+            if not token.mark:
+                if token.leads_away:
+                    self._descend(token, at)
                 if token.name:
                     stop, name = self._run(at)
                     found = self._found(name, at, stop)
@@ -224,12 +219,41 @@ class _Walk:
                     self.phrase.append(token.bare)
                     self.words += token.low not in _ARTICLES
                     at += 1
+            elif token.mark == "stop":
+                if at:
+                    break
+                at += 1
+            elif token.mark == "(":
+                close = next(
+                    (k for k in range(at + 1, min(at + 9, len(self.tokens))) if self.tokens[k].text == ")"), None
+                )
+                if close is None:
+                    break
+                yield from self._bracket(at, close)
+                at = close + 1
+            else:
+                if token.mark == ",":
+                    deepest = 1 if self.how in {"ours", "proposed"} else 3
+                    self.place = "apposed" if self.depth < deepest and not self.named else "deep"
+                    self.phrase = []
+                at += 1
 
     def _descend(self, token: _Token, at: int) -> None:
+        if token.low in {"and", "but"} and self.depth == 0 and not self.named and self._goes_on(at):
+            return
         if token.low in _BREAKS:
             self.depth, self.place = self.depth + 2, "deep"
         elif token.low in _PREPOSITIONS and not (token.low == "or" and self.at(at - 1).text == ","):
             self.depth, self.place = self.depth + 1, "deep"
+
+    def _goes_on(self, at: int) -> bool:
+        """Whether a conjunction joins adjectives: "a new and very fast method X"."""
+        for token in self.tokens[at + 1 : at + 5]:
+            if token.low in HEAD_NOUNS:
+                return True
+            if token.name or token.low in _ARTICLES or token.low in _PREPOSITIONS or not token.bare[:1].isalnum():
+                return False
+        return False
 
     def _run(self, at: int) -> tuple[int, str]:
         """The end of a run of words with capitals, and the run as a name without nouns such as "Method" at its end."""
@@ -257,7 +281,7 @@ class _Walk:
         in_short = before == "or" and (self.at(stop).low, self.at(stop + 1).low) in {("in", "short"), ("for", "short")}
         if place == "deep" and behind in {",", *NOTIONS} and self.at(stop + 1).text in {"a", "an"}:
             place = "apposed"
-        if place == "apposed" and not in_short and behind not in {",", "(", "", "a", "an", *_DASHES}:
+        if place == "apposed" and not in_short and behind not in _BEHIND_APPOSED:
             place = "deep"
         first = name.split(" ", 1)[0]
         self.named = self.named or (is_shaped(first) and not is_generic(first) and not is_known(first))
@@ -300,8 +324,15 @@ class _Walk:
         name = " ".join(kept)
         if is_generic(name):
             # "the Zed Small Language Models (SLMs)": what stands before the words of the abbreviation is the name.
-            words = self.phrase[: len(self.phrase) - sum(c.isupper() for c in name)]
-            if words and self.depth == 0 and words[-1][:1].isupper() and words[-1] not in {"The", "A", "An"}:
+            count = sum(c.isupper() for c in name)
+            words, spelled = self.phrase[:-count], self.phrase[-count:]
+            if (
+                initials_fit(name, spelled)
+                and words
+                and self.depth == 0
+                and words[-1][:1].isupper()
+                and words[-1] not in {"The", "A", "An"}
+            ):
                 yield Found(words[-1], "", "head", "", "")
             return
         if not any(c.isupper() for c in name) or not (is_shaped(name) or initials_fit(name, self.phrase[-8:])):
@@ -313,7 +344,7 @@ class _Walk:
 def initials_fit(short: str, words: list[str]) -> bool:
     """Whether the capitals of `short` begin words of `words` in order ("BWS" and "Blocky Wave Sums")."""
     letters = [c.lower() for c in short if c.isupper()] or list(short.lower())
-    starts = [part[:1].lower() for word in words for part in re.split(r"[-/]", word) if part]
+    starts = [part[0] for part in "-".join(words).replace("/", "-").lower().split("-") if part]
     at = 0
     for letter in letters:
         while at < len(starts) and starts[at] != letter:

@@ -9,12 +9,12 @@ from .words import word_set
 
 _SHAPED = re.compile(r"[a-z0-9+^][A-Z]|[A-Z]{2}|[A-Z][\w+^]*\d|\d[\w+^]*[A-Z]|[A-Z]\w*[+^]")
 _ADJECTIVE = re.compile(
-    r"-(?:[a-z]{2,}(?:ed|ing|ly|ful|ive|able|ic|al)|free|aware|efficient|friendly|style|like|wise|level|type|scale|time|to|the|art)$",
+    r"-(?:[a-z]{2,}(?:ed|ing|ly|ful|ive|able|ic|al|way|bit|shot|layer)|free|aware|efficient|friendly|style|like|wise|level|type|scale|time|to|the|art)$",
     re.I,
 )
 _VERSION = re.compile(
-    r"(?:ResNet|VGG|DenseNet|ViT|DeiT|Swin|BERT|GPT|LLa[Mm][Aa]|Llama|OPT|Qwen|YOLOv?|EfficientNet|MobileNet|WRN|Pythia)"
-    r"-?[\dBSLTX][\w.]*$"
+    r"(?:ResNet|VGG|DenseNet|ViT|DeiT|Swin|BERT|GPT|LLa[Mm][Aa]|Llama|OPT|Qwen|YOLOv?|EfficientNet|MobileNet|WRN|Pythia|Inception(?:ResNet)?|Xception|SqueezeNet|ShuffleNet|PointNet|VGGNet|AlexNet)(?:[vV]\d)?"
+    r"-?(?:\d[\w.]*|[BSLTX](?:-?\d[\w.]*|/\d+)?|Tiny|Small|Base|Large|Huge)?(?:-(?:\d\w*|Tiny|Small|Base|Large|Huge))?$"
 )
 
 NOT_NAMES = word_set(
@@ -33,7 +33,7 @@ NOT_NAMES = word_set(
     GQA MQA MLA SwiGLU GELU KL JS CE BCE L1 L2 Lp RMSE MAE PSNR SSIM LPIPS BLEU ROUGE WER CER mAP AP AUC AUROC IoU mIoU F1 MACs MAC
     OPs BOPs LHC ML-based AI-based DB SQL GUI UI IDE NLU NLG NLI ABSA SRL AMR KG KGE KBQA TKG DRL MBRL IRL PbRL LfD DQN A2C A3C GAIL
     EA CMA-ES ILP MILP QP GPs RKHS ELBO MCMC HMC GMM HMM CRF SVM KNN kNN k-NN k-means GBDT XGBoost LightGBM LSH ANNS MIPS RVQ VQ-VAE
-    RBM DBN ESN LIF STDP DVS ADC DAC CMOS MAV
+    RBM DBN ESN LIF STDP DVS ADC DAC CMOS MAV HW SW HW/SW BiLSTM Bi-LSTM ConvLSTM ConvNet ConvNets SSM
     """
 )
 """Abbreviations of common notions, measures and companies."""
@@ -50,6 +50,8 @@ WELL_KNOWN = word_set(
     Cityscapes DOTA FFHQ GLUE GSM8K GenEval HMDB51 HellaSwag HumanEval ImageNet KITTI Kinetics Kinetics-400 LAION LAION-5B LSUN LVIS
     LibriSpeech LongBench MATH MBPP MIMIC MMLU MNIST MNLI MS-COCO MSCOCO MT-Bench ModelNet ModelNet40 PASCAL RULER S3DIS SQuAD SST-2
     STL-10 SVHN ScanNet ShapeNet SuperGLUE UCF101 VBench VCTK VOC WMT WMT14 Waymo WikiText WikiText-103 WikiText-2 WikiText2
+    WaveNet WaveRNN WaveGlow LPCNet Tacotron FastSpeech HiFi-GAN StyleGAN BigGAN word2vec GloVe ELMo GPT-J GPT-NeoX Pythia Phi-2 Phi-3
+    StarCoder CodeLlama Deepseek EAGLE Medusa HNSW Faiss FAISS cuDNN cuBLAS TVM LightGBM CatBoost Horovod NCCL FSDP ZeRO
     nuScenes AAC AC ACT AR BC BN CAM CD CFG CI CIL CL CSE CSR DA DCU DG DP DPO DT EM EMA EP ES FL FM GA GN GP IL IN IP IR KS LDA LN
     LP MIM MSA MSE MT NER NVS OS PI PLS PP PQ PRM PSO PT QD RE RF RM SAC SD SE SER SL SLR STS TD TL TP TTA TTC VI VO VQ VSR
     """
@@ -109,6 +111,9 @@ PLAIN = word_set(
     multi-task multi-modal multimodal visual image images video generation decoding cache memory compression post-training fine-tuning
     parameter-efficient federated reinforcement graph diffusion speech recognition detection segmentation classification representation
     representations pre-training pretraining hardware software scaling laws foundation convolutional recurrent lightweight robust fine tuning
+    transfer random forest forests support vector machine machines decision tree trees gradient boosting regression logistic linear
+    nearest neighbor neighbors contrastive few-shot zero-shot meta ensemble active curriculum domain adaptation time series feature fusion
+    extraction analysis gaussian process processes markov hidden statistical
     """
 )
 """Words of which whole phrases are no name ("Layer-Wise Quantization")."""
@@ -129,6 +134,8 @@ def is_generic(word: str) -> bool:
     if " " in word:
         return False
     if word in NOT_NAMES or (word.endswith("s") and word[:-1] in NOT_NAMES):
+        return True
+    if "-" in word and all(part in NOT_NAMES for part in word.split("-")):
         return True
     suffix = _ADJECTIVE.search(word)
     return suffix is not None and (suffix[0].islower() or word[: suffix.start()] in NOT_NAMES)

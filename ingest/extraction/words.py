@@ -28,6 +28,8 @@ def fold_word(word: str) -> str:
     """`word`, which is in lower case, without a plural "s"."""
     if len(word) < 4 or word[-1] != "s" or word[-2] in "su" or word in _KEEP_S:
         return word
+    if word.endswith("sses"):
+        return word[:-2]
     if word.endswith("ies") and len(word) > 5:
         return word[:-3] + "y"
     return word[:-1]

@@ -19,15 +19,24 @@ from .cues import (
     thrifty,
 )
 from .site import Reading, Site
+from .words import RIVAL_VERBS
 
 _MEMORY_CUES = word_set(
     """
     memory vram ram footprint gpu gpus consumption gb-gpu fit fits fitting sram dram cache peak on-chip
     """
 )
-_SIZE_CUES = word_set("size model models checkpoint network weights parameters binary compressed compresses compress")
+_SIZE_CUES = word_set(
+    "parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress"
+)
 _STORAGE_CUES = word_set(
-    "storage disk index embedding embeddings descriptor descriptors per stored store database vectors"
+    "storage disk index embedding embeddings descriptor descriptors per stored store database vectors each described represented"
+)
+_SENT = word_set(
+    "upload uploads uploading uploaded transmit transmits transmitted communicates communicated uplink traffic"
+)
+_STORED = word_set(
+    "scene document image vector embedding face descriptor object item passage page user model point adapter task"
 )
 _CARDS = word_set("a100 h100 v100 a6000 rtx 3090 4090 a10 h800 h20 t4 p100 gpus gpu")
 _TEXTS = word_set("text data images raw training code audio video tokens")
@@ -36,6 +45,7 @@ _VISUAL = word_set("visual image vision per images video frame encode encodes en
 _DATA_CUES = word_set(
     "data examples labeled labelled samples dataset trained annotated labels annotations demonstrations"
 )
+_LABELLED = word_set("labels examples demonstrations annotations")
 _LIGHT = word_set("compact small lightweight tiny light")
 _SMALLEST_SETUP = 5e8
 """A model with more weights than this is described, unless a word says that they are few."""
@@ -61,15 +71,42 @@ def _bytes(site: Site) -> Reading | None:
         site.word(k) for k in range(site.begin - 3, site.begin + 1)
     }
     if behind in {"gpu", "gpus", "cards", "card", "edge"}:
-        return amount_of(site, "amount-memory", "memory") if lone else None
+        fits = site.word(site.begin - 1) in {"a", "an"} and near(site, 5, 0) & {
+            "fits",
+            "fit",
+            "fitting",
+            "runs",
+            "run",
+            "trained",
+            "tuned",
+        }
+        return amount_of(site, "amount-memory", "memory") if lone or fits else None
     if site.word(site.begin - 1) in _CARDS or site.word(site.end) in _CARDS:
         return None
     if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
+        return None
+    if around & _SENT or near(site, 4, 0) & {"communication", "communicating"}:
+        return amount_of(site, "amount-traffic", "communication")
+    if behind in {"each", "apiece"}:
         return None
     if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & _TEXTS:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
         return None
+    if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & {
+        "memory",
+        "ram",
+        "sram",
+        "dram",
+        "vram",
+    }:
+        return amount_of(site, "amount-memory", "memory")
+    if behind == "per" and site.word(site.end + 1) in _STORED:
+        return amount_of(site, "amount-storage", "storage")
+    if near(site, 6, 0) & {"weighs", "weighing"} or (
+        site.word(site.begin - 2) == "footprint" and site.word(site.begin - 3) in {"model", "network"}
+    ):
+        return amount_of(site, "amount-size", "model_size")
     if {"storage", "disk", "flash", "stores", "storing"} & around or (
         site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
     ):
@@ -83,7 +120,9 @@ def _bytes(site: Site) -> Reading | None:
 
 def _params(site: Site) -> Reading | None:
     q = site.quantity
-    if q.origin and not thrifty(site):
+    if (q.origin and not thrifty(site)) or near(site, 5, 0) & {"among", "example", "e.g"}:
+        return None
+    if site.word(site.begin - 1) == "(" and near(site, 4, 0) & RIVAL_VERBS:
         return None
     tuned = near(site, 2, 0) & {"tunes", "tuning", "updates", "updating", "trains"} or site.word(site.end) in {
         "trainable",
@@ -117,7 +156,9 @@ def _params(site: Site) -> Reading | None:
 def _measured_beside(site: Site) -> bool:
     """Whether an amount of compute or time stands beside ("11.5M parameters and 21.2 GFLOPs")."""
     return any(
-        abs(q.first - site.quantity.first) <= 12 and q.unit is not None and q.unit.measures in {"flops", "time", "rate"}
+        abs(q.first - site.quantity.first) <= 12
+        and q.unit is not None
+        and q.unit.measures in {"flops", "time", "rate", "bytes", "energy", "power", "bitrate"}
         for q in site.clause.quantities
     )
 
@@ -131,11 +172,13 @@ def _flops(site: Site) -> Reading | None:
         site.quantity.bound and not near(site, 4, 0) & {"requires", "using", "with", "only", "needs", "at"}
     ):
         return None
-    if not cheap and before in {"at", "under", "around", "the", "within", "from"}:
+    measured = before == "at" and not QUALITY.isdisjoint(site.clause.lows[site.end : site.end + 9])
+    if not cheap and not measured and before in {"at", "under", "around", "the", "within", "from"}:
         return None
     if (
         site.quantity.scaled
         and not cheap
+        and not measured
         and before
         not in {"with", "using", "requires", "requiring", "needs", "and", "costs", "consumes", "uses", "(", "of", ","}
     ):
@@ -146,7 +189,7 @@ def _flops(site: Site) -> Reading | None:
 def _flop_rate(site: Site) -> Reading | None:
     """ "740 TFLOPs/s" is a speed, "12 TFLOPs of compute" is work."""
     unit = site.quantity.unit
-    rate = unit is not None and unit.unit in {"TOPS"}
+    rate = unit is not None and unit.unit in {"TOPS", "GOPS"}
     words = near(site, 6, 5)
     if rate or site.word(site.end) in {"/", "per"} or words & {"throughput", "reaches", "reaching", "achieves", "achieving", "sustained",
                                                               "sustains", "utilization", "delivers", "performance", "peak"}:  # fmt: skip
@@ -160,6 +203,48 @@ def _power(site: Site) -> Reading | None:
     if near(site, 3, 2) & {"tdp", "budget", "envelope"}:
         return None
     return amount_of(site, "amount-energy", "energy")
+
+
+def _things(site: Site) -> Reading | None:
+    """ "looks at only 8 frames", "in just 12 rounds"; a count without a word of thrift describes."""
+    if site.quantity.scaled or not thrifty(site) or near(site, 12, 4) & {"attack", "attacks", "attacker", "adversary"}:
+        return None
+    rounds = "rounds" in {site.word(k) for k in range(site.quantity.stop - 1, site.quantity.stop + 3)}
+    return amount_of(site, "amount-things", "communication" if rounds else "other_efficiency")
+
+
+def _bandwidth(site: Site) -> Reading | None:
+    """ "processes 13 GB/s", "a throughput of 2 TB/s"; the bandwidth of a card or a link is a set-up."""
+    words = near(site, 6, 3)
+    if words & {"throughput", "processes", "compresses", "decompresses"}:
+        return amount_of(site, "amount-rate", "throughput")
+    if words & {"achieves", "achieving", "reaches", "reaching", "sustains", "attains"}:
+        return amount_of(site, "amount-rate", "bandwidth")
+    return None
+
+
+def _bitrate(site: Site) -> Reading | None:
+    """ "codes speech at 1.1 kbps"; the bit rate of a link or of a recording is a set-up."""
+    if (
+        near(site, 4, 3) & {"throughput", "line-rate", "rate"}
+        and site.quantity.unit
+        and site.quantity.unit.unit in {"Gbps", "Tbps"}
+    ):
+        return amount_of(site, "amount-rate", "throughput")
+    if not near(site, 10, 6) & {
+        "codec",
+        "bitrate",
+        "bitrates",
+        "compress",
+        "compresses",
+        "compression",
+        "code",
+        "codes",
+        "encode",
+        "encodes",
+    }:
+        return None
+    return amount_of(site, "amount-rate", "compression", "inference")
 
 
 def _area(site: Site) -> Reading | None:
@@ -182,7 +267,7 @@ def _money(site: Site) -> Reading | None:
 def _samples(site: Site) -> Reading | None:
     tokens = site.quantity.unit is not None and site.quantity.unit.measures == "tokens"
     cheap = thrifty(site)
-    if tokens and (cheap or near(site, 6, 0) & {"into", "using"}):
+    if tokens and (cheap or near(site, 6, 0) & {"into", "using", "represented", "described", "represents", "encoded"}):
         trained = near(site, 8, 5) & (TRAIN_CUES | TUNE_CUES)
         if near(site, 10, 4) & _VISUAL and not trained:
             return amount_of(site, "amount-tokens", "compression", "inference")
@@ -200,6 +285,14 @@ def _samples(site: Site) -> Reading | None:
         "only",
     }:
         return amount_of(site, "amount-data", "data_samples", "training")
+    few = (
+        not tokens
+        and site.quantity.value <= 1000
+        and site.word(site.begin - 1) in {"with", "from", "using"}
+        and site.word(site.end - 1) in _LABELLED
+    )
+    if few and not QUALITY.isdisjoint(site.clause.lows[site.end : site.end + 12]):
+        thrift = True
     if not thrift or not near(site, 14, 10) & (TRAIN_CUES | TUNE_CUES | _DATA_CUES):
         return None
     tuned = near(site, 10, 8) & TUNE_CUES
@@ -209,7 +302,7 @@ def _samples(site: Site) -> Reading | None:
 def _devices(site: Site) -> Reading | None:
     """Few devices to train or search on; a count of devices alone is a set-up."""
     cues = near(site, 16, 6)
-    lone = {site.word(k) for k in range(site.begin - 5, site.begin)} & {
+    lone = {site.word(k) for k in range(site.begin - 4, site.begin)} & {
         "only",
         "just",
         "merely",
@@ -228,5 +321,5 @@ def _devices(site: Site) -> Reading | None:
 _READERS: dict[str, Callable[[Site], Reading | None]] = {
     **TIME_READERS,
     "bytes": _bytes, "params": _params, "flops": _flops, "flop-rate": _flop_rate, "energy": _power, "power": _power, "efficiency": _power,
-    "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
+    "bitrate": _bitrate, "bandwidth": _bandwidth, "things": _things, "area": _area, "money": _money, "tokens": _samples, "samples": _samples, "devices": _devices,
 }  # fmt: skip

@@ -16,12 +16,16 @@ _MEDIA = word_set(
     """
 )
 _DEVICE_CUES = word_set("gpu gpus tpu tpus a100 h100 v100 overhead cost gpu-hours")
+_SPOKEN = word_set(
+    "speech audio recordings recording video videos data footage interaction game transcribed labelled labeled"
+)
 _SPANS = frozenset({"days", "weeks", "months"})
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
-_BEFORE_TIME = word_set("in within under takes to requires requiring only just of take taking than needs")
+_BEFORE_TIME = word_set("in within under takes took to requires requiring only just of take taking than needs")
+_STATES = frozenset({"is", "was", "are", "of", "at", "to", ":", "="})
 _ONLY_LATENCY = word_set("ms us ns")
 _OF_WORK = word_set("inference latency compute computation training processing gpu cpu wall wall-clock delay search optimization "
-                    "fine-tuning finetuning runtime execution pre-training pretraining tuning overhead")  # fmt: skip
+                    "fine-tuning finetuning runtime execution pre-training pretraining tuning overhead interaction experience practice robot")  # fmt: skip
 _ENDS = word_set(". , ) on per for with using and ( at while without")
 _INFERS = word_set("inference latency generation rendering decoding runs sampling")
 _RECORDED = word_set(
@@ -73,9 +77,12 @@ def _time(site: Site) -> Reading | None:
     unit, q = site.quantity.unit, site.quantity
     behind = {site.word(k) for k in range(site.end, site.end + 3)}
     media = behind & (_MEDIA - {"of"}) or site.word(site.end) in _MEDIA - {"of"}
+    if media and thrifty(site) and behind & _SPOKEN and unit is not None:
+        return amount_of(site, "amount-data", "data_samples", "training")
     if unit is None or (media and site.word(site.end) not in {"of", "inference", "latency", "for", "per"}):
         return None
-    if site.word(site.end) == "long" or (site.word(site.end) == "of" and not behind & _OF_WORK):
+    work = {site.word(k) for k in range(site.end, site.end + 6)} & _OF_WORK
+    if site.word(site.end) == "long" or (site.word(site.end) == "of" and not work):
         return None
     named = {site.word(site.end), site.word(site.end + 1), site.word(site.begin - 1), site.word(site.begin - 2)}
     if named & {"runtime", "latency", "ttft", "delay"} and unit.unit != "days":
@@ -88,7 +95,12 @@ def _time(site: Site) -> Reading | None:
     led = (
         q.origin is not None
         or thrifty(site)
-        or (opener in _BEFORE_TIME and not (opener.startswith("tak") and unit.unit in _SPANS))
+        or (
+            opener in _BEFORE_TIME
+            and not (opener.startswith("tak") and unit.unit in _SPANS and not close & {"train", "search"})
+        )
+        or (opener in _STATES and not near(site, 9, 0).isdisjoint({"time", "duration", "runtime", "takes", "latency"}))
+        or (opener == "after" and not behind.isdisjoint(TRAIN_CUES | TUNE_CUES))
     )
     if q.qualifier == "at least" and long:
         return None
@@ -96,13 +108,17 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "training_time", "other")
     if long and led and close & _INFERS and not close & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES):
         return amount_of(site, "amount-time", "latency")
+    if opener in {"in", "within", "under"}:
+        cues = cues | (site.clause.words & (TRAIN_CUES | TUNE_CUES | _DEVICE_CUES))
     if long and led and cues & (TRAIN_CUES | TUNE_CUES | SEARCH_CUES | _DEVICE_CUES):
         phase = phase_named(close) if close & (TUNE_CUES | SEARCH_CUES) else "training"
         return amount_of(site, "amount-time", "training_time", phase)
     if long:
-        return amount_of(site, "amount-time", "latency") if thrifty(site) and cues & SPEED_CUES else None
+        brief = unit.unit == "min" and opener in {"in", "within", "under", "takes"}
+        return amount_of(site, "amount-time", "latency") if brief or (thrifty(site) and cues & SPEED_CUES) else None
     if (
         unit.unit == "s"
+        and q.origin is None
         and site.word(site.begin - 1) in {"every", "of", "to"}
         and not cues & {"latency", "runtime", "time"}
     ):
@@ -116,7 +132,10 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "training_time", "training" if close & TRAIN_CUES else "other")
     if q.qualifier == "at least" and not cues & {"latency", "overhead"}:
         return None
-    in_time = site.word(site.begin - 1) in {"in", "within", "under"} and site.word(site.end) in _ENDS
+    in_time = (
+        site.word(site.begin - 1) in {"in", "within", "under", "needs", "requires", "took", "costs"}
+        and site.word(site.end) in _ENDS
+    )
     if in_time or unit.unit in _ONLY_LATENCY or cues & SPEED_CUES or thrifty(site):
         return amount_of(site, "amount-time", "latency")
     return None
@@ -141,8 +160,18 @@ def _device_time(site: Site) -> Reading | None:
     return amount_of(site, "amount-device-time", "training_time" if timed else "training_cost", phase)
 
 
+_SAMPLES = word_set(
+    "sampling samples images image generate generates generating synthesizes synthesize fid nfe nfes denoising diffusion sampler quality"
+)
+
+
 def _steps(site: Site) -> Reading | None:
-    if "magnitude" in near(site, 0, 2) or not (thrifty(site) or site.quantity.origin):
+    few = (
+        site.quantity.value <= 64
+        and site.word(site.begin - 1) in {"in", "with", "within", "using", "at"}
+        and not near(site, 10, 6).isdisjoint(_SAMPLES)
+    )
+    if "magnitude" in near(site, 0, 2) or not (thrifty(site) or site.quantity.origin or few):
         return None
     close = near(site, 5, 5)
     if close & (TRAIN_CUES | TUNE_CUES) and not close & {
@@ -160,7 +189,10 @@ def _steps(site: Site) -> Reading | None:
 
 
 def _iterations(site: Site) -> Reading | None:
-    if not thrifty(site):
+    converges = site.word(site.begin - 1) in {"in", "within", "after"} and not near(site, 6, 3).isdisjoint(
+        {"converges", "converge", "convergence"}
+    )
+    if not (thrifty(site) or converges):
         return None
     tuned = near(site, 8, 5) & TUNE_CUES
     return amount_of(site, "amount-iterations", "training_time", "fine-tuning" if tuned else "training")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .comparison import (
+from ..words import word_set
+from .nouns import FASTER, Noun
+from .phrases import (
     COUNTED_THING,
     GENERATED,
     compound,
@@ -14,8 +16,8 @@ from .comparison import (
     first_of_list,
     head,
     noun_phrase,
+    runs_code,
 )
-from .nouns import FASTER, Noun
 from .site import Anchor, Reading, Site
 from .words import (
     BE,
@@ -51,8 +53,13 @@ _PREPOSITIONS = frozenset(
         "rises",
     }
 )
-_ENDS = frozenset({"", ".", ",", ")", ";", "for", "on", "over", "compared", "with", "without", "while", "and", "relative", "when",
-                   "versus", "vs", "at", "across"})  # fmt: skip
+ENDS = word_set(
+    """
+    . , ) ; ] : for on over compared with without while and relative when versus vs at across under against than as but whereas
+    according depending during in using via through or is are was were can yet thus thereby hence making where which that
+    respectively whilst after before per - -- from since because even only whilst resulting leading enabling achieving
+    """
+) | {""}
 _ABOUT_SPEED = frozenset({"speed", "fast", "faster", "latency", "throughput", "hardware", "software", "gpu", "gpus", "cpu", "cpus", "kernel",
                           "kernels", "runtime", "accelerator", "fpga", "cudnn", "cublas", "tensorrt", "vllm", "pytorch"})  # fmt: skip
 _BASELINE_OPENERS = frozenset({"compared", "versus", "vs", "relative", "than"})
@@ -85,7 +92,7 @@ def _anchors_left(site: Site, start: int, stop: int) -> list[Anchor]:
                 continue
             cut = at
             break
-    return compounds([a for a in site.clause.anchors if start <= a.first and a.stop <= cut])
+    return compounds(site, [a for a in site.clause.anchors if start <= a.first and a.stop <= cut])
 
 
 def by_verb(site: Site) -> Reading | None:
@@ -94,12 +101,15 @@ def by_verb(site: Site) -> Reading | None:
     if site.quantity.form == "absolute" and site.quantity.origin is None and preposition != "to":
         return None
     placed = preposition in {"by", "to", "of", "up"} or site.word(site.begin) in {"by", "an"}
+    placed = placed or (preposition == "from" and site.quantity.value_max is not None)
     placed = placed or (preposition == "in" and site.quantity.how == "part")
     placed = placed or (site.quantity.form != "absolute" and _closed(site))
     if not placed and site.quantity.origin is None:
         return None
     found = _verb(site, site.begin)
-    if found is None:
+    if found is None or (
+        site.quantity.how == "magnitude" and site.word(site.begin) == "over" and site.word(site.begin - 1) != "by"
+    ):
         return None
     at, verb = found
     if preposition == "of" and (verb in RIVAL_VERBS or (at == site.begin - 2 and verb in CHANGE_NOUNS)):
@@ -125,18 +135,28 @@ def by_verb(site: Site) -> Reading | None:
         noun = next((a for a in reversed(before) if a.noun.polarity != "refuse"), None)
     if noun is None and effect == LESS and "number" in site.clause.lows[at + 1 : site.begin]:
         return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
+    if noun is not None and noun.noun.polarity == "refuse" and effect == BETTER and runs_code(site, noun):
+        return Reading("by-verb", FASTER, "better", at, noun.stop)
     if noun is None or (noun.noun.polarity == "refuse" and verb in SPEED_VERBS):
         return _verb_alone(site, at, verb)
     if noun.noun.polarity == "refuse":
         return Reading("by-verb", None, "", at, noun.stop)
     remains = site.quantity.how == "part"
-    if preposition == "to" and site.quantity.form == "factor" and site.word(site.begin - 2) != "up" and not remains:
+    raised = effect != LESS and site.word(site.begin) == "up"
+    if (
+        preposition == "to"
+        and site.quantity.form == "factor"
+        and site.word(site.begin - 2) != "up"
+        and not (remains or raised)
+    ):
         return None
     extra = coordinated(site, noun)
     if not after:
         noun, extra = first_of_list(site, noun)
     meaning = noun.noun
-    if verb in COMPRESS_VERBS and meaning.metric == "other_efficiency":
+    if site.quantity.form == "absolute" and site.quantity.unit is not None and meaning.metric == "other_efficiency":
+        meaning = _BY_UNIT.get(site.quantity.unit.measures, meaning)
+    if verb in COMPRESS_VERBS and meaning.metric in {"other_efficiency", "data_samples"}:
         meaning = Noun("compression", "cost")
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
         meaning = Noun(FASTER.metric, "change", meaning.phase)
@@ -145,10 +165,13 @@ def by_verb(site: Site) -> Reading | None:
     )
 
 
+_BY_UNIT = {"time": Noun("latency", "cost"), "bytes": Noun("memory", "cost"), "flops": Noun("flops", "cost")}
+
+
 def _closed(site: Site) -> bool:
     """Whether nothing is counted behind the number: "memory is cut 4x [, while]", not "cut 4x memory"."""
     verbs = [site.word(k) for k in range(max(site.left, site.begin - 6), site.begin) if site.word(k) in CHANGE_VERBS]
-    return bool(verbs) and verbs[-1] not in RIVAL_VERBS and site.word(site.end) in _ENDS
+    return bool(verbs) and verbs[-1] not in RIVAL_VERBS and site.word(site.end) in ENDS
 
 
 def named_behind(site: Site) -> Anchor | None:
@@ -176,6 +199,8 @@ def continued(site: Site) -> Reading | None:
 
 
 def _passive(site: Site, at: int) -> bool:
+    if site.word(at + 1) == "by" and site.begin - at <= 3:
+        return True
     words = {site.word(at - 1), site.word(at - 2), site.word(at - 3)}
     return bool(words & BE) or site.word(at).endswith(("s", "ed")) or site.word(at) in {"down", "fell"}
 
@@ -223,9 +248,11 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
             return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
         if words & {"inference", "decoding", "prefill", "rendering"} and verb.startswith("short"):
             return Reading("by-verb", Noun("latency", "cost", "inference"), "better", at, site.begin)
+    if verb in COMPRESS_VERBS and not GENERATED.isdisjoint(site.clause.lows[max(site.left, at - 4) : site.begin]):
+        return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
     if verb in COMPRESS_VERBS:
         return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
-    return Reading("by-verb", None, "", at, at + 1)
+    return Reading("by-verb", None, "", at, at + 1, weak=True)
 
 
 def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
@@ -240,10 +267,15 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
         return Reading("by-rival", None, "", at, at + 1)
     if named and site.word(named[0].first - 1) in {"in", "of", "on", "the", "inference", "training"}:
         return Reading("by-rival", named[0].noun, "better", at, max(named[0].stop, at + 1))
+    subject = [
+        a for a in compounds(site, site.clause.anchors) if site.left <= a.first and a.stop <= at and at - a.stop <= 7
+    ]
+    if subject and not behind and subject[-1].noun.polarity in {"gain", "change"}:
+        return Reading("by-rival", subject[-1].noun, "better", subject[-1].first, at + 1)
     fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)
     if site.clause.systems_paper or fast:
         return Reading("by-rival", FASTER, "better", at, at + 1)
-    return Reading("by-rival", None, "", at, at + 1)
+    return Reading("by-rival", None, "", at, at + 1, weak=True)
 
 
 def of_noun(site: Site) -> Reading | None:
@@ -286,6 +318,8 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
         near_phase = {site.word(change - 1), site.word(change - 2)}
         if own == "speedup" and near_phase & {"training", "convergence", "pre-training"}:
             noun = Noun("training_time", "change", "training")
+        if own == "speedup" and inner and inner[-1].noun.metric in {"latency", "throughput"}:
+            noun = inner[-1].noun
         refused = behind and behind[0].noun.polarity == "refuse"
         return None if refused and own != "compression" else Reading("of-noun", noun, "better", change, change + 1)
     effect = CHANGE_NOUNS.get(word) or COMPARATIVES[word]
@@ -294,7 +328,7 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
     if word in COMPARATIVES:
         nouns = behind
     elif site.word(site.begin - 1) == "of" and change >= site.begin - 4 and site.word(site.end) in {"in", "of"}:
-        nouns = [a for a in (head(noun_phrase(site, site.end + 1), prefer_last=True),) if a is not None]
+        nouns = [a for a in (head(noun_phrase(site, site.end + 1), prefer_last=True),) if a is not None] or inner[-1:]
     else:
         nouns = behind[:1] if behind and site.word(change + 1) in {"in", "of", "on"} else inner[-1:]
     if not nouns:

@@ -4,11 +4,14 @@ of the data"."""
 from __future__ import annotations
 
 from ..words import word_set
-from .comparison import SPEED_PHASES, behind_number, coordinated, direction_of, head, noun_phrase, runs_code
+from .comparison import SPEED_PHASES
 from .nouns import FASTER, Noun
+from .phrases import behind_number, compounds, coordinated, direction_of, head, noun_phrase, runs_code
 from .site import Anchor, Reading, Site
 from .words import (
     BARE_COMPARATIVES,
+    BE,
+    BETTER,
     CHANGE_NOUNS,
     CHANGE_VERBS,
     COMPARATIVES,
@@ -29,7 +32,8 @@ _SHARE_VERBS = word_set(
     """
     use uses using used require requires requiring required need needs needing only just merely train trains
     training tune tunes tuning updating updates update with utilizing utilizes adding adds to
-    than introducing introduces costs retaining retains retain keeping takes taking take occupies occupying consumes consuming preserving within mere optimizing
+    selecting select selects choosing picking on from after seeing has having have
+    in at than introducing introduces costs retaining retains retain keeping takes taking take occupies occupying consumes consuming preserving within mere optimizing
     fine-tuning finetuning at less fewer under
     """
 )
@@ -70,19 +74,32 @@ def change_noun(site: Site) -> Reading | None:
         return _self_noun(site, at, after, own=own, inner=inner, behind=behind)
     effect = CHANGE_NOUNS[word]
     noun = (head(inner, prefer_last=True) if inner else None) or behind
+    if effect == BETTER and noun is behind and noun is not None and noun.noun.metric == "data_samples":
+        # "7% improvements on two datasets", "an absolute gain over": quality, whatever the data is called.
+        return Reading("change-noun", None, "", at, at + 1)
+    if site.word(at - 1) == "absolute" and site.quantity.form == "percent":
+        return Reading("change-noun", None, "", at, at + 1)
+    if (
+        noun is None
+        and site.word(site.begin - 1) in {"a", "an"}
+        and site.word(site.begin - 2) == ","
+        and site.clause.quantities[0].first < site.begin
+    ):
+        # "Latency is 12 ms at batch size 1, a 40% reduction": of what was measured before.
+        return Reading("change-noun", None, "", at, at + 1, weak=True)
     if noun is None:
         left = _compared_noun(site) if effect != MORE else None
         if left is not None:
             return Reading("change-noun", left.noun, direction_of(left.noun, effect), left.first, at + 1)
         if word == "overhead":
             return Reading("change-noun", Noun("other_efficiency", "cost"), "worse", at, at + 1)
-        return Reading("change-noun", None, "", at, at + 1)
+        return Reading("change-noun", None, "", at, at + 1, weak=True)
     if noun.noun.polarity == "refuse":
         if runs_code(site, noun):
-            return Reading("change-noun", FASTER, "better", noun.first, at + 1)
+            return Reading("change-noun", FASTER, "better", noun.first, at + 1, coordinated(site, noun))
         return Reading("change-noun", None, "", at, noun.stop)
     extra = coordinated(site, noun)
-    if word == "overhead" and _verb_before(site) == LESS:
+    if word == "overhead" and verb_before(site) == LESS:
         effect = LESS
     direction = direction_of(noun.noun, effect)
     return Reading("change-noun", noun.noun, direction, min(noun.first, at), max(noun.stop, at + 1), extra)
@@ -119,12 +136,12 @@ def _compared_noun(site: Site) -> Anchor | None:
     """The noun before the number in "lower storage cost (up to 19x reduction)" or "for tokens per second, 3x
     improvement"."""
     anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin]
-    if not anchors or anchors[-1].noun.polarity == "refuse":
+    if not anchors or anchors[-1].noun.polarity in {"refuse", "change"}:
         return None
     return anchors[-1] if site.begin - anchors[-1].stop <= 10 else None
 
 
-def _verb_before(site: Site) -> str | None:
+def verb_before(site: Site) -> str | None:
     """The effect of a change verb just before the number ("reduce up to 67%", "saving over 20%")."""
     for at in range(site.begin - 1, max(site.left, site.begin - 4) - 1, -1):
         word = site.word(at)
@@ -150,7 +167,7 @@ def noun_right(site: Site) -> Reading | None:
         left = _compared_noun(site)
         return None if left is None else _verb_factor(site, left)
     if noun is None and share and site.word(site.end) == "of":
-        return _share_of_data(site, at)
+        return _share_of_data(site, at) or _share_of_a_rival(site)
     if noun is None:
         return None
     if noun.noun.polarity == "refuse":
@@ -166,7 +183,7 @@ def noun_right(site: Site) -> Reading | None:
             return None
         return Reading("share", sized.noun, "better", sized.first, noun.stop)
     extra = coordinated(site, noun)
-    effect = _verb_before(site)
+    effect = verb_before(site)
     if site.quantity.form == "percent":
         effect = _SIGNS.get(site.word(site.begin - 1), effect)
     how, form = site.quantity.how, site.quantity.form
@@ -188,6 +205,15 @@ def noun_right(site: Site) -> Reading | None:
     return None
 
 
+def _share_of_a_rival(site: Site) -> Reading | None:
+    """ "The number of parameters is 1/6 of that of A", "its memory is only 20% of the baseline's"."""
+    lead = {site.word(site.begin - 1), site.word(site.begin - 2)}
+    noun = _compared_noun(site) if lead & BE else None
+    if noun is None or noun.noun.polarity != "cost":
+        return None
+    return Reading("share", noun.noun, "better", noun.first, site.end + 1)
+
+
 def _share_of_data(site: Site, at: int) -> Reading | None:
     """ "Only 1% of the training queries": data by its adjective, where the table does not know the thing."""
     words = [site.word(k) for k in range(at + 1, at + 6)]
@@ -198,10 +224,18 @@ def _share_of_data(site: Site, at: int) -> Reading | None:
     return Reading("share-of-data", Noun("data_samples", "cost"), "better", at, at + 3 + kinds[0])
 
 
+_REMOVED = word_set("reduced removed pruned saved eliminated skipped evicted discarded dropped avoided")
+_ENOUGH = word_set("outperform outperforms comparable match matches matching full entire whole surpass surpasses par competitive near-equal equal rivals "
+                   "retains suffices sufficient")  # fmt: skip
+"""Words by which a share of the data is enough, and not just what an experiment was run with."""
+
+
 def _share(
     site: Site, at: int, noun: Anchor, *, extra: tuple[Noun, ...], before: set[str], effect: str | None
 ) -> Reading | None:
-    """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"."""
+    """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"; more than the whole is none."""
+    if site.quantity.form == "percent" and max(site.quantity.value, site.quantity.value_max or 0.0) > 100:
+        return None
     inside = {site.word(k) for k in range(site.begin, site.quantity.first)}
     ideal = {"theoretical", "peak", "maximum"}.intersection(site.clause.lows[at : noun.stop])
     if noun.noun.metric == "flops" and ideal:
@@ -210,7 +244,13 @@ def _share(
     priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(
         site.clause.lows[noun.first : noun.stop]
     )
-    if noun.noun.metric == "other_efficiency" and noun.noun.polarity == "cost" and not thrift and not priced:
+    removed = site.word(at) == "of" and any(site.word(k) in _REMOVED for k in range(noun.stop, noun.stop + 8))
+    halved = site.quantity.how == "part" and noun.noun.kind in {"steps", "tokens"}
+    if (
+        noun.noun.metric == "other_efficiency"
+        and noun.noun.polarity == "cost"
+        and not (thrift or priced or halved or removed)
+    ):
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
@@ -226,12 +266,15 @@ def _share(
             return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
         return None
     if not used and not thrift:
-        removed = word_set("reduced removed pruned saved eliminated skipped evicted discarded dropped avoided")
-        if site.word(at) == "of" and any(site.word(k) in removed for k in range(noun.stop, noun.stop + 8)):
+        if removed:
             return Reading("share", noun.noun, "better", at, noun.stop)
         return None
     if noun.noun.metric == "data_samples" and not thrift and site.quantity.how != "part":
-        return Reading("share", None, "", at, noun.stop)
+        few = (
+            site.quantity.form == "percent" and site.quantity.value <= 50 and not site.clause.words.isdisjoint(_ENOUGH)
+        )
+        if not few:
+            return Reading("share", None, "", at, noun.stop)
     if noun.noun.polarity == "cost":
         return Reading("share", noun.noun, "better", at, noun.stop, extra)
     return None
@@ -271,7 +314,11 @@ def bracketed(site: Site) -> Reading | None:
     open_at = site.begin - 1
     if site.word(open_at) not in {"(", "["}:
         return None
-    anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= open_at and open_at - a.stop <= 3]
+    anchors = [
+        a
+        for a in compounds(site, site.clause.anchors)
+        if site.left <= a.first and a.stop <= open_at and open_at - a.stop <= 3
+    ]
     if not anchors:
         return None
     noun = anchors[-1]
@@ -282,8 +329,10 @@ def bracketed(site: Site) -> Reading | None:
     if noun.noun.polarity == "change":
         return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
     words = [site.word(k) for k in range(max(site.left, noun.first - 5), open_at)]
+    if site.word(site.begin) == "by" or site.clause.lows[site.begin : site.quantity.first].count("by"):
+        words += site.clause.lows[max(0, noun.first - 16) : noun.first]
     if any(w in ONLY or w in {"minimal", "fewer", "less", "lower", "reduced", "reducing", "reduces", "reduction", "smaller",
-                              "reduce", "faster", "higher", "improved"} for w in words):  # fmt: skip
+                              "reduce", "faster", "higher", "improved", "saves", "saving", "cuts", "lowers"} for w in words):  # fmt: skip
         return Reading("bracketed", noun.noun, "better", noun.first, noun.stop)
     return None
 

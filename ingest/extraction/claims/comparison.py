@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from ..words import word_set
 from .nouns import FASTER, Noun
-from .site import Anchor, Reading, Site
-from .words import BARE_COMPARATIVES, BE, BETTER, CHANGE_VERBS, COMPARATIVES, LESS, MORE, RIVAL_VERBS
-
-_NP_STOPS = word_set(
-    """
-    than compared over relative versus vs on at when without with , . ( ) to as by using while for per from
-    under across via is are
-    """
+from .phrases import (
+    COUNTED_THING,
+    GENERATED,
+    behind_number,
+    coordinated,
+    counted_thing,
+    direction_of,
+    head,
+    noun_phrase,
+    rival_before,
+    runs_code,
 )
+from .site import Anchor, Reading, Site
+from .words import BARE_COMPARATIVES, BE, COMPARATIVES, MORE
+
 _AS_ADJECTIVES = {"fast": ("speedup", "better"), "quickly": ("speedup", "better"), "slow": ("speedup", "worse"),
                   "small": ("model_size", "better"), "cheap": ("other_efficiency", "better"),
                   "efficient": ("other_efficiency", "better"), "efficiently": ("other_efficiency", "better"),
@@ -23,119 +29,12 @@ SPEED_PHASES = {"training": "training", "train": "training", "convergence": "tra
                 "fine-tune": "fine-tuning", "learning": "training", "tuning": "fine-tuning"}  # fmt: skip
 
 
-def skip_bracket(site: Site, at: int) -> int:
-    """The token behind a bracket that opens at `at`, or `at`; an opening bracket without end stays."""
-    if site.word(at) in {"(", "["}:
-        for close in range(at + 1, min(at + 10, site.right)):
-            if site.word(close) in {")", "]"}:
-                return close + 1
-    return at
-
-
-def behind_number(site: Site) -> int:
-    """The token behind the number, the bracket around it ("(2x) faster") or the one after it ("2x (on A) faster")."""
-    if site.word(site.begin - 1) == "(" and site.word(site.end) == ")":
-        return site.end + 1
-    return skip_bracket(site, site.end)
-
-
-def noun_phrase(site: Site, start: int, limit: int = 7, stops: frozenset[str] = _NP_STOPS) -> list[Anchor]:
-    """Nouns of the phrase that starts at `start`, up to a preposition, a comparative or the clause's end."""
-    stop = start
-    while stop < min(start + limit, site.right) and site.word(stop) not in stops and not _is_verb(site, stop, start):
-        stop += 1
-    return [a for a in site.clause.anchors if start <= a.first < stop and a.stop <= site.right]
-
-
-def _is_verb(site: Site, at: int, start: int) -> bool:
-    """Whether a new verb phrase begins ("... 2x faster [and] reducing memory"); a participle that opens the phrase does not."""
-    return at > start and site.word(at).endswith("ing") and site.word(at) in CHANGE_VERBS
-
-
-def compound(left: Anchor, right: Anchor) -> Anchor:
-    """Two nouns side by side: the second one counts ("memory latency"), unless it is as vague as "size" or "footprint"."""
-    vague = right.noun.metric in {"model_size", "other_efficiency"} and left.noun.polarity == "cost"
-    return Anchor(left.noun if vague else right.noun, left.first, right.stop)
-
-
-def compounds(anchors: list[Anchor]) -> list[Anchor]:
-    """Anchors with those that stand side by side made one ("token latency")."""
-    merged: list[Anchor] = []
-    for anchor in anchors:
-        if merged and merged[-1].stop == anchor.first:
-            merged[-1] = compound(merged[-1], anchor)
-        else:
-            merged.append(anchor)
-    return merged
-
-
-def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
-    """The head of a noun phrase: its first known noun, or its last where compounds end in the head ("KV cache
-    latency")."""
-    if not anchors:
-        return None
-    if not prefer_last:
-        return anchors[0]
-    chosen = anchors[0]
-    for anchor in anchors[1:]:
-        if anchor.first == chosen.stop:
-            chosen = compound(chosen, anchor)
-    return chosen
-
-
-_LIST_GLUE = frozenset({",", "and", "the", "number", "of", "both", "as", "well", "total", "amount"})
-
-
-def runs_code(site: Site, noun: Anchor) -> bool:
-    """Whether "3x performance" means speed: only as a factor, and only in a paper about running code faster."""
-    return site.quantity.form == "factor" and site.clause.systems_paper and site.word(noun.stop - 1) == "performance"
-
-
-def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
-    """Nouns that go on a list after `first`: the energy and area of "reductions in latency, energy, and area"."""
-    found: list[Noun] = []
-    last = first.stop
-    whole = compounds(site.clause.anchors)
-    for anchor in whole:
-        if anchor.first < last:
-            continue
-        if len(found) == limit or anchor.first == last:
-            break
-        if anchor.noun.polarity not in {"cost", "gain"} or not _LIST_GLUE.issuperset(
-            site.clause.lows[last : anchor.first]
-        ):
-            break
-        found.append(anchor.noun)
-        last = anchor.stop
-    return tuple(found)
-
-
-def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
-    """The first noun of a list that ends with `last`, and the others: "parameters, FLOPs and latency [are reduced by]"."""
-    before = [a for a in compounds(site.clause.anchors) if site.left <= a.first and a.stop <= last.first]
-    found = [last]
-    for anchor in reversed(before):
-        glue = site.clause.lows[anchor.stop : found[0].first]
-        if anchor.noun.polarity != last.noun.polarity or not glue or not _LIST_GLUE.issuperset(glue) or len(glue) > 3:
-            break
-        found.insert(0, anchor)
-    return found[0], tuple(a.noun for a in found[1:])
-
-
-def direction_of(noun: Noun, effect: str) -> str:
-    """Better or worse, from what changes and how."""
-    if effect == BETTER or noun.polarity == "change":
-        return "better"
-    good = noun.polarity == ("cost" if effect == LESS else "gain")
-    return "better" if good else "worse"
-
-
 def _speed(site: Site, at: int) -> tuple[Noun, int]:
     """ "faster" with what is faster, where the next words say so ("faster training", "faster in GPU latency"), and where it ends."""
     named = next((a for a in site.clause.anchors if at < a.first <= at + 5 and a.stop <= site.right), None)
     between = set(site.clause.lows[at + 1 : named.first]) if named else set()
-    measured = named is not None and {"latency", "throughput", "time", "runtime"} & set(
-        site.clause.lows[named.first : named.stop]
+    measured = named is not None and (
+        not between or {"latency", "throughput", "time", "runtime"} & set(site.clause.lows[named.first : named.stop])
     )
     if named and measured and named.noun.metric in {"latency", "throughput"} and not between & _PARTS_PHRASES:
         return named.noun, named.stop
@@ -145,19 +44,35 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         phase = SPEED_PHASES.get(word)
         if phase:
             return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
+    led = _led_by(site)
+    if led is not None:
+        return led.noun, at + 1
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
     if before & _LEARNS or (before & BE and site.word(site.begin - 2) == "training"):
         return Noun("training_time", "change", "training"), at + 1
     return FASTER, at + 1
 
 
+def _led_by(site: Site) -> Anchor | None:
+    """The noun of "in inference latency, Zedwick is 2x faster"."""
+    for anchor in site.clause.anchors:
+        if (
+            site.left <= anchor.first
+            and anchor.stop <= site.begin
+            and anchor.noun.metric in {"latency", "throughput", "training_time"}
+        ):
+            led = site.word(anchor.first - 1) == "in" or (
+                site.word(anchor.first - 1) == "of" and site.word(anchor.first - 2) == "terms"
+            )
+            if led and any(site.word(k) == "," for k in range(anchor.stop, min(anchor.stop + 9, site.begin))):
+                return anchor
+    return None
+
+
 _MODELS = word_set("model models network networks student students net nets")
-GENERATED = word_set("chains reasoning responses outputs answers traces prompts chain response output thoughts")
 _ENABLES = word_set("train trains training fit fits enable enables enabling support supports run runs")
 _PARTS_PHRASES = word_set("than , and while compared")
 _LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
-COUNTED_THING = Noun("other_efficiency", "cost")
-"""What "3x fewer things" is about where the table of nouns does not know the thing."""
 
 
 def as_adjective(site: Site) -> Reading | None:
@@ -175,6 +90,9 @@ def as_adjective(site: Site) -> Reading | None:
         noun = head(noun_phrase(site, site.end + 2))
         if site.word(site.end + 1) in {"large", "big"} and rival_before(site):
             return Reading("as-adjective", Noun("model_size", "cost"), "better", site.end, site.end + 2)
+        few = site.quantity.how == "part" or rival_before(site)
+        if noun is not None and noun.noun.polarity == "cost" and (few or _of_a_rival(site)):
+            return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
         if noun is None or noun.noun.polarity != "gain":
             return Reading("as-adjective", None, "", site.end, site.end + 2)
         return Reading("as-adjective", noun.noun, "better", site.end, noun.stop)
@@ -183,9 +101,18 @@ def as_adjective(site: Site) -> Reading | None:
     return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 2)
 
 
-def rival_before(site: Site) -> bool:
-    return any(site.word(at) in RIVAL_VERBS or site.word(at) in {"comparable", "par", "match", "matches", "matching", "rivals"}
-               for at in range(max(site.left, site.begin - 14), site.begin))  # fmt: skip
+_RIVALS = word_set(
+    "vanilla baseline baselines existing conventional standard others original teacher prior previous competing"
+)
+
+
+def _of_a_rival(site: Site) -> bool:
+    """Whether a rival is what takes twice as many steps."""
+    return not _RIVALS.isdisjoint(site.clause.lows[max(site.left, site.begin - 6) : site.begin])
+
+
+_BARE = frozenset({"than", "on", "in", "compared", "for", "and", "relative"})
+"""Behind "fewer" they say that what is counted stands before the number."""
 
 
 def comparative(site: Site) -> Reading | None:
@@ -193,7 +120,12 @@ def comparative(site: Site) -> Reading | None:
     at = behind_number(site)
     for _ in range(3):
         word = site.word(at)
-        if word in COMPARATIVES or word in BARE_COMPARATIVES or at >= site.right:
+        if (
+            word in COMPARATIVES
+            or word in BARE_COMPARATIVES
+            or word in {"longer", "deeper", "wider"}
+            or at >= site.right
+        ):
             break
         if word in {
             "times",
@@ -221,6 +153,8 @@ def comparative(site: Site) -> Reading | None:
         return _efficient(site, at + 1)
     if word in {"more", "better"} and site.word(at + 2) in {"efficient", "effective"} and site.word(at + 1) != "and":
         return _efficient(site, at + 2)
+    if word in {"longer", "larger", "bigger", "deeper", "wider", "more"} and _fits_more(site, at):
+        return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", at, at + 2)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
         return _sized(site, at)
     if word == "more" and site.word(at + 1) in {"compact", "lightweight"}:
@@ -245,12 +179,12 @@ def comparative(site: Site) -> Reading | None:
     noun = head(anchors, prefer_last=True)
     if noun is None:
         left = _noun_on_left(site)
-        if left is None and word == "fewer" and site.word(at + 1).isalpha():
-            return Reading("comparative-default", COUNTED_THING, "better", at, at + 2)
+        if left is None and word == "fewer" and site.word(at + 1).isalpha() and site.word(at + 1) not in _BARE:
+            return Reading("comparative-default", counted_thing(site, at, at + 4), "better", at, at + 2)
         if left is None and word == "shorter" and GENERATED & set(site.clause.lows[site.left : site.begin]):
             return Reading("comparative-default", COUNTED_THING, "better", at, at + 1)
         if left is None:
-            return Reading("comparative", None, "", at, at + 1)
+            return Reading("comparative", None, "", at, at + 1, weak=True)
         rival = rival_before(site) and effect == MORE and left.noun.polarity == "cost"
         return Reading(
             "comparative", left.noun, "better" if rival else direction_of(left.noun, effect), left.first, at + 1
@@ -279,6 +213,18 @@ def comparative(site: Site) -> Reading | None:
     return Reading("comparative", noun.noun, direction, at, noun.stop, extra)
 
 
+def _fits_more(site: Site, at: int) -> bool:
+    """ "Enables training on 4x longer sequences", "fits 3x larger models"."""
+    things = {site.word(at + 1), site.word(at + 2)} & _CAPACITIES
+    return bool(things) and any(site.word(k) in _ENABLES or site.word(k) in {"allows", "allow", "allowing", "supporting", "lets", "handle", "handles", "process"}
+                                for k in range(max(site.left, site.begin - 8), site.begin))  # fmt: skip
+
+
+_CAPACITIES = word_set(
+    "sequences contexts models batches sequence context model batch batch-size inputs graphs windows networks videos users"
+)
+
+
 def _noun_on_left(site: Site) -> Anchor | None:
     """The subject of "throughput is 39% higher": the nearest noun, or behind a form of "be" the first one of its clause."""
     anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin]
@@ -293,7 +239,7 @@ def _noun_on_left(site: Site) -> Anchor | None:
 def _efficient(site: Site, at: int) -> Reading:
     kind = site.word(at).removesuffix("efficient").rstrip("-") or site.word(at - 1)
     by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
-               "data": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
+               "data": "data_samples", "label": "data_samples", "annotation": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
     if kind not in by_kind and site.word(at + 1) == "in":
         named = head(noun_phrase(site, at + (4 if site.word(at + 2) == "terms" else 2), 4), prefer_last=True)
         if named is not None and named.noun.polarity in {"cost", "gain"}:

@@ -8,8 +8,20 @@ from .quantity import Quantity
 from .tokens import Token
 from .units import BY_SPELLING, BY_WORD, COUNTED, DEVICE_SPANS, DEVICES, SCALES, Unit
 
-_PER_SECOND = word_set("second sec s gpu-second minute gpu-sec")
+_SPANS = {
+    "second": "s",
+    "sec": "s",
+    "s": "s",
+    "gpu-second": "s",
+    "gpu-sec": "s",
+    "minute": "min",
+    "min": "min",
+    "hour": "h",
+    "day": "day",
+}
+"""Spans of time behind "per", and how a rate's unit names them."""
 _RATES = word_set("frames tokens images samples queries requests steps sequences sentences words pages clips")
+_PER = frozenset({"per", "/", "a", "every", "each"})
 _BREAKS = word_set("to and or of on in for with at than over from as by when while that which is are per the a an")
 _NOT_COUNTED = word_set("shot way bit hop view class task layer node fold stage")
 _FRAME_RATE = Unit("FPS", "rate")
@@ -24,7 +36,9 @@ _NAMED = {
 }
 """Nouns that may stand in front of the number that they count."""
 _LINKING = word_set("of is = : to count ( from")
-_LINKS = _LINKING | word_set("only just about ~ under merely ) < approximately around falls drops reduced")
+_LINKS = _LINKING | word_set(
+    "goes go went down fell drop drops dropped decreases decreased shrinks shrank cut lowered are was were be by only just about ~ under merely ) < approximately around falls drops reduced"
+)
 _SCALED_ONLY = frozenset({"params", "flops"})
 
 
@@ -39,9 +53,9 @@ def in_unit(quantity: Quantity, unit: Unit, stop: int) -> Quantity:
     return quantity
 
 
-def is_per_second(tokens: list[Token], at: int) -> bool:
-    """Whether "per second" or "/ s" begins at token `at`."""
-    return word_at(tokens, at) in {"per", "/", "a", "every", "each"} and word_at(tokens, at + 1) in _PER_SECOND
+def span_of_rate(tokens: list[Token], at: int) -> str:
+    """ "s" where "per second" or "/ s" begins at token `at`, "min" for minutes, "h" and "day", else ""."""
+    return _SPANS.get(word_at(tokens, at + 1), "") if word_at(tokens, at) in _PER else ""
 
 
 def counted(tokens: list[Token], bare: Quantity) -> Quantity:
@@ -50,6 +64,10 @@ def counted(tokens: list[Token], bare: Quantity) -> Quantity:
     if bare.scaled == "G" and following in {"gpu", "memory", "vram", "ram", "gpus"}:
         bare.value, bare.scaled = bare.value / SCALES["G"], ""
         return in_unit(bare, BY_SPELLING["GB"], bare.stop)
+    if bare.scaled and (
+        following == "size" or (following in {"model", "network"} and word_at(tokens, bare.stop + 1) == "size")
+    ):
+        return in_unit(bare, Unit("params", "params"), bare.stop)
     stop = _device_time(tokens, bare.stop)
     if stop:
         span = word_at(tokens, stop - 1).rpartition("-")[2]
@@ -63,8 +81,9 @@ def counted(tokens: list[Token], bare: Quantity) -> Quantity:
             continue
         if gap == 0 and word in _RATES:
             behind = _past_bracket(tokens, at + 1)
-            if is_per_second(tokens, behind):
-                return in_unit(bare, Unit(word + "/s", "rate"), behind + 2)
+            span = span_of_rate(tokens, behind)
+            if span:
+                return in_unit(bare, Unit(f"{word}/{span}", "rate"), behind + 2)
         if gap == 0 and word in BY_WORD and not (bare.scaled and word == "s"):
             return rated(tokens, in_unit(bare, BY_WORD[word], at + 1))
         if word in COUNTED:
@@ -96,6 +115,8 @@ def _device_time(tokens: list[Token], start: int) -> int:
             return at + 1
         if word in DEVICES:
             seen = True
+        elif at == start and tokens[at].kind == "word" and word not in _BREAKS and word_at(tokens, at + 1) in DEVICES:
+            continue
         elif word not in {"-", "/", "·"} and tokens[at].kind != "dash":
             return 0
     return 0
@@ -137,10 +158,10 @@ def _named_before(tokens: list[Token], bare: Quantity) -> Quantity:
 
 def rated(tokens: list[Token], quantity: Quantity) -> Quantity:
     """Turns "30 frames per second" and "120 tokens/s" into a rate."""
-    unit = quantity.unit
-    if unit is not None and is_per_second(tokens, quantity.stop):
+    unit, span = quantity.unit, span_of_rate(tokens, quantity.stop)
+    if unit is not None and span:
         if unit.measures in {"tokens", "samples"}:
-            return in_unit(quantity, Unit(unit.unit + "/s", "rate"), quantity.stop + 2)
+            return in_unit(quantity, Unit(f"{unit.unit}/{span}", "rate"), quantity.stop + 2)
         if unit.measures == "bytes":
-            return in_unit(quantity, Unit(unit.unit + "/s", "bandwidth"), quantity.stop + 2)
+            return in_unit(quantity, Unit(f"{unit.unit}/{span}", "bandwidth"), quantity.stop + 2)
     return quantity

@@ -6,24 +6,25 @@ from ..words import word_set
 from .nouns import Noun
 from .quantity import Quantity
 from .site import Reading, Site
-from .words import ONLY
+from .words import CHANGE_VERBS, COMPRESS_VERBS, LESS, ONLY
 
 TRAIN_CUES = word_set(
     """
-    train trained training trains pretraining pre-training pretrained pretrain converge converges convergence learn
+    pre-trained pretrains pre-trains train trained training trains pretraining pre-training pretrained pretrain converge converges convergence learn
     learns learning optimization optimize retraining retrain post-training training-time adapts optimized optimizes reconstructed
     """
 )
 TUNE_CUES = word_set(
     """
-    fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
+    tuned fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
     customization customize personalization healing retraining extending extends
     """
 )
 SEARCH_CUES = word_set("search searching searches searched nas")
 OTHER_CUES = word_set(
     """
-    quantize quantizes quantized quantizing quantization calibrate calibration calibrating distill distills distilling
+    pruned compressed calibrated converted indexed merged compiled distilled condensed built constructed construct quantized
+    quantize quantizes quantizing quantization calibrate calibration calibrating distill distills distilling
     condense condensation prune prunes pruning compress compressing convert conversion preprocess preprocessing
     index indexing build building merge merging compile compilation
     """
@@ -33,7 +34,7 @@ SPEED_CUES = word_set(
     generation device phone mobile on-device latency inference runtime run runs running takes taking take time times speed
     per within infer inferring generate generates generating generated rendering render process processes processing
     real-time rendered decoding execution delay achieve achieves achieving synthesize synthesizes produces reconstruct
-    reconstructs second fps faster respond responds response finishes completes completing ttft prefill predict predicts
+    reconstructs second fps faster respond responds response finishes finish finished completes completed complete completing ttft prefill predict predicts
     prediction solve solves detect segment edit edits editing overhead throughput sampling
     """
 )
@@ -66,7 +67,21 @@ def thrifty(site: Site) -> bool:
     words = set(site.clause.lows[first : site.quantity.first])
     if words & {"trained", "retraining", "training", "tuning", "tuned"}:
         words.update(site.clause.lows[max(0, first - 2) : first])
-    return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity)
+    if site.word(site.end) in {"only", "alone"} or site.word(site.end + 1) == "only":
+        return True
+    return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity) or _shrunk_to(site)
+
+
+def _shrunk_to(site: Site) -> bool:
+    """ "compressed to 4 MB", "brings it down to 3 hours"."""
+    if site.word(site.begin - 1) != "to":
+        return False
+    if site.word(site.begin - 2) == "down":
+        return True
+    return any(
+        CHANGE_VERBS.get(site.word(k)) == LESS or site.word(k) in COMPRESS_VERBS
+        for k in range(max(site.left, site.begin - 9), site.begin)
+    )
 
 
 def of_rivals(site: Site) -> bool:
@@ -76,6 +91,26 @@ def of_rivals(site: Site) -> bool:
         return True
     first = max(0, site.begin - 12)
     words = site.clause.lows[first : site.begin]
+    if not _HEAVY.isdisjoint(words[-6:]) and site.quantity.origin is None:
+        return True
+    if any(word.endswith(("'s", "’s")) for word in words[-4:]) and not {"to", "than", "over"}.isdisjoint(words[-6:]):
+        return site.quantity.origin is None
+    behind = site.clause.lows[site.end : site.end + 5]
+    if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (
+        ["of"],
+        ["with"],
+        ["at"],
+        ["requires"],
+        ["takes"],
+        ["needs"],
+    ):
+        return site.quantity.origin is None and _OURS.isdisjoint(words[-5:])
+    if (
+        behind[:1] in (["of"], ["for"], ["by"], ["with"])
+        and not _BASELINES.isdisjoint(behind[1:4])
+        and words[-1:] in (["to"], ["the"], ["than"], ["from"])
+    ):
+        return True
     for at in range(len(words) - 1, -1, -1):
         if words[at] in {"while", "whereas", "whilst"}:
             return bool(_OTHERS & set(words[at:])) and not _OURS & set(words[at:])
@@ -93,6 +128,8 @@ def of_rivals(site: Site) -> bool:
 
 _OTHERS = word_set("sota state-of-the-art previous existing baseline baselines prior conventional original others competing rivals "
                    "traditional standard competitors methods art")  # fmt: skip
+_BASELINES = word_set("baseline baselines original vanilla counterpart competitor")
+_HEAVY = word_set("huge prohibitive enormous excessive prohibitively")
 _OURS = word_set("our ours we it its proposed")
 _SIZED = word_set("less fewer lower more greater higher better smaller larger")
 

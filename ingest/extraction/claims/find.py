@@ -10,35 +10,21 @@ from ..hardware import Mention
 from ..record import ExtractedClaim
 from ..text import Sentence
 from ..words import DIGIT, trigger
-from .amount import amount
-from .change_left import by_verb, continued, named_behind, of_noun
-from .change_right import after_comparative, bracketed, change_noun, noun_right
-from .comparison import as_adjective, comparative
 from .confidence import confidence_of
 from .context import baseline_of
+from .lists import read_clause
 from .normalise import normalise
 from .nouns import Noun
 from .phase import Paper, paper_of, phase_of
+from .qualifiers import qualifier_of, share_qualifiers
 from .quantity import Quantity
 from .refusals import OF_OTHERS, is_refused, speaks_of_others
-from .shares import of_ideal, of_rival_size, sparse
-from .site import Anchor, Clause, Reading, Site, chains_of, continues, share_qualifiers, site_of
+from .site import Clause, Reading
 from .tokens import tokenize
 from .units import SCALES
 from .values import TRIGGER_WORDS, find_quantities
-from .words import CHANGE_VERBS, COMPARATIVES
 
 HardwareNear = Callable[[Mention, Sentence], str | None]
-Rule = Callable[[Site], Reading | None]
-RULES: tuple[Rule, ...] = (
-    amount, of_ideal, sparse, of_rival_size, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
-)  # fmt: skip
-"""Asked in this order; the first that answers decides, a refusal included."""
-_OF_RATIOS = tuple(rule for rule in RULES if rule is not amount)
-_OF_AMOUNTS: tuple[Rule, ...] = (amount, noun_right, by_verb)
-_OF_COMPARED = _OF_RATIOS[_OF_RATIOS.index(comparative) :]
-"""Rules that may answer for a factor or a percentage, for an amount, and for "3x faster"."""
-
 _MOST_NUMBERS = 64
 """Numbers read in one sentence; no honest sentence has more, and the work grows with their square."""
 _DIGIT = re.compile(
@@ -47,15 +33,23 @@ _DIGIT = re.compile(
 """A digit that may begin a value, as in "2x", "sim2" and "textless2MB", not in "ResNet-50". The digit comes first in the
 pattern, because the search for it is fast."""
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
-_NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word))
+_NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word) + " hour minute day")
 _SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
 _COUNTABLE = trigger(
     "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
 )
+_PASS, _ONLY = trigger("pass passes"), trigger("only just merely")
 _MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
+_SURVEY = re.compile(
+    r"\b(?:survey|systematic review|literature review|(?:a|an|comprehensive|brief) (?:review|overview))\b(?! propagation)",
+    re.I,
+)
+"""Titles of papers whose numbers are other people's."""
+_THINS = ("prun", "compress", "merg", "discard")
+"""Verbs that compress an image when they act on its tokens."""
 _SYSTEMS = trigger(
-    "core cores gemm spmm",
-    starts="kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
+    "core cores gemm spmm asic npu pim",
+    starts="accelerator coprocessor fpga in-memory crossbar memristor reram dataflow systolic microarchitectur kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
 )
 """Words by which a paper is about running code faster."""
 
@@ -72,6 +66,8 @@ def find_claims(
     `default_phase` is taken where no word near the number names one; `hardware_near` names the device that
     the abstract gives for a number; a `title` about tuning or searching says what "training" is.
     """
+    if _SURVEY.search(title):
+        return ()
     paper: Paper | None = None
     systems = False
     claims: list[ExtractedClaim] = []
@@ -89,7 +85,7 @@ def find_claims(
             systems = any(s.triggers & _SYSTEMS for s in sentences)
         clause = Clause(places, quantities, systems)
         share_qualifiers(clause)
-        for chain, shared in _read_clause(clause):
+        for chain, shared in read_clause(clause):
             for order, (quantity, reading, noun) in enumerate(_nouns_of_chain(clause, chain, shared)):
                 place = _Place(sentence, clause, quantity, reading, noun, order, chain)
                 claims.append(_claim(abstract, place, paper, hardware_near))
@@ -97,130 +93,13 @@ def find_claims(
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
 
 
-def _rules(site: Site) -> tuple[Rule, ...]:
-    if site.quantity.form == "absolute":
-        return _OF_AMOUNTS
-    return _OF_COMPARED if site.word(site.end) in COMPARATIVES else _OF_RATIOS
-
-
 def _may_hold_number(sentence: Sentence) -> bool:
-    if sentence.triggers & _NUMBER_WORD or (sentence.triggers & _SMALL_NUMBER and sentence.triggers & _COUNTABLE):
+    pulled = sentence.triggers
+    if pulled & _NUMBER_WORD or (
+        pulled & _SMALL_NUMBER and (pulled & _COUNTABLE or (pulled & _PASS and pulled & _ONLY))
+    ):
         return True
     return bool(sentence.triggers & DIGIT) and _DIGIT.search(sentence.text) is not None
-
-
-def _read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
-    """Each list of numbers with its reading; one that no rule reads takes over from the list beside it ("2x on A,
-    3x on B")."""
-    read: list[tuple[list[Quantity], Reading | None]] = []
-    for chain in chains_of(clause):
-        site = site_of(clause, chain, chain[0])
-        reading = None
-        for rule in _rules(site):
-            reading = rule(site)
-            if reading is not None:
-                break
-        if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
-            before = read[-1][1]
-            _inherit(clause, read[-1][0][0], chain[0])
-            reading = _member(clause, chain, before)
-        read.append((chain, reading))
-    for at in range(len(read)):
-        if read[at][1] is None:
-            read[at] = (read[at][0], _parallel(clause, read, at))
-    for at in range(len(read) - 2, -1, -1):
-        (chain, reading), (after, known) = read[at], read[at + 1]
-        if (
-            reading is None
-            and known is not None
-            and (continues(clause, chain[-1], after[0]) or _elliptical(clause, chain[-1], after[0], known))
-        ):
-            read[at] = (chain, _member(clause, chain, known))
-    for at in range(1, len(read)):
-        (numbers, known), (chain, reading) = read[at - 1], read[at]
-        if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
-            _inherit(clause, numbers[0], chain[0])
-            read[at] = (chain, _member(clause, chain, known))
-    return read
-
-
-def _noun_beside(site: Site) -> Anchor | None:
-    """The noun right behind a number: the time of "62% FLOPs and 1.9x time"."""
-    for anchor in site.clause.anchors:
-        if anchor.first == site.end or (anchor.first == site.end + 1 and site.word(site.end) not in _OPENERS):
-            return anchor
-    return None
-
-
-_OPENERS = frozenset(
-    {
-        "on",
-        "for",
-        "in",
-        "with",
-        "at",
-        "over",
-        "than",
-        "to",
-        "of",
-        "(",
-        ")",
-        ",",
-        "and",
-        "by",
-        "under",
-        "the",
-        "when",
-        "/",
-    }
-)
-
-
-def _elliptical(clause: Clause, left: Quantity, right: Quantity, known: Reading) -> bool:
-    """ "2.1x end-to-end and 4.3x kernel speedups": the noun of the second holds for the first."""
-    between = clause.lows[left.stop : right.lead]
-    if (
-        left.form != right.form
-        or known.noun is None
-        or known.rule not in {"self-noun", "comparative", "change-noun", "noun-right"}
-    ):
-        return False
-    anchored = any(left.stop <= a.first < right.lead for a in clause.anchors if a.noun.polarity != "ignore")
-    return 2 <= len(between) <= 3 and between[-1] in {"and", ","} and not anchored
-
-
-def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
-    """A list's member read like the one beside it, with the noun behind it if it has its own ("and 8x in energy")."""
-    site = site_of(clause, chain, chain[0])
-    own = named_behind(site) or _noun_beside(site)
-    if own is None or known.noun is None:
-        return Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop, known.extra)
-    noun = own.noun if own.noun.polarity != "refuse" else None
-    return Reading("list", noun, known.direction, chain[0].lead, own.stop)
-
-
-def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:
-    """The qualifier of a loose list holds for its later members, unless "by" opens a new comparison."""
-    if later.qualifier is None and first.lead < first.first and clause.lows[later.lead - 1 : later.lead] != ["by"]:
-        later.qualifier = first.qualifier
-
-
-def _parallel(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:
-    """A number whose own noun follows and whose change word stands with its neighbour: "50% FLOPs and 47% memory savings"."""
-    chain = read[at][0]
-    noun = next((a for a in clause.anchors if 0 <= a.first - chain[-1].stop <= 2), None)
-    if noun is None or noun.noun.polarity not in {"cost", "gain"}:
-        return None
-    for other in (at + 1, at - 1):
-        if not 0 <= other < len(read):
-            continue
-        numbers, reading = read[other]
-        left, right = (chain, numbers) if other > at else (numbers, chain)
-        between = clause.lows[left[-1].stop : right[0].lead]
-        close = 1 <= len(between) <= 8 and between[-1] in {"and", ","} and numbers[0].form == chain[0].form
-        if reading is not None and reading.noun is not None and close and not any(w in CHANGE_VERBS for w in between):
-            return Reading("parallel", noun.noun, reading.direction, chain[0].lead, noun.stop)
-    return None
 
 
 def _nouns_of_chain(
@@ -263,12 +142,10 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     elif quantity.form == "absolute" and quantity.unit is not None:
         value, high, unit = _amount(quantity)
     phase = phase_of(clause, quantity, reading, noun, paper)
-    # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
-    qualifier = quantity.qualifier or chain[0].qualifier or ("up to" if quantity.bound == "<" else None)
-    if qualifier is None and reading.rule == "of-noun":
-        before = clause.lows[max(0, first - 4) : quantity.lead]
-        qualifier = "average" if "average" in before else None
     metric = _metric_in(noun, phase)
+    if paper.visual and noun.kind == "tokens" and metric == "other_efficiency":
+        before = clause.lows[max(0, min(first, quantity.lead) - 3) : quantity.lead]
+        metric = "compression" if any(word.startswith(_THINS) for word in before) else metric
     direction = "none" if quantity.form == "absolute" else reading.direction
     normal = normalise(clause, quantity, reading, noun)
     return ExtractedClaim(
@@ -279,7 +156,7 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         value=value,
         value_max=high,
         unit=unit,
-        qualifier=qualifier,
+        qualifier=qualifier_of(clause, quantity, reading, chain),
         baseline=baseline_of(clause, quantity, abstract, order, len(chain)),
         hardware=hardware_near(Mention(start, end, order, len(chain)), sentence),
         quote=abstract[start:end],
@@ -302,6 +179,10 @@ def _metric_in(noun: Noun, phase: str) -> str:
             return "training_time"
         if noun.metric == "flops" and noun.polarity == "cost" and noun.vague and phase != "search":
             return "training_cost"
+        if noun.kind == "steps":
+            return "training_time"
+        if noun.kind == "tokens":
+            return "data_samples"
     return noun.metric
 
 

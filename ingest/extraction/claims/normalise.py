@@ -52,12 +52,12 @@ BASE_UNITS: dict[str, tuple[float, str]] = {
     "KFLOPs": (1e3, "FLOP"), "MFLOPs": (1e6, "FLOP"), "GFLOPs": (1e9, "FLOP"), "TFLOPs": (1e12, "FLOP/s"),
     "PFLOPs": (1e15, "FLOP/s"), "FLOPs": (1.0, "FLOP"), "MMACs": (2e6, "FLOP"), "GMACs": (2e9, "FLOP"), "MAdds": (2e6, "FLOP"),
     "uJ": (1e-6, "J"), "mJ": (1e-3, "J"), "J": (1.0, "J"), "kWh": (3.6e6, "J"), "mW": (1e-3, "W"), "W": (1.0, "W"),
-    "kbps": (1e3, "bit/s"), "Mbps": (1e6, "bit/s"), "KB/s": (1e3, "byte/s"), "MB/s": (1e6, "byte/s"), "GB/s": (1e9, "byte/s"),
+    "kbps": (1e3, "bit/s"), "Mbps": (1e6, "bit/s"), "Gbps": (1e9, "bit/s"), "KB/s": (1e3, "byte/s"), "MB/s": (1e6, "byte/s"), "GB/s": (1e9, "byte/s"),
     "TB/s": (1e12, "byte/s"), "Hz": (1.0, "Hz"), "FPS": (1.0, "frames/s"), "$": (1.0, "USD"), "params": (1.0, "parameters"),
 }  # fmt: skip
 """Units as the grammar writes them: factor and base unit."""
 _COUNTS = word_set("tokens samples steps epochs tokens/s samples/s frames/s images/s queries/s requests/s")
-_BINARY = {"KB": "KiB", "MB": "MiB", "GB": "GiB", "TB": "TiB"}
+_RATE_SPANS = {"min": 60.0, "h": 3600.0, "day": 86400.0}
 _DEVICE_TIME = re.compile(r"(?i)(GPU|TPU)-?(second|minute|min|hr|hour|day|week)s?")
 _IN_SECONDS = {
     "second": 1.0,
@@ -223,8 +223,10 @@ def _of_pair(origin: float, value: float, direction: str, grows: bool) -> Normal
 
 def _of_amount(clause: Clause, quantity: Quantity, noun: Noun) -> Normal:
     unit = _unit_of(clause, quantity)
-    per_minute = "minute" in clause.lows[quantity.first : quantity.stop] and unit.endswith("/s")
-    value = quantity.value / 60 if per_minute else quantity.value
+    value = quantity.value
+    counted, slash, span = unit.rpartition("/")
+    if slash and span in _RATE_SPANS:
+        unit, value = counted + "/s", value / _RATE_SPANS[span]
     if unit == "MAdds" and quantity.scaled:
         value /= 1e6  # "219M MAdds": the letter already says millions
     if unit == "FLOPs" and _MULTIPLY_ADDS.intersection(clause.lows[quantity.first : quantity.stop + 1]):
@@ -250,11 +252,9 @@ def _amounts_ratio(quantity: Quantity, unit: str, grows: bool) -> float | None:
 
 
 def _unit_of(clause: Clause, quantity: Quantity) -> str:
-    """The unit with what its short spelling loses: binary prefixes, and TPUs."""
+    """The unit with what its short spelling loses: TPUs."""
     unit = quantity.unit.unit if quantity.unit else ""
     tokens = clause.tokens[quantity.first : quantity.stop]
-    if unit in _BINARY and any("ib" in t.suffix.lower() or t.low in {"kib", "mib", "gib", "tib"} for t in tokens):
-        return _BINARY[unit]
     if unit.startswith("GPU-") and any(t.low.startswith("tpu") for t in tokens):
         return "TPU-" + unit[4:]
     if unit.endswith("/s") and any(t.low == "gpu-second" for t in tokens):

@@ -10,19 +10,26 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..vocabulary import PhraseTable
+from .noun_products import products
 
 
 class Noun(NamedTuple):
-    """`metric` is empty for refused nouns; `phase` where the noun itself names one; `vague` compute is not counted in FLOPs."""
+    """`metric` is empty for refused nouns; `phase` where the noun itself names one; `vague` compute is not counted in FLOPs.
+
+    `kind` is "steps" or "tokens" for what is called by another metric in training, "count" for the number of something.
+    """
 
     metric: str
     polarity: str
     phase: str = ""
     vague: bool = False
+    kind: str = ""
 
 
 def _row(noun: Noun, phrases: str) -> list[tuple[str, Noun]]:
-    return [(phrase.strip(), noun) for phrase in phrases.split(",")]
+    listed = [phrase.strip() for phrase in phrases.split(",")]
+    # "times" keeps its "s" everywhere else, as it is a word of factors.
+    return [(phrase, noun) for phrase in listed + [p + "s" for p in listed if p.endswith(" time")]]
 
 
 _LATENCY = """
@@ -50,7 +57,7 @@ _SPEED = """
 _SPEEDUP = """
     speedup, speed up, speedups, acceleration, accelerations, acceleration ratio, speedup ratio, speedup factor,
     inference speedup, wall clock speedup, acceleration rate, acceleration factor, performance speedup,
-    latency speedup, walltime speedup, wall time speedup,
+    walltime speedup, wall time speedup,
     kernel speedup, decoding speedup, generation speedup, latency improvement factor"""
 _TRAINING_TIME = """training time, training latency, pretraining time, pre training time, convergence time, training duration,
     training iteration, training step, training epoch, iteration, training hour, fine tuning time, finetuning time, time to accuracy,
@@ -76,9 +83,9 @@ _MEMORY = """
     memory, memory footprint, memory usage, memory consumption, memory cost, memory requirement, memory overhead, gpu memory,
     gpu memory usage, vram, ram, kv cache, kv cache size, kv cache memory, cache size, peak memory, memory use, kv,
     activation memory, optimizer state, memory complexity, memory demand, cache, key value cache, sram, dram, gpu ram,
-    memory access, memory access cost, memory budget, memory size, memory efficiency, cache memory, kv cache usage,
+    memory budget, memory size, memory efficiency, cache memory, kv cache usage,
     memory space, memory capacity, memory resource, device memory, memory allocation, memory load, memory burden,
-    memory operation, memory transfer, memory traffic cost, hbm access, dram access, off chip access, dram traffic,
+    memory operation, memory transfer, memory traffic cost,
     gpu memory consumption, gpu memory footprint, gpu memory cost, gpu memory requirement, gpu vram, peak gpu memory,
     peak memory usage, peak memory footprint, peak memory consumption, optimizer memory, gradient memory, training memory,
     training memory footprint, activation cache, kv cache footprint, kv cache storage, kv size, kv memory, cache footprint,
@@ -96,7 +103,7 @@ _PARAMS = """
     backbone parameter, total parameter, params, expert parameter, activated weight, finetuned parameter, parameter redundancy,
     network weight, weight parameter, optimizable parameter, parameter requirement, activation parameter, number of weight"""
 _SIZE = """
-    model size, size, model footprint, network size, size of the model, model storage, footprint, checkpoint size,
+    model reduction, network reduction, model shrinkage, model size, size, model footprint, network size, size of the model, model storage, footprint, checkpoint size,
     embedding size, binary size, model memory, code size, model footprint size, size of model, weight size, file size,
     memory size of the model, model capacity, size of network, compressed size, encoder size, decoder size, network footprint,
     model volume, weight storage, adapter size, model checkpoint, smaller model, parameter memory, embedding table size"""
@@ -129,7 +136,7 @@ _ENERGY = """
     carbon cost, greenhouse gas emission, co 2 emission, power cost, power dissipation, power demand, inference energy,
     training energy, gpu energy, system energy, dynamic power, power overhead"""
 _COMMUNICATION = """
-    communication, communication cost, communication round, communication volume, communication overhead, communication time,
+    communication, round, byte sent, bit sent, bytes per round, bit per round, transmitted bit, transmitted byte, byte transferred, communication cost, communication round, communication volume, communication overhead, communication time,
     network traffic, traffic, communication bandwidth, upload, data transfer, transmission, data movement,
     communication latency, communicated bit, communication complexity, synchronization, communication traffic,
     communication load, communication volumes, communication data, communication bit, communication budget,
@@ -151,10 +158,16 @@ _DATA = """
     training pair, fine tuning sample, calibration sample, finetuning data, tuning data, training instance, data point,
     datapoint, query budget, oracle call, number of query, alignment data, distillation data, supervised data,
     training set size, data budget, interaction data, clean data"""
+_STEPS = """update, iteration, sampler step, solver step, nfe, function evaluation, number of function evaluation, sampling step, denoising step, step, inference step, forward pass,
+    decoding step, generation step, network evaluation, number of step, diffusion step, reverse step, sampling iteration, timestep, number of
+    sampling step, number of function evaluations, neural function evaluation, model call, llm call, number of call, number of inference,
+    network forward pass, decoding iteration, number of evaluation, sampling round, denoising iteration, number of iteration, iteration count, step count,
+    number of denoising step, number of inference step, number of forward pass, number of training step, number of epoch, number of training iteration"""
+_TOKENS = """token, token count, sequence length, number of token, token usage, token consumption, token budget, output token, reasoning token,
+    prompt token, input token, text token, token cost, token length, reasoning length, response length, output length, generation length,
+    thinking token, generated token, number of generated token, cot token, prompt length, number of training token, number of input token"""
 _COST = """
-    cost, inference cost, nfe, function evaluation, number of function evaluation, sampling step, denoising step, step, token,
-    token count, sequence length, number of token, inference step, forward pass, decoding step, serving cost, api cost,
-    generation step, network evaluation, prompt length, layer, attention head, token usage, token consumption, token budget,
+    cost, inference cost, serving cost, api cost, layer, attention head, token usage, token consumption, token budget,
     inference budget, codebook, monetary cost, neuron, area, chip area, overhead, resource, resource usage,
     resource consumption, output token, reasoning token, prompt token, input token, price, expense, number of step,
     diffusion step, reverse step, sampling iteration, timestep, number of sampling step, text token, number of layer,
@@ -172,13 +185,16 @@ _COST = """
     number of gaussian, point cloud size, iteration cost, rollout cost, bit width, bitwidth, number of bit, bit per weight,
     codebook size"""
 _EFFICIENCY = """
-    efficiency, computational efficiency, sample efficiency, data efficiency, compute efficiency, utilization, gpu utilization,
+    efficiency, computational efficiency, compute efficiency, utilization, gpu utilization,
     resource utilization, hardware utilization, hardware efficiency, decoding efficiency, cost efficiency, mfu,
     model flops utilization, model flop utilization, flops utilization, flop utilization, processing efficiency,
     resource efficiency, search efficiency, execution efficiency, memory utilization efficiency, compute utilization,
     tensor core utilization, bandwidth utilization, memory bandwidth utilization, sm utilization, scaling efficiency,
     area efficiency, parameter utilization, token efficiency, exploration efficiency, hardware utilisation, system efficiency,
-    energy delay, label efficiency, deployment efficiency, gpu efficiency, batch size, effective batch size,
+    energy delay, deployment efficiency, gpu efficiency, batch size, effective batch size,
+    concurrent user, concurrent request, concurrent session, number of concurrent user, number of concurrent request, sequence length supported, trainable sequence length,
+    slo attainment, service level objective attainment, attainment, slo compliance, compute density, throughput density, acceptance rate, acceptance length, accepted token, accepted length, cache hit rate, hit ratio, mean accepted token,
+    parallelism, concurrency, scalability, gpu occupancy, occupancy, resource efficiency, training sample efficiency, sparsity speedup, cost saving,
     maximum batch size, serving efficiency, compression efficiency, cost effectiveness, cost performance"""
 _REFUSE = """
     violation, artifact, alarm, false alarm, crash, crashes, intervention, complaint, death, typo, refusal, outlier, conflict, duplicate, toxic output,
@@ -199,6 +215,8 @@ _REFUSE = """
     test loss, generalization error,
     robust accuracy, top1, top5, learning rate, dropout rate, weight decay, token dropping rate"""
 
+COUNT = Noun("other_efficiency", "cost", kind="count")
+"""The number of a thing that no row knows."""
 _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("latency", "cost"), _LATENCY),
     *_row(Noun("speedup", "gain"), _SPEED),
@@ -207,6 +225,9 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("training_time", "cost", "search"), "search time, searching time"),
     *_row(Noun("training_time", "gain", "training"), _TRAINING_SPEED),
     *_row(Noun("throughput", "gain"), _THROUGHPUT),
+    *_row(Noun("data_samples", "gain"), "sample efficiency, data efficiency, label efficiency, annotation efficiency, training sample efficiency"),
+    *_row(Noun("throughput", "gain"), "tflops per gpu, tflop per gpu, tflops per second, flops per second, flop per second, gflops per second, tflop per second, operation per "
+          "second, ops, tops, gops, tflop s, tflops s, gflop s, flops per gpu, achieved tflops, sequence per second, word per second, step per second, image per sec"),
     *_row(Noun("memory", "cost"), _MEMORY),
     *_row(Noun("params", "cost"), _PARAMS),
     *_row(Noun("model_size", "cost"), _SIZE),
@@ -227,11 +248,18 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("compression", "gain"), "compression, compression ratio, compression rate, compression factor, model compression"),
     *_row(Noun("compression", "cost"), "visual token, image token, vision token, number of visual token, number of image token, visual token count, "
           "token per image, number of token per image, patch token, video token, visual token length, latent token, vision patch, number of vision token"),
-    *_row(Noun("bandwidth", "cost"), "bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
+    *_row(Noun("bandwidth", "cost"), "memory access, memory access cost, hbm access, dram access, off chip access, dram traffic, off chip memory access, external memory access, on chip memory access, bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
+    *_row(Noun("other_efficiency", "cost", kind="steps"), _STEPS),
+    *_row(Noun("other_efficiency", "cost", kind="tokens"), _TOKENS),
     *_row(Noun("other_efficiency", "cost"), _COST),
     *_row(Noun("other_efficiency", "gain"), _EFFICIENCY),
     *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size"),
+    *_row(Noun("other_efficiency", "cost"), "slo violation, slo violation rate, deadline miss, deadline violation, out of memory error, service level objective violation"),
+    *_row(Noun("other_efficiency", "cost"), "consumption, usage, requirement, demand, burden, expenditure, workload, budget, waste, redundancy, spending"),
+    *_row(COUNT, "number of, amount of, total number of, count of"),
     *_row(Noun("", "refuse"), _REFUSE),
+    *(entry for metric, polarity, phase, kind, phrases in products()
+      for entry in _row(Noun(metric, polarity, phase, kind == "vague", kind.removeprefix("vague")), phrases)),
     *_row(Noun("", "ignore"), "for example, in order, state of the art, in terms, based model, time series, real time, step by step, "
           "at the same time, for the first time, first time, data parallel, data driven, large scale data, power law, at scale, "
           "memory bank, image classification, image generation, label space, in practice, test time, layer wise, pair of"),

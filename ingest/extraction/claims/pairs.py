@@ -23,7 +23,7 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
         return "either"
     if words in (["→"], ["-", ">"], ["to", "only"]):
         return "to"
-    if tuple(words) in _VERSUS or (left.form == "absolute" and len(words) <= 5 and tuple(words[-2:]) in _VERSUS):
+    if tuple(words) in _VERSUS or (left.form == "absolute" and len(words) <= 7 and tuple(words[-2:]) in _VERSUS):
         return "versus"
     bare = [
         w
@@ -40,7 +40,7 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
 _NUMBERED = frozenset({"size", "batch", "top", "rank", "stage", "level", "table", "figure", "section", "version", "k", "layer", "step", "length",
                        "epoch", "rate", "ratio", "node", "nodes", "gpu", "bit", "seed", "scale"})  # fmt: skip
 """Words whose number counts nothing: the 1 of "at batch size 1 and 1.4x at 64"."""
-_VERSUS = {("vs",), ("versus",), ("vs", "."), ("compared", "to"), ("compared", "with"), ("instead", "of"), ("rather", "than"),
+_VERSUS = {("out", "of"), ("vs",), ("versus",), ("vs", "."), ("compared", "to"), ("compared", "with"), ("instead", "of"), ("rather", "than"),
            ("as", "opposed", "to"), ("(", "vs"), ("(", "vs", "."), ("(", "versus"), ("against",)}  # fmt: skip
 
 
@@ -52,6 +52,17 @@ def share_units(tokens: list[Token], shared: list[Quantity]) -> None:
     """In "2, 3 and 5 times" and "10-40%" the last unit counts for all."""
     for at in range(len(shared) - 2, -1, -1):
         left, right = shared[at], shared[at + 1]
+        if (
+            left.form == "factor"
+            and right.form == "bare"
+            and not right.scaled
+            and left.stop == left.first + 1
+            and not tokens[left.first].suffix
+        ):
+            # "A compression ratio of 27 to 63": the noun makes both a factor.
+            if _joint(tokens, left, right) in {"range", "to"} and right.value > left.value:
+                right.form = "factor"
+            continue
         if left.form == "bare" and right.form not in {"bare", "part"} and right.how in {"digits", "word", "magnitude"}:
             joint = _joint(tokens, left, right)
             if right.how == "magnitude":
@@ -87,7 +98,10 @@ def merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
             continue
         if left is None or not same or joint not in {"range", "to"}:
-            if left is not None and left.form != "bare" and _from_before(tokens, left) and _to_before(tokens, right):
+            pair = left is not None and _from_before(tokens, left) and _to_before(tokens, right)
+            if pair and left is not None and "absolute" in (left.form, right.form):
+                _one_unit(left, right)
+            if left is not None and left.form != "bare" and pair:
                 right.lead = right.first
                 merged[-1] = _coming_from(tokens, left, right)
             else:
@@ -102,8 +116,17 @@ def merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         ):
             merged[-1] = _coming_from(tokens, left, right)
         else:
+            if "up" in [t.low for t in tokens[left.stop : right.first]] and left.form != "absolute":
+                left.qualifier = "up to"
             left.stop, left.value_max, left.unit = right.stop, right.value, left.unit or right.unit
     return merged
+
+
+def _one_unit(left: Quantity, right: Quantity) -> None:
+    """ "From 355.3 million to 0.09 million": the unit of one number of the pair holds for both."""
+    for known, other in ((left, right), (right, left)):
+        if known.form == "absolute" and other.form == "bare":
+            other.form, other.unit = "absolute", known.unit
 
 
 def _coming_from(tokens: list[Token], left: Quantity, right: Quantity) -> Quantity:

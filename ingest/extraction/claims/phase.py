@@ -41,7 +41,7 @@ _PHASE_WORDS: dict[str, str] = {
     ),
     **dict.fromkeys(("latency", "throughput", "kv", "cache", "token"), _WEAK),
     **dict.fromkeys(("search", "searching"), "search"),
-    **dict.fromkeys(("simulation", "synthesis", "preprocessing", "indexing"), "other"),
+    **dict.fromkeys(("simulation", "preprocessing", "deduplication"), "other"),
 }
 _REACH = 6
 """Tokens between a number, with what was read with it, and a word that still speaks for it."""
@@ -58,6 +58,11 @@ _TRAINS = re.compile(
     r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b",
     re.I,
 )
+_VISUAL = re.compile(
+    r"\bvis(?:ion|ual)|\bimages?\b|\bvideos?\b|multi-?modal|\b(?:M?LL|VL)VMs?\b|\bVLMs?\b|\bMLLMs?\b|\bViTs?\b", re.I
+)
+_LEARNS = re.compile(r"\b(?:pre-?)?training\b|\bfederated\b", re.I)
+_TUNING = re.compile(r"\bfine-?tun\w*|\bpeft\b|\blora\b", re.I)
 _INFERS = re.compile(r"\binference\b|\bserving\b|\bdecoding\b|\breal-time\b|\bdeployment\b|\bkv[- ]cache", re.I)
 _CONDENSES = re.compile(r"dataset (?:distill|condens|compress|quanti)|distill\w* datasets?|data condens", re.I)
 _SEARCHES = re.compile(
@@ -69,6 +74,7 @@ _FOUND = word_set(
 )
 
 
+_OF_TRAINING = frozenset({"activation", "activations", "optimizer", "gradient", "gradients"})
 _LEADS = frozenset({"for", "during", "at"})
 _TUNED = word_set("trainable tunable learnable additional extra tuned trained updates tuning")
 
@@ -80,6 +86,8 @@ class Paper(NamedTuple):
     titled: bool
     searches: bool
     condenses: bool
+    infers: bool = False
+    visual: bool = False
 
     @property
     def tunes(self) -> bool:
@@ -89,10 +97,15 @@ class Paper(NamedTuple):
 def paper_of(title: str, default: str) -> Paper:
     """`default` is the phase of the paper's stage words."""
     trains, infers = _TRAINS.search(title) is not None, _INFERS.search(title) is not None
-    if trains != infers and default != "fine-tuning":
+    titled = _TUNES.search(title) is not None
+    if infers and trains:
+        default = "training" if _LEARNS.search(title) else "inference"
+    elif trains != infers and default != "fine-tuning":
         default = "training" if trains else "inference"
+    elif titled and not infers and _TUNING.search(title):
+        default = "fine-tuning"
     searches, condenses = _SEARCHES.search(title) is not None, _CONDENSES.search(title) is not None
-    return Paper(default, _TUNES.search(title) is not None, searches, condenses)
+    return Paper(default, titled, searches, condenses, infers, _VISUAL.search(title) is not None)
 
 
 def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
@@ -104,9 +117,13 @@ def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, p
 
 
 def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
+    if noun.phase == "search" and noun.metric == "speedup" and not paper.searches:
+        return "inference"
     if noun.phase:
         found = paper.searches and noun.phase == "training" and reading.rule == "amount-device-time"
         return "search" if found and clause.words.isdisjoint({"training", "train", "trained"}) else noun.phase
+    if quantity.unit is not None and quantity.unit.unit in {"FPS", "frames/s", "Hz"}:
+        return "inference"
     first, stop = quantity.first, quantity.stop
     if quantity.form != "absolute":
         first, stop = min(reading.first, first), max(reading.stop, stop)
@@ -118,7 +135,13 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     if noun.metric == "data_samples":
         return "fine-tuning" if paper.tunes else "training"
     if noun.metric == "communication":
-        return "training" if paper.default != "fine-tuning" else paper.default
+        return "inference" if paper.infers else "training" if paper.default != "fine-tuning" else paper.default
+    if (
+        noun.metric == "memory"
+        and not paper.infers
+        and not _OF_TRAINING.isdisjoint(clause.lows[reading.first : reading.stop])
+    ):
+        return "training"
     if paper.searches and noun.metric in _PROCESS and _is_of_the_search(clause.lows[:first], noun):
         return "search"
     if paper.condenses and noun.metric in _PROCESS:

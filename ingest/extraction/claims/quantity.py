@@ -9,8 +9,10 @@ from .tokens import Token
 from .units import Unit
 
 _QUALIFIERS: dict[tuple[str, ...], str] = {
-    ("up", "to"): "up to", ("upto",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
-    ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("max",): "up to", ("upwards", "of"): "up to",
+    ("up", "to"): "up to", ("upto",): "up to", ("up-to",): "up to", ("as", "much", "as"): "up to", ("at", "most"): "up to",
+    ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("maximal",): "up to", ("peaking", "at"): "up to", ("upper", "bounded", "by"): "up to", ("in", "average"): "average", ("averaging",): "average",
+    ("on", "an", "average"): "average", ("avg",): "average", ("just", "over"): "at least", ("slightly", "over"): "at least", ("just", "under"): "about", ("just", "above"): "at least",
+    ("north", "of"): "at least", ("max",): "up to", ("upwards", "of"): "up to",
     ("a", "maximum", "of"): "up to", ("no", "more", "than"): "up to", ("maximally",): "up to", ("as", "large", "as"): "up to",
     ("as", "many", "as"): "up to",
     ("at", "least"): "at least", ("over",): "at least", ("more", "than"): "at least", ("above",): "at least",
@@ -21,7 +23,7 @@ _QUALIFIERS: dict[tuple[str, ...], str] = {
     ("almost",): "about", ("approx",): "about", ("some",): "about", ("close", "to"): "about", ("approximate",): "about",
     ("ca",): "about", ("circa",): "about", ("near",): "about", ("approaching",): "about", ("order", "of"): "about",
     ("an", "average", "of"): "average", ("average",): "average", ("on", "average"): "average", ("averagely",): "average",
-    ("an", "average"): "average", ("average", "of"): "average",
+    ("(", "on", "average", ")"): "average", ("(", "up", "to", ")"): "up to", ("an", "average"): "average", ("average", "of"): "average",
 }  # fmt: skip
 _QUALIFIER_ENDS = frozenset(words[-1] for words in _QUALIFIERS)
 _FILLERS = word_set(
@@ -39,7 +41,8 @@ class Quantity:
     """Tokens `first` to `stop` (exclusive) of a sentence, read as a value.
 
     `form` is factor, percent or absolute. `origin` is the left end of a from-to pair. `lead` is the first token of the
-    qualifier, or `first`. `how` says what kind of writing it was: digits, word, verb, magnitude, part.
+    qualifier, or `first`. `how` says what kind of writing it was: digits, word, verb, magnitude, part. `passed` where the
+    qualifier is that of the number before.
     """
 
     first: int
@@ -55,6 +58,7 @@ class Quantity:
     how: str = "digits"
     bound: str = ""
     scaled: str = ""
+    passed: bool = False
 
 
 def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
@@ -121,7 +125,7 @@ def _bound_before(tokens: list[Token], at: int, form: str) -> int:
 
 def _qualifier_before(tokens: list[Token], at: int) -> tuple[str, int] | None:
     """The longest qualifier that ends before token `at`, and its length in tokens."""
-    for size in (3, 2, 1):
+    for size in (4, 3, 2, 1):
         if size <= at:
             qualifier = _QUALIFIERS.get(tuple(t.low for t in tokens[at - size : at]))
             if qualifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from ..words import trigger, word_set
@@ -20,7 +21,7 @@ OF_OTHERS = trigger("existing previous prior conventional traditional current")
 _COMPLAINTS = frozenset({"however", "unfortunately", "yet", "nevertheless", "but"})
 _NOT_UNITS = word_set(
     """
-    confidence ci interval sparse sparsity labels labeled labelled unlabeled split dropout masking noise chance
+    confidence ci interval pruned sparse sparsity labels labeled labelled unlabeled split dropout masking noise chance
     quantile percentile
     """
 )
@@ -33,13 +34,32 @@ def speaks_of_others(text: str) -> bool:
 
 def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun) -> bool:
     """Whether a number sets an experiment up ("at 50% sparsity"), boasts of size ("10x more data") or blames others."""
-    if reading.direction == "worse" and (noun.metric == "data_samples" or clause.lows[0] in _COMPLAINTS):
+    if reading.direction == "worse" and _is_no_cost(clause, quantity, reading, noun):
         return True
-    if reading.direction == "worse" and {"require", "requires", "need", "needs", "takes"} & set(
-        clause.lows[max(0, quantity.lead - 2) : quantity.lead]
+    before = clause.lows[max(0, quantity.lead - 4) : quantity.lead]
+    if (
+        "only" in before
+        and before[before.index("only") - 1] == "can"
+        and _OWN_WORDS.isdisjoint(clause.lows[: quantity.lead])
     ):
         return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
-    if behind in _NOT_UNITS and reading.rule not in {"noun-right", "share-pruned"}:
+    if behind in _NOT_UNITS and quantity.form != "absolute" and reading.rule not in {"noun-right", "share-pruned"}:
         return True
-    return quantity.form == "factor" and quantity.value < 1.0 and quantity.how != "part"
+    return quantity.form == "factor" and quantity.value <= 1.0 and quantity.how != "part"
+
+
+_OWN_WORDS = frozenset({"we", "our", "ours", "it"})
+_NEEDS = frozenset({"require", "requires", "need", "needs", "takes"})
+_MOST_WORSE = {"factor": 1.5, "percent": 40.0}
+"""No paper boasts of a higher cost; what is larger is said of others, unless something is plainly called slower."""
+
+
+def _is_no_cost(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun) -> bool:
+    """Whether a change for the worse is a complaint about others, or of data, and no cost that the paper admits."""
+    if noun.metric == "data_samples" or clause.lows[0] in _COMPLAINTS:
+        return True
+    if not _NEEDS.isdisjoint(clause.lows[max(0, quantity.lead - 2) : quantity.lead]):
+        return True
+    slower = "slower" in clause.lows[reading.first : reading.stop]
+    return not slower and quantity.value > _MOST_WORSE.get(quantity.form, math.inf)

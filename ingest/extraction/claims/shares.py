@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ..words import word_set
-from .comparison import rival_before
 from .nouns import Noun
+from .phrases import rival_before
 from .site import Reading, Site
 
 _IDEAL = word_set("theoretical peak optimal ideal maximum roofline hardware")
 _REACH = word_set(
     """
     achieve achieves achieving achieved reach reaches reaching attain attains attaining obtain obtains sustain sustains
-    sustaining deliver delivers up with get gets yields
+    sustaining sustained deliver delivers maintain maintains maintaining keeps keeping yield yields up with get gets yields
     """
 )
 _NAMED = _IDEAL | word_set("mfu utilization utilisation hfu efficiency")
@@ -32,8 +32,18 @@ def of_ideal(site: Site) -> Reading | None:
         metric = "throughput" if fast else "other_efficiency"
         return Reading("share-of-ideal", Noun(metric, "gain"), "better", site.begin, site.end + 3)
     used = next((k for k, word in enumerate(behind[:4]) if word in _UTILIZED), None)
-    if used is None and behind[0] in {"scaling", "parallel"} and behind[1] == "efficiency":
-        used = 1
+    if (
+        used is None
+        and behind[0] in {"scaling", "parallel", "strong", "weak", "parallelization"}
+        and "efficiency" in behind[1:3]
+    ):
+        used = behind.index("efficiency")
+    if (
+        used is None
+        and behind[0] == "efficiency"
+        and not site.clause.words.isdisjoint({"scales", "scaling", "scale", "scaled"})
+    ):
+        used = 0
     if used is not None and before & (_REACH | {"("}) and "of" not in behind[:used]:
         phase = "training" if behind[used] in {"mfu", "hfu"} or "flops" in behind[:used] else ""
         return Reading(

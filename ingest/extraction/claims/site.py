@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..words import word_set
 from .nouns import NOUNS, Noun
 from .quantity import Quantity
 from .tokens import Tokens
-from .words import CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES
+from .words import CHANGE_VERBS, COMPARATIVES
 
 _NOTHING = ("",)
 _COUNTED = frozenset({"nfes", "nfe"})
 """Nouns that stay nouns inside a number, as they are its unit."""
+_COUNTS = frozenset({"number", "amount", "count", "numbers", "amounts"})
 _HARD_STOPS = frozenset({";", "whereas", "but", "while", "whilst", "although", "though"})
 _MAX_LEFT, _MAX_RIGHT = 30, 12
 
@@ -31,7 +31,7 @@ class Anchor(NamedTuple):
 class Reading:
     """What a rule made of a number. `first` to `stop` are the tokens that the quote must hold besides the number.
 
-    `noun` None means refused: the number was understood and is no efficiency claim.
+    `noun` None means refused: the number was understood and is no efficiency claim; `weak` if only its noun is unknown.
     """
 
     rule: str
@@ -40,6 +40,7 @@ class Reading:
     first: int
     stop: int
     extra: tuple[Noun, ...] = ()
+    weak: bool = False
 
 
 class Clause:
@@ -75,9 +76,19 @@ class Clause:
         words = [part for token in parts for part in token]
         found = NOUNS.find(words)
         if len(words) == len(parts):
-            return [Anchor(noun, first, stop) for noun, first, stop in found if noun[1] != "ignore"]
-        owners = [at for at, token in enumerate(parts) for _ in token]
-        return [Anchor(noun, owners[first], owners[stop - 1] + 1) for noun, first, stop in found if noun[1] != "ignore"]
+            anchors = [Anchor(noun, first, stop) for noun, first, stop in found if noun[1] != "ignore"]
+        else:
+            owners = [at for at, token in enumerate(parts) for _ in token]
+            anchors = [
+                Anchor(noun, owners[first], owners[stop - 1] + 1) for noun, first, stop in found if noun[1] != "ignore"
+            ]
+        if not _COUNTS.isdisjoint(self.words) and any(a.noun.kind == "count" for a in anchors):
+            # "The number of trained parameters": what is counted is known, and the count says nothing of its own.
+            near = [(a, b) for a, b in pairwise([*anchors, None]) if a is not None]
+            anchors = [
+                a for a, b in near if not (a.noun.kind == "count" and b is not None and 0 <= b.first - a.stop <= 3)
+            ]
+        return anchors
 
 
 @dataclass(slots=True)
@@ -118,7 +129,7 @@ def _tight(clause: Clause, left: Quantity, right: Quantity) -> bool:
     relative = {"factor", "percent"}
     if left.form != right.form and not relative.issuperset({left.form, right.form}):
         return False
-    if left.how in {"verb", "part"} or left.unit != right.unit:
+    if left.how in {"verb", "part"} or right.how == "verb" or left.unit != right.unit:
         return False
     depth, glue = 0, False
     for token in clause.tokens[left.stop : right.lead]:
@@ -138,6 +149,9 @@ _LOOSE_OPENERS = frozenset(
 )
 
 
+_WHERE = frozenset({"on", "for", "in", "at", "when", "under"})
+
+
 def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) -> bool:
     """Whether `right` goes on a loose list after `left`: "8x on state-space models, and 14x on linear attention".
 
@@ -145,9 +159,11 @@ def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) ->
     """
     if "absolute" in (left.form, right.form) and left.form != right.form:
         return False
+    if left.unit is not None and right.unit is not None and left.unit.measures != right.unit.measures:
+        return False
     between = clause.lows[max(left.stop, min(read, right.lead)) : right.lead]
     if between in (["("], [",", "("]):
-        return True
+        return clause.lows[right.stop : right.stop + 1] != ["from"]
     if (
         not 1 <= len(between) <= 12
         or between[0] not in _LOOSE_OPENERS
@@ -156,38 +172,9 @@ def continues(clause: Clause, left: Quantity, right: Quantity, read: int = 0) ->
         return False
     if any(word in CHANGE_VERBS or word in COMPARATIVES for word in between):
         return False
-    return not any(left.stop <= a.first < right.lead and a.noun.polarity == "refuse" for a in clause.anchors)
-
-
-_VERBAL = word_set(
-    """
-    with while by when ; ( achieves achieving achieve enables enabling improves requires using uses gives yields shows delivers
-    further also but whereas than compared
-    """
-)
-
-
-_NAMING_CHANGE = CHANGE_NOUNS.keys() | COMPARATIVES.keys()
-
-
-def share_qualifiers(clause: Clause) -> None:
-    """ "Up to 5x lower latency and 43% energy savings": the qualifier holds for both, where no new verb or "by" begins."""
-    for left, right in pairwise(clause.quantities):
-        if (
-            left.qualifier not in {"up to", "about", "average"}
-            or right.qualifier
-            or right.bound
-            or "absolute" in (left.form, right.form)
-        ):
-            continue
-        if left.lead == left.first:
-            continue
-        between = clause.lows[left.stop : right.lead]
-        last = between[-2:-1] if between[-1:] in (["a"], ["an"]) else between[-1:]
-        if last != ["and"] or len(between) > 12:
-            continue
-        if not any(word in _VERBAL or (word in CHANGE_VERBS and word not in _NAMING_CHANGE) for word in between):
-            right.qualifier = left.qualifier
+    # In "50% on two tasks and 90% on three" the tasks are where it was measured.
+    begin = right.lead if between[0] in _WHERE and between[-1] in {"and", ",", "or"} else left.stop
+    return not any(begin <= a.first < right.lead and a.noun.polarity == "refuse" for a in clause.anchors)
 
 
 def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
@@ -196,6 +183,16 @@ def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
     place = clause.quantities.index(chain[0])
     left_wall = clause.quantities[place - 1].stop if place else 0
     last = place + len(chain)
+    if (
+        clause.lows[end : end + 1] == ["("]
+        and last < len(clause.quantities)
+        and clause.quantities[last].lead <= end + 2
+    ):
+        # "71% (57 GB) of memory": the amount in brackets says the same and ends nothing.
+        while last < len(clause.quantities) and clause.quantities[last].form == "absolute" != chain[0].form:
+            inner, last = clause.quantities[last], last + 1
+            if ")" in clause.lows[inner.stop : inner.stop + 2]:
+                break
     right_wall = clause.quantities[last].lead if last < len(clause.quantities) else len(clause.tokens)
     left = max(left_wall, begin - _MAX_LEFT)
     right = min(right_wall, end + _MAX_RIGHT)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..words import folded
 from .units import ATTACHED_UNITS
 
-_TIMES = r"(?:\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
+_TIMES = r"(?:\s?\\\(\s?\\times\s?\\\)|\{?\\texttimes\}?|\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
 _NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
@@ -23,15 +23,16 @@ TOKEN = re.compile(
     \s*+(?:
     (?P<run>(?:(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+\s)++)
   | (?P<plain>(?!sim|approx|leq|geq|text|http|www)[A-Za-z]++(?:-[A-Za-z]++)*+(?=[,;:)]|$|\.(?:\s|$)))
-  | (?P<sym>[,;()])
+  | (?P<sym>[,;)])
+  | (?P<wrap>\\[!,;:]|</?(?:b|i|em|strong|sup|sub|p|br)\s?/?>|\((?:[A-Z][A-Za-z]{{0,7}}[A-Z]s?|[A-Z]{{2,3}})\)|\\?(?:text(?:bf|it|tt|sc|rm|sf)|math(?:bf|rm|it|sf|cal)|emph|boldsymbol|underline|textcolor\{{\w+\}})(?=[\s\d.{{])\{{?)
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
   | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
-  | \$(?P<money>{_NUMBER})(?=[\s,;.)]|[kKM]\b)(?![^$\s]*\$)
+  | \$(?<!approx\$)(?<!sim\$)(?<![<>~≈∼]\$)(?P<money>{_NUMBER})(?=[\s;)]|[.,](?!\d)|[kKM]\b)(?![^$\s]*\$)(?!\s?[\\~])
   | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
-      (?:\}}?(?P<factor>\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE})|\s?[-–]?\s?folds?\b)\$?
-        |\$?(?P<percent>\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
-        |(?:\s|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
+      (?:\}}?(?P<factor>×(?P=num)\\times|\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE}|(?:without|with|while|when|over|than|compared|faster|speed|for|and|on|reduction)\b)|\s?[-–]?\s?folds?\b)\$?
+        |\$?(?P<percent>%percent\d+\\%\d*\s?%|\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
+        |(?:\s|\\,\s?|\\?~|\$\s?|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
       )?
@@ -122,7 +123,7 @@ def tokenize(text: str, offset: int = 0) -> Tokens:
             for low in words:
                 starts.append(start)
                 start += len(low) + 1
-        elif kind != "skip":
+        elif kind not in {"skip", "wrap"}:
             whole = match[0]
             known = _MARKS.get((kind, whole))
             if known is None:

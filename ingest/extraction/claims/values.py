@@ -6,11 +6,12 @@ given here: "3x" is the factor 3 whether it is speed or error.
 
 from __future__ import annotations
 
-from .counted import counted, rated, word_at
+from .counted import counted, rated, span_of_rate, word_at
 from .pairs import merge_pairs, share_units
 from .quantity import Quantity, qualified, tenfold
 from .tokens import Token
 from .units import BY_SPELLING, SCALE_WORDS, SCALES
+from .words import SPEED_VERBS
 
 NUMBER_WORDS = {
     "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0,
@@ -49,6 +50,9 @@ _STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_ORDERS, *_FUSED_FOLD, *_FUSED_PART
 _SPELLED = frozenset({"one", "a", "an", "several", "few", "many", "order", "orders"})
 _OF_HALF = frozenset({"the", "of", "as", "its", "that", "their"})
 _SPELLED_UNITS = frozenset({"steps", "iterations", "time", "device-time", "samples", "params"})
+_LONG_SPANS = frozenset({"hour", "day", "week", "minute"})
+_BEFORE_SPAN = frozenset({"in", "under", "within", "than", "about", "only", "just", "takes", "requires", "merely"})
+_ONE_STEP = frozenset({"step", "evaluation", "pass", "nfe", "iteration", "epoch"})
 _LARGEST = 1e15
 """No number of an honest claim is larger; more digits are noise."""
 
@@ -66,7 +70,12 @@ def find_quantities(tokens: list[Token]) -> list[Quantity]:
     if len(found) > 1:
         share_units(tokens, found)
         found = merge_pairs(tokens, found)
-    return [qualified(tokens, _whole(tokens, q)) for q in found if q.form != "bare"]
+    return [qualified(tokens, _whole(tokens, q)) for q in found if q.form != "bare" and not _spread(tokens, q)]
+
+
+def _spread(tokens: list[Token], quantity: Quantity) -> bool:
+    """Whether the number is the spread of the one before it ("15% ± 3%")."""
+    return word_at(tokens, quantity.first - 1) in {"±", "pm"}
 
 
 def _read(tokens: list[Token], index: int) -> Quantity | None:
@@ -79,7 +88,20 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
     word = token.low
     if word in _FUSED_PARTS:
         return Quantity(index, index + 1, index, "part", _FUSED_PARTS[word], how="part")
+    if word in {"a", "an"}:
+        before = word_at(tokens, index - 1)
+        spanned = word_at(tokens, index + 1) in _LONG_SPANS or (
+            word_at(tokens, index + 1) in {"second", "minute", "millisecond"} and before in {"under", "than"}
+        )
+        if spanned and before in _BEFORE_SPAN:
+            return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if word == "one" and word_at(tokens, index + 1) in {"second", "minute", "hour", "day", "millisecond"}:
+        return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
+    if (
+        word == "one"
+        and any(word_at(tokens, index + k) in _ONE_STEP for k in (1, 2, 3))
+        and word_at(tokens, index - 1) in {"only", "just", "merely"}
+    ):
         return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if (
         word in _FUSED_ORDERS
@@ -101,7 +123,7 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
         return Quantity(index, index + 1, index, "factor", _FUSED_FOLD[word], how="word")
     if word in _ALONE:
         return Quantity(index, index + 1, index, "factor", _ALONE[word], how="word")
-    if word in _VERB_FACTORS:
+    if word in _VERB_FACTORS and not (word == "doubling" and word_at(tokens, index + 1) in {"time", "times"}):
         return Quantity(index, index + 1, index, "factor", _VERB_FACTORS[word], how="verb")
     if word == "half" and (
         word_at(tokens, index + 1) in _OF_HALF or word_at(tokens, index - 1) in {"in", "by", "to", "than", "about"}
@@ -115,6 +137,8 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
     value, after = float(token.low.rstrip("+")), index + 1
     if value > _LARGEST:
         return None
+    if token.suffix == "x" and span_of_rate(tokens, after) == "s":
+        return Quantity(index, after + 2, index, "absolute", value, unit=BY_SPELLING["Hz"])
     if token.suffix == "x":
         return Quantity(index, after, index, "factor", value)
     if token.suffix == "%":
@@ -162,29 +186,52 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
         value, after, scaled = value * SCALE_WORDS[following], after + 1, _SCALE_LETTERS[following]
     if scaled and word_at(tokens, after) in {"times", "×", "fold"}:
         return Quantity(index, after + 1, index, "factor", value)
-    if not scaled and _is_a_ratio(tokens, index, after):
+    if not scaled and (_is_a_ratio(tokens, index, after) or following in _MUCH_LESS):
         return Quantity(index, after, index, "factor", value)
     return counted(tokens, Quantity(index, after, index, "bare", value, scaled=scaled))
 
 
 def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
     """ "A speedup of 2.5", "a compression ratio of 16", "a 1.6 speed-up": the noun makes a bare number a factor."""
-    if word_at(tokens, after) in {"speedup", "speed-up", "acceleration"}:
+    if word_at(tokens, after) in _SPEEDUPS | {"acceleration"}:
         return True
-    if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel", "dash"}:
+    if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel"}:
         return False
     at = index - 1
+    if word_at(tokens, at) == "factor" and word_at(tokens, at - 1) == "a":
+        return True
     while at > index - 5 and word_at(tokens, at) in _BEFORE_RATIO:
         at -= 1
     if at == index - 1 or at < 0 or word_at(tokens, index - 1) not in _BEFORE_RATIO - {"an", "average"}:
         return False
-    noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
-    if noun == "factor" and (kind in {"a", "the", "by", "average"} or kind in _RATIOS):
+    if "." in tokens[index].low and word_at(tokens, at) not in _RATIO_NOUNS and _sped_before(tokens, index):
         return True
-    return noun in {"speedup", "speedups", "speed-up"} or (noun in {"ratio", "rate"} and kind in _RATIOS)
+    noun, kind = word_at(tokens, at), word_at(tokens, at - 1)
+    if noun in {"factor", "factors"} and (kind in {"by", "a", "the", "average"} or kind in _RATIOS):
+        return True
+    return (
+        noun in _SPEEDUPS
+        or (noun == "up" and kind in {"speed", "speeds"})
+        or (noun in {"ratio", "rate"} and kind in _RATIOS)
+    )
 
 
-_BEFORE_RATIO = frozenset({"of", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
+_RATIO_NOUNS = frozenset({"rate", "ratio", "factor"})
+
+
+def _sped_before(tokens: list[Token], index: int) -> bool:
+    """Whether a verb of speed governs "... by 1.20", whose "times" is lost."""
+    if word_at(tokens, index - 1) != "by" and word_at(tokens, index - 2) != "by" and word_at(tokens, index - 3) != "by":
+        return False
+    return word_at(tokens, index + 1) in {"", ".", ",", ")", "when", "on", "over", "compared", "and"} and any(
+        word_at(tokens, k) in SPEED_VERBS for k in range(index - 9, index)
+    )
+
+
+_MUCH_LESS = frozenset({"smaller", "faster", "slower", "cheaper", "lighter"})
+"""Behind a bare number they say that its "times" is lost ("nearly 16 smaller than")."""
+_SPEEDUPS = frozenset({"speedup", "speedups", "speed-up", "speed-ups"})
+_BEFORE_RATIO = frozenset({"of", "by", "is", "reaches", "=", ":", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
                            "more", "than", "roughly", "almost"})  # fmt: skip
 _RATIOS = frozenset({"compression", "speedup", "speed-up", "acceleration", "reduction", "speed"})
 

@@ -17,6 +17,7 @@ BARE_COMPARATIVES = {
     "faster": ("speedup", "better"), "quicker": ("speedup", "better"), "slower": ("speedup", "worse"),
     "smaller": ("model_size", "better"), "lighter": ("model_size", "better"), "cheaper": ("other_efficiency", "better"),
     "compact": ("model_size", "better"), "fast": ("speedup", "better"), "speedier": ("speedup", "better"),
+    "sooner": ("training_time", "better"), "earlier": ("training_time", "better"),
 }  # fmt: skip
 """Comparatives that carry their own metric: (metric, direction)."""
 
@@ -46,12 +47,13 @@ def _forms(effect: str, stems: str) -> dict[str, str]:
 
 CHANGE_VERBS: dict[str, str] = {
     **_forms(LESS, "reduce decrease lower save minimize shrink slash trim economize shorten diminish prune eliminate conserve "
-                   "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict"),
+                   "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict free relieve hide overlap offload prevent amortize"),
     **_forms(MORE, "increase raise scale add introduce incur grow"),
     **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
                      "quicken ameliorate optimise elevate lift"),
     **dict.fromkeys(word_set("cut cuts cutting drop drops dropped dropping fall falls fell falling trimmed trimming slimming shrunk "
                              "shrank down"), LESS),
+    **dict.fromkeys(word_set("rise rises rose risen rising climbs climb jumps jump soars multiply multiplies multiplied multiplying"), MORE),
     **dict.fromkeys(word_set("sped beats beating"), BETTER),
 }  # fmt: skip
 SPEED_VERBS = word_set(

@@ -24,6 +24,9 @@ FOUND = {
     "git-suffix": ("https://github.com/zed/wick.git and https://github.com/zed/wick", ["https://github.com/zed/wick.git"]),
     "brackets-of-its-own": ("(https://zed.ai/a_(b))", ["https://zed.ai/a_(b)"]),
     "quotes": ("“https://zed.ai/a”", ["https://zed.ai/a"]),
+    "university": ("See geo.zed.ac.uk/projects/2020/sums/ and www.cs.zed.edu/~ann.", ["https://geo.zed.ac.uk/projects/2020/sums/",
+                   "https://www.cs.zed.edu/~ann"]),
+    "university-alone": ("We thank zed.edu for chips.", []),
     "mail": ("Write to zed@github.com/x or see and/or.", []),
     "no-host": ("https://a", []),
 }  # fmt: skip

@@ -11,8 +11,8 @@ from ingest.extraction import extract
 from ingest.sources import parse_page
 
 FLOORS = {
-    "claim_f1": 0.965,
-    "claim_strict_f1": 0.88,
+    "claim_f1": 0.96,
+    "claim_strict_f1": 0.87,
     "code_f1": 0.97,
     "kind": 0.84,
     "name": 0.94,
@@ -20,7 +20,7 @@ FLOORS = {
     "families_f1": 0.72,
     "modality_f1": 0.86,
     "stage_f1": 0.76,
-    "hardware_f1": 0.95,
+    "hardware_f1": 0.97,
 }
 
 

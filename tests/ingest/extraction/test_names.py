@@ -28,9 +28,19 @@ ANNOUNCED = {
     "title-case-phrase": ("We propose Mixture of Sums, a model that adds.", "Mixture of Sums"),
     "in-short": ("We design a family of GPU-Efficient Adders, or GAdders in short. GAdders are fast.", "GAdders"),
     "family-of-sizes": ("We present ZedLM-Small and ZedLM-Large. ZedLM reads, ZedLM writes, ZedLM adds.", "ZedLM"),
-    "name-before-a-common-abbreviation": ("This paper introduces the Zedra Small Language Models (SLMs).", "Zedra"),
+    "name-before-a-common-abbreviation": ("This paper introduces the Zedra Small Language Models (SLMs). Zedra is fast.", "Zedra"),
     "exponent": (r"We propose Z^{2}Sum, a method that adds twice.", "Z^2Sum"),
     "presented": ("Adding is slow. We add in one pass. The presented ZAB-SUM shows how.", "ZAB-SUM"),
+    "resulting": ("Adding is slow. We halve it. The resulting method, Quick Wave Sums (QWS), is fast. QWS adds.", "QWS"),
+    "dubbed-behind-an-aside": ("We, therefore, dub our method “Quick Wave Sums” and test it. Quick Wave Sums is fast.", "Quick Wave Sums"),
+    "adjectives-joined": ("We propose a new and efficient method ZedSum. ZedSum adds in one pass.", "ZedSum"),
+    "apposed-with-its-base": ("Our own model, ZedSum based on waves, adds in one pass. ZedSum is fast.", "ZedSum"),
+    "suggested": ("We suggest Quick Wave Sums (QWS) which add in one pass. QWS is fast.", "QWS"),
+    "always-plural": ("We introduce Quick Wave Networks (QWNs) for sums. QWNs are fast.", "QWNs"),
+    "plural-and-singular": ("We introduce Quick Wave Networks (QWNs) for sums. A QWN is fast.", "QWN"),
+    "marked-up": ("We propose a network named <b>ZedSum-2</b>. It adds.", "ZedSum-2"),
+    "lite-is-part-of-a-short-name": ("We propose a small network, namely Z-Lite. We design Z-Lite to add. Z-Lite is fast.", "Z-Lite"),
+    "size-is-none": ("Adding is slow. Our models ZedNet-Deep and ZedNet-Wide add. ZedNet halves, ZedNet doubles, ZedNet adds.", "ZedNet"),
     "repository": ("We add in one pass. Our code is at https://github.com/zed/FSEN.", "FSEN"),
 }  # fmt: skip
 
@@ -44,6 +54,7 @@ UNNAMED = {
     "built-upon": "Signs are hard to read. We build upon the ZEDSIGN architecture.",
     "baseline-of-a-result": "We add in one pass, outperforming others by 1.0% for ZedNet-32, 0.5% for ZedNet-16.",
     "phenomenon": "We introduce the Curse of Sums, a phenomenon that slows adding.",
+    "joined-abbreviations": "We propose a CNN-LSTM for sums and a HW-NAS for networks.",
     "number": "We train our 2.7B model on sums.",
 }
 
@@ -59,6 +70,9 @@ TITLES = {
     "whole-title": ("Zedic Wave Bottleneck", "We propose a layer for pruning. The zedic wave bottleneck is small.", "Zedic Wave Bottleneck"),
     "short-form-of-its-first-words": ("Gated Wave Sums with Fast Training", "We show that gated wave sums (GWS) add well.", "GWS"),
     "piece-that-is-ours": ("9-bit Adders via Rounding", "We round. Our 9-bit adders are small.", "9-bit Adders"),
+    "announced-and-explained": ("Adding by Wave Halving", "We propose wave halving, a way to add in one pass.", "wave halving"),
+    "explained-behind-a-dash": ("Fast Networks via Wave Halving", "In this work we introduce wave halving - a way to add.", "wave halving"),
+    "bracket-inside": ("Quick Wave Sums (QWS) for Every Network", "We add in one pass.", "QWS"),
     "plain-words": ("Layer-Wise Quantization: A Pragmatic Method", "We present an approach that quantizes layers.", None),
     "study": ("No Sum No Gain: Revisiting Adders", "We propose to look again at adders.", None),
     "verb-phrase": ("Turning Trash into Sums: Faster Adders", "We propose to add.", None),

@@ -1,0 +1,162 @@
+"""Reads the numbers of one clause: rule by rule, and lists of numbers by what is said of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .amount import amount
+from .change_left import by_verb, continued, named_behind, of_noun
+from .change_right import after_comparative, bracketed, change_noun, noun_right
+from .comparison import as_adjective, comparative
+from .fallback import guess
+from .quantity import Quantity
+from .shares import of_ideal, of_rival_size, sparse
+from .site import Anchor, Clause, Reading, Site, chains_of, continues, site_of
+from .words import CHANGE_VERBS, COMPARATIVES
+
+Rule = Callable[[Site], Reading | None]
+RULES: tuple[Rule, ...] = (
+    amount, of_ideal, sparse, of_rival_size, as_adjective, comparative, change_noun, noun_right, bracketed, by_verb, continued, of_noun, after_comparative,
+)  # fmt: skip
+"""Asked in this order; the first that answers decides, a refusal included."""
+_OF_RATIOS = tuple(rule for rule in RULES if rule is not amount)
+_OF_AMOUNTS: tuple[Rule, ...] = (amount, noun_right, by_verb)
+_OF_COMPARED = _OF_RATIOS[_OF_RATIOS.index(comparative) :]
+"""Rules that may answer for a factor or a percentage, for an amount, and for "3x faster"."""
+
+
+def _rules(site: Site) -> tuple[Rule, ...]:
+    if site.quantity.form == "absolute":
+        return _OF_AMOUNTS
+    return _OF_COMPARED if site.word(site.end) in COMPARATIVES else _OF_RATIOS
+
+
+def read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
+    """Each list of numbers with its reading; one that no rule reads takes over from the list beside it ("2x on A,
+    3x on B")."""
+    read: list[tuple[list[Quantity], Reading | None]] = []
+    for chain in chains_of(clause):
+        site = site_of(clause, chain, chain[0])
+        reading = None
+        for rule in _rules(site):
+            reading = rule(site)
+            if reading is not None:
+                break
+        if reading is None and read and read[-1][1] is not None and continues(clause, read[-1][0][-1], chain[0]):
+            first = read[-1][1]
+            _inherit(clause, read[-1][0][0], chain[0])
+            reading = _member(clause, chain, first)
+        read.append((chain, reading))
+    for at in range(len(read)):
+        if read[at][1] is None:
+            read[at] = (read[at][0], _parallel(clause, read, at))
+    for at in range(len(read) - 2, -1, -1):
+        (chain, reading), (after, known) = read[at], read[at + 1]
+        if (
+            reading is None
+            and known is not None
+            and (continues(clause, chain[-1], after[0]) or _elliptical(clause, chain[-1], after[0], known))
+        ):
+            read[at] = (chain, _member(clause, chain, known))
+    _go_on(clause, read)
+    if any(reading is None or reading.weak for _, reading in read):
+        before: Reading | None = None
+        for at, (chain, found) in enumerate(read):
+            reading = found
+            if reading is None or reading.weak:
+                reading = guess(site_of(clause, chain, chain[0]), reading, before)
+                read[at] = (chain, reading)
+            before = reading or before
+        _go_on(clause, read)
+    return read
+
+
+def _go_on(clause: Clause, read: list[tuple[list[Quantity], Reading | None]]) -> None:
+    """A list that nothing reads is read like the one in front of it."""
+    for at in range(1, len(read)):
+        (numbers, known), (chain, reading) = read[at - 1], read[at]
+        if reading is None and known is not None and continues(clause, numbers[-1], chain[0], known.stop):
+            _inherit(clause, numbers[0], chain[0])
+            read[at] = (chain, _member(clause, chain, known))
+
+
+def _noun_beside(site: Site) -> Anchor | None:
+    """The noun right behind a number: the time of "62% FLOPs and 1.9x time"."""
+    for anchor in site.clause.anchors:
+        if anchor.first == site.end or (
+            anchor.first == site.end + 1 and (site.word(site.end) not in _OPENERS or site.word(site.end) == "of")
+        ):
+            return anchor
+    return None
+
+
+_OPENERS = frozenset(
+    {
+        "on",
+        "for",
+        "in",
+        "with",
+        "at",
+        "over",
+        "than",
+        "to",
+        "of",
+        "(",
+        ")",
+        ",",
+        "and",
+        "by",
+        "under",
+        "the",
+        "when",
+        "/",
+    }
+)
+
+
+def _elliptical(clause: Clause, left: Quantity, right: Quantity, known: Reading) -> bool:
+    """ "2.1x end-to-end and 4.3x kernel speedups": the noun of the second holds for the first."""
+    between = clause.lows[left.stop : right.lead]
+    if (
+        left.form != right.form
+        or known.noun is None
+        or known.rule not in {"self-noun", "comparative", "change-noun", "noun-right"}
+    ):
+        return False
+    anchored = any(left.stop <= a.first < right.lead for a in clause.anchors if a.noun.polarity != "ignore")
+    return 2 <= len(between) <= 3 and between[-1] in {"and", ","} and not anchored
+
+
+def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
+    """A list's member read like the one beside it, with the noun behind it if it has its own ("and 8x in energy")."""
+    site = site_of(clause, chain, chain[0])
+    own = named_behind(site) or _noun_beside(site)
+    if own is None or known.noun is None:
+        return Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop, known.extra)
+    noun = own.noun if own.noun.polarity != "refuse" else None
+    return Reading("list", noun, known.direction, chain[0].lead, own.stop)
+
+
+def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:
+    """The qualifier of a loose list holds for its later members, unless "by" opens a new comparison."""
+    said = first.lead < first.first or first.passed
+    if later.qualifier is None and said and clause.lows[later.lead - 1 : later.lead] != ["by"]:
+        later.qualifier, later.passed = first.qualifier, first.qualifier is not None
+
+
+def _parallel(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:
+    """A number whose own noun follows and whose change word stands with its neighbour: "50% FLOPs and 47% memory savings"."""
+    chain = read[at][0]
+    noun = next((a for a in clause.anchors if 0 <= a.first - chain[-1].stop <= 2), None)
+    if noun is None or noun.noun.polarity not in {"cost", "gain"}:
+        return None
+    for other in (at + 1, at - 1):
+        if not 0 <= other < len(read):
+            continue
+        numbers, reading = read[other]
+        left, right = (chain, numbers) if other > at else (numbers, chain)
+        between = clause.lows[left[-1].stop : right[0].lead]
+        close = 1 <= len(between) <= 8 and between[-1] in {"and", ","} and numbers[0].form == chain[0].form
+        if reading is not None and reading.noun is not None and close and not any(w in CHANGE_VERBS for w in between):
+            return Reading("parallel", noun.noun, reading.direction, chain[0].lead, noun.stop)
+    return None

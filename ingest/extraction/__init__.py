@@ -56,7 +56,7 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
     families, family_words = find_families(sums)
     modality, modality_words = find_modality(sums)
     stage, stage_words = find_stage(sums, families)
-    training_free, training_words = find_training_free(document, kind, families)
+    training_free, training_words = find_training_free(sums)
     name, name_words = find_name(document, kind)
     verify, verify_words = find_verify(kind, families, stage, hardware, claims)
     return TechniqueRecord(

@@ -20,7 +20,7 @@ from .words import word_set
 
 UNIT = 64
 """The strength of a signal of 1.0."""
-FIELDS = ("families", "modalities", "stages", "kinds")
+FIELDS = ("families", "modalities", "stages", "kinds", "training")
 TABLES = {field: LEXICON.add(read_phrases(field)) for field in FIELDS}
 SCOPES = ("whole", "title", "head", "own")
 """Where phrases are summed up: title and abstract, the title, its part before the first preposition, the paper's own part."""

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from .signals import GROUPS, UNIT, Signals
 
-WEIGHT_UNIT = 256
+WEIGHT_UNIT = 64
 """The stored weight of 1.0."""
 FIRST = "first family"
-FIELDS = ("kind", FIRST, "families", "modality", "stage")
-CHOICES = frozenset({"kind", FIRST})
+FIELDS = ("kind", FIRST, "families", "modality", "stage", "training")
+CHOICES = frozenset({"kind", FIRST, "training"})
 """Fields of which one label is chosen; of the others, every label whose sum reaches the field's threshold."""
 NONE = "none"
 """The first family of a paper that is not about efficiency."""
@@ -75,14 +75,15 @@ class Totals(Protocol):
 class Sums:
     """What the weights make of the signals of one paper."""
 
-    __slots__ = ("_numbers", "_strengths", "_totals", "_weights")
+    __slots__ = ("_numbers", "_rows", "_strengths", "_totals", "_weights")
 
     def __init__(self, weights: Weights, signals: Signals) -> None:
         self._weights = weights
-        self._numbers = np.array(signals.numbers, np.intp)
+        self._numbers = signals.numbers
+        self._rows = weights.wide[np.array(signals.numbers, np.intp)]
         self._strengths = np.array(signals.strengths, np.float64)
         # Whole numbers, whose products and sums stay far below 2^53: exact in any order.
-        self._totals = self._strengths @ weights.wide[self._numbers] + weights.bias
+        self._totals = self._strengths @ self._rows + weights.bias
 
     def of(self, field: str) -> dict[str, float]:
         """The sum of each label of a field."""
@@ -95,15 +96,13 @@ class Sums:
     def words(self, field: str, labels: Iterable[str], count: int = 3) -> list[str]:
         """The signals that speak loudest for each label."""
         begin, known = self._weights.spans[field].start, self._weights.labels[field]
+        numbers, names = self._numbers, self._weights.names
         found: dict[str, None] = {}
         for label in labels:
-            gains = self._strengths * self._weights.wide[self._numbers, begin + known.index(label)]
-            loudest = np.argsort(-gains, kind="stable")[:count]
-            found |= dict.fromkeys(
-                self._weights.names[number]
-                for number, gain in zip(self._numbers[loudest].tolist(), gains[loudest].tolist(), strict=True)
-                if gain > 0
-            )
+            gains = self._strengths * self._rows[:, begin + known.index(label)]
+            for at in (-gains).argsort(kind="stable")[:count].tolist():
+                if gains[at] > 0:
+                    found[names[numbers[at]]] = None
         return list(found)
 
 

@@ -28,6 +28,7 @@ class Example:
     families: tuple[str, ...]
     modality: tuple[str, ...]
     stage: tuple[str, ...]
+    training_free: bool | None
     invented: bool = False
 
     @property
@@ -70,14 +71,18 @@ def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example | N
         if not isinstance(values, list) or any(value not in words for value in values):
             raise LabelError(f"{where}: {field}: expected a list of some of {', '.join(words)}; found {values!r}")
         lists[field] = tuple(dict.fromkeys(values))
+    if not ((training_free := record.get("training_free")) is None or isinstance(training_free, bool)):
+        raise LabelError(f"{where}: training_free: {training_free!r} is none of true, false and null")
     abstract = record.get("abstract") or abstracts.get(fold_title(title))
     if not abstract:
         return None
     invented = bool(record.get("invented"))
-    return Example(title, abstract, kind, lists["families"], lists["modality"], lists["stage"], invented)
+    return Example(title, abstract, kind, **lists, training_free=training_free, invented=invented)
 
 
 def digest_of(examples: Iterable[Example]) -> str:
     """SHA-256 over all that was learned from, in any order: the same examples give the same digest."""
-    lines = sorted(json.dumps([e.title, e.abstract, e.kind, e.families, e.modality, e.stage]) for e in examples)
+    lines = sorted(
+        json.dumps([e.title, e.abstract, e.kind, e.families, e.modality, e.stage, e.training_free]) for e in examples
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -51,7 +51,7 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
     """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
     weights = load_weights()
     document, devices, hardware, claims, signals = read_paper(title, abstract, weights.keys)
-    sums = Sums(weights, signals)
+    sums = Sums(weights, signals, document)
     kind, kind_words = find_kind(sums)
     families, family_words = find_families(sums)
     modality, modality_words = find_modality(sums)

@@ -15,7 +15,7 @@ from .kind_cues import weigh_kinds
 from .lexicon import read_phrases
 from .record import ExtractedClaim
 from .text import Document
-from .vocabulary import LEXICON, OWN, TITLE, Evidence, Found, Weights
+from .vocabulary import BACKGROUND, LEXICON, OWN, TITLE, Evidence, Found, Weights
 from .words import word_set
 
 UNIT = 64
@@ -39,7 +39,8 @@ _COMMON = word_set(
 _HEAD_ENDS = word_set("for with via in on using from through by toward to at under based without of")
 _TITLE_FACTOR, _BACKGROUND_FACTOR = 3.0, 0.35
 """How much a phrase counts there, beside 1 in the paper's own part."""
-_REPEATS = (0.0, 1.0, 1.5, 1.8, 2.0)
+_MOST = 2.0
+_REPEATS = (0.0, 1.0, 1.5, 1.8, _MOST)
 """What a phrase counts that stands so many times in one place, and at most."""
 
 
@@ -138,17 +139,21 @@ def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, heard: dict
     numbers, strengths = signals
     sums: dict[str, list[float]] = {}
     for phrase, one in heard.items():
-        title, own = _REPEATS[min(one.title, 4)], _REPEATS[min(one.own, 4)]
-        head = _REPEATS[min(one.head, 4)]
-        whole = _TITLE_FACTOR * title + own + _BACKGROUND_FACTOR * _REPEATS[min(one.background, 4)]
+        own = _REPEATS[one.own] if one.own < 4 else _MOST
+        title = head = 0.0
+        whole = own + _BACKGROUND_FACTOR * (_REPEATS[one.background] if one.background < 4 else _MOST)
+        if one.title:
+            title, head = _REPEATS[min(one.title, 4)], _REPEATS[min(one.head, 4)]
+            whole += _TITLE_FACTOR * title
         for label, weight in one.weights:
             row = sums.get(label)
             if row is None:
                 row = sums[label] = [0.0, 0.0, 0.0, 0.0]
             row[0] += weight * whole
-            row[1] += weight * title
-            row[2] += weight * head
             row[3] += weight * own
+            if title:
+                row[1] += weight * title
+                row[2] += weight * head
         if title and (number := title_phrase(phrase)) is not None:
             numbers.append(number)
             strengths.append(_HALF)
@@ -188,6 +193,27 @@ def _claims(signals: Signals, keys: Mapping[str, Keys], claims: Sequence[Extract
         signals.add(keys["other"].get("number of claims"), min(len(claims), 5) / 5)
     if hardware:
         signals.add(keys["other"].get("hardware"), 1.0)
+
+
+def readable(group: str, key: str, document: Document) -> list[str]:
+    """What a signal is called before a person: words of the paper where it has any, none where others say the same."""
+    table, _, scope = group.partition(" ")
+    if table in TABLES and scope:
+        return _loudest(document.found[TABLES[table]], key)
+    if group in {"kind score", "kind share"}:
+        return []
+    return [f"{group}: {key}"] if group in {"metric", "phase"} else [key]
+
+
+_LOUD = {TITLE: 4.0, OWN: 1.0, BACKGROUND: 0.0}
+
+
+def _loudest(found: list[Found], label: str, count: int = 2) -> list[str]:
+    """The phrases that speak for a label most: those of the title before others, those that mean it alone before others."""
+    heard = [
+        (-_LOUD[place] - weight, phrase) for place, weights, phrase, _ in found for own, weight in weights if own == label
+    ]
+    return list(dict.fromkeys([phrase for _, phrase in sorted(heard)]))[:count]
 
 
 def weigh_phrases(found: list[Found]) -> dict[str, float]:

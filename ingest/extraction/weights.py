@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .signals import GROUPS, UNIT, Signals
+from .signals import GROUPS, UNIT, Signals, readable
+from .text import Document
 
 WEIGHT_UNIT = 64
 """The stored weight of 1.0."""
@@ -52,16 +53,12 @@ class Weights:
     @cached_property
     def wide(self) -> NDArray[np.float64]:
         """The table in numbers that are multiplied fast."""
-        return self.table.astype(np.float64)
+        return self.table.astype(np.float64, order="C")
 
     @cached_property
-    def names(self) -> list[str]:
-        """What each signal is called before a person."""
-        named = [""] * len(self.table)
-        for group, numbers in self.keys.items():
-            for key, number in numbers.items():
-                named[number] = f"{group}: {key}" if " " in group or group in {"metric", "phase"} else key
-        return named
+    def names(self) -> list[tuple[str, str]]:
+        """Group and key of each signal."""
+        return [(group, key) for group, numbers in self.keys.items() for key in numbers]
 
 
 class Totals(Protocol):
@@ -75,12 +72,12 @@ class Totals(Protocol):
 class Sums:
     """What the weights make of the signals of one paper."""
 
-    __slots__ = ("_numbers", "_rows", "_strengths", "_totals", "_weights")
+    __slots__ = ("_document", "_numbers", "_rows", "_strengths", "_totals", "_weights")
 
-    def __init__(self, weights: Weights, signals: Signals) -> None:
-        self._weights = weights
+    def __init__(self, weights: Weights, signals: Signals, document: Document) -> None:
+        self._weights, self._document = weights, document
         self._numbers = signals.numbers
-        self._rows = weights.wide[np.array(signals.numbers, np.intp)]
+        self._rows = weights.wide.take(signals.numbers, axis=0)
         self._strengths = np.array(signals.strengths, np.float64)
         # Whole numbers, whose products and sums stay far below 2^53: exact in any order.
         self._totals = self._strengths @ self._rows + weights.bias
@@ -94,15 +91,24 @@ class Sums:
         return self._weights.thresholds[field]
 
     def words(self, field: str, labels: Iterable[str], count: int = 3) -> list[str]:
-        """The signals that speak loudest for each label."""
+        """The words that speak loudest for each label: words and phrases of the paper, cues, and what its claims measure."""
         begin, known = self._weights.spans[field].start, self._weights.labels[field]
-        numbers, names = self._numbers, self._weights.names
+        names = self._weights.names
         found: dict[str, None] = {}
         for label in labels:
             gains = self._strengths * self._rows[:, begin + known.index(label)]
-            for at in (-gains).argsort(kind="stable")[:count].tolist():
-                if gains[at] > 0:
-                    found[names[numbers[at]]] = None
+            mine: dict[str, None] = {}
+            said: set[tuple[str, str]] = set()
+            some = min(4 * count, len(gains))
+            for at in sorted(gains.argpartition(-some)[-some:].tolist() if some else [], key=lambda at: (-gains[at], at)):
+                if gains[at] <= 0 or len(mine) >= count:
+                    break
+                group, key = names[self._numbers[at]]
+                # The scopes of one table of phrases name the same phrases.
+                if (once := (group.partition(" ")[0], key)) not in said:
+                    said.add(once)
+                    mine |= dict.fromkeys(readable(group, key, self._document))
+            found |= dict.fromkeys(list(mine)[:count])
         return list(found)
 
 

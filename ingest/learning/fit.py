@@ -143,7 +143,7 @@ def to_weights(table: Table, fitted: Fitted, thresholds: Mapping[str, float], pr
     return Weights(
         keys=table.keys,
         labels={field: fitted[field][0] for field in FIELDS},
-        table=np.rint(stacked * WEIGHT_UNIT).astype(np.int16),
+        table=np.rint(stacked * WEIGHT_UNIT).astype(np.int16, order="C"),
         bias=np.rint(biases * WEIGHT_UNIT * UNIT).astype(np.int64),
         thresholds={field: round(value * WEIGHT_UNIT * UNIT) for field, value in thresholds.items()},
         provenance=provenance,

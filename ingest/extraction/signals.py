@@ -211,7 +211,10 @@ _LOUD = {TITLE: 4.0, OWN: 1.0, BACKGROUND: 0.0}
 def _loudest(found: list[Found], label: str, count: int = 2) -> list[str]:
     """The phrases that speak for a label most: those of the title before others, those that mean it alone before others."""
     heard = [
-        (-_LOUD[place] - weight, phrase) for place, weights, phrase, _ in found for own, weight in weights if own == label
+        (-_LOUD[place] - weight, phrase)
+        for place, weights, phrase, _ in found
+        for own, weight in weights
+        if own == label
     ]
     return list(dict.fromkeys([phrase for _, phrase in sorted(heard)]))[:count]
 

@@ -1,4 +1,4 @@
-"""Trained weights: from signals to kind, families, modality and stage, and back to the words that decided.
+"""Trained weights: from signals to kind, families, modality, stage and training-free, and back to the words that decided.
 
 The weights are a linear model, trained by `manage.py train_extractor` and kept in `trained/` with what they were trained
 on. They are whole numbers, so a decision is the same on every machine.
@@ -6,6 +6,7 @@ on. They are whole numbers, so a decision is the same on every machine.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -100,7 +101,9 @@ class Sums:
             mine: dict[str, None] = {}
             said: set[tuple[str, str]] = set()
             some = min(4 * count, len(gains))
-            for at in sorted(gains.argpartition(-some)[-some:].tolist() if some else [], key=lambda at: (-gains[at], at)):
+            for at in sorted(
+                gains.argpartition(-some)[-some:].tolist() if some else [], key=lambda at: (-gains[at], at)
+            ):
                 if gains[at] <= 0 or len(mine) >= count:
                     break
                 group, key = names[self._numbers[at]]
@@ -113,17 +116,25 @@ class Sums:
 
 
 def save_weights(weights: Weights, folder: Path) -> None:
-    """Write the two files; `load_weights` gives the same back."""
+    """Write the two files; `load_weights` gives the same back. What was there stays until both are written."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / "weights.npz", table=weights.table, bias=weights.bias)
     told = {
         "units": [UNIT, WEIGHT_UNIT],
+        "table": _digest(weights.table),
         "provenance": weights.provenance,
         "thresholds": weights.thresholds,
         "labels": weights.labels,
         "keys": {group: list(numbers) for group, numbers in weights.keys.items()},
     }
-    (folder / "weights.json").write_text(json.dumps(told, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    table, text = folder / "weights.new.npz", folder / "weights.new.json"
+    np.savez_compressed(table, table=weights.table, bias=weights.bias)
+    text.write_text(json.dumps(told, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    table.replace(folder / "weights.npz")
+    text.replace(folder / "weights.json")
+
+
+def _digest(table: NDArray[np.int16]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(table, "<i2").tobytes()).hexdigest()
 
 
 @cache
@@ -132,14 +143,14 @@ def load_weights(folder: Path = STORED) -> Weights:
     with np.load(folder / "weights.npz", allow_pickle=False) as stored:
         table, bias = stored["table"], stored["bias"]
     told = json.loads((folder / "weights.json").read_text("utf-8"))
+    if told["units"] != [UNIT, WEIGHT_UNIT] or set(told["keys"]) != set(GROUPS) or set(told["labels"]) != set(FIELDS):
+        raise ValueError("weights.json: of another version than this code; train the weights anew")
     keys: dict[str, dict[str, int]] = {group: {} for group in GROUPS}
     number = 0
     for group, words in told["keys"].items():
         keys[group] = dict(zip(words, range(number, number + len(words)), strict=True))
         number += len(words)
     labels = {field: tuple(told["labels"][field]) for field in FIELDS}
-    if set(keys) != set(GROUPS) or table.shape != (number, sum(map(len, labels.values()))):
+    if table.shape != (number, sum(map(len, labels.values()))) or _digest(table) != told["table"]:
         raise ValueError("weights.npz and weights.json do not belong together; train the weights anew")
-    if told["units"] != [UNIT, WEIGHT_UNIT]:
-        raise ValueError("weights.json: other units than this code's; train the weights anew")
     return Weights(keys, labels, table, bias, told["thresholds"], told["provenance"])

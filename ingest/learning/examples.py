@@ -45,7 +45,11 @@ def read_examples(files: Iterable[Path], abstracts: Mapping[str, str]) -> tuple[
     examples: dict[str, Example] = {}
     missing = 0
     for path in files:
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            lines = path.read_bytes().decode("utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            raise LabelError(f"{path.name}: not UTF-8 at byte {error.start}") from None
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             example = _example(line, f"{path.name}, line {number}", abstracts)
@@ -76,6 +80,8 @@ def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example | N
     abstract = record.get("abstract") or abstracts.get(fold_title(title))
     if not abstract:
         return None
+    if not isinstance(abstract, str):
+        raise LabelError(f"{where}: abstract: expected text")
     invented = bool(record.get("invented"))
     return Example(title, abstract, kind, **lists, training_free=training_free, invented=invented)
 

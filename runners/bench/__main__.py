@@ -1,4 +1,4 @@
-"""The command line of the harness: `python -m runners.bench list|check|run|sweep|replay`."""
+"""The command line of the harness: `python -m runners.bench list|check|run|sweep|replay|selftest`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from runners.bench.records import RecordError, write_records
 from runners.bench.replay import read_sessions, replay
 from runners.bench.replay import summary as replay_summary
 from runners.bench.results import Mode, RunRequest, SessionResult
+from runners.bench.selftest import run_selftest
+from runners.bench.selftest import summary as selftest_summary
 from runners.bench.session import run_session
 from runners.cards import Card, CardError, card_paths, find_card, load_card
 
@@ -29,6 +31,7 @@ examples:
   python -m runners.bench check flash-attention-2
   python -m runners.bench run --all --device cuda --out results.jsonl
   python -m runners.bench replay results.jsonl
+  python -m runners.bench selftest --device cuda --out selftest.jsonl
 """
 
 
@@ -72,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
     replaying.add_argument("file", type=Path, metavar="FILE", help="JSON lines of `run --out` or of a run's page")
     _add_output(replaying)
     _add_root(replaying)
+    text = "catch every cheat, find known truths, tell the harness's own cost and what the device can do"
+    testing = commands.add_parser("selftest", help=text, description=text)
+    testing.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
+    testing.add_argument("--quick", action="store_true", help="a fifth of the rounds with equal subjects")
+    testing.add_argument("--out", type=Path, metavar="FILE", help="append what was found as one JSON line")
+    testing.add_argument("--json", action="store_true", help="print what was found as one JSON object")
     return top
 
 
@@ -207,13 +216,27 @@ def _replay(options: argparse.Namespace) -> int:
     return max(codes, key=SEVERITY.index)
 
 
+def _selftest(options: argparse.Namespace) -> int:
+    progress = Progress("selftest")
+    try:
+        found = run_selftest(options.device, quick=options.quick, on_event=progress)
+    finally:
+        progress.close()
+    if options.out:
+        write_records(options.out, [found.to_dict()])
+    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else selftest_summary(found))
+    if found.unsupported:
+        return EXIT_UNSUPPORTED
+    return EXIT_PASSED if found.passed else EXIT_FAILED
+
+
 def _exit_code(result: SessionResult) -> int:
     if result.failure is None:
         return EXIT_PASSED
     return EXIT_UNSUPPORTED if result.failure.reason in ("unsupported", "refused-device") else EXIT_FAILED
 
 
-COMMANDS = {"list": _list, "replay": _replay}
+COMMANDS = {"list": _list, "replay": _replay, "selftest": _selftest}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -122,6 +122,8 @@ class SessionResult:
     log_tail: str
     harness_version: str
     seed: int
+    spent: dict[str, float] = field(default_factory=dict)
+    """Seconds by part of the run; "all" is the whole, and what no part accounts for is the harness's own overhead."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,8 +15,8 @@ def main() -> int:
     if not fd:
         sys.stderr.write("this is the harness's child process; use `python -m runners.bench run NAME`\n")
         return 2
-    channel = Channel(int(fd))
     spec = json.loads(sys.stdin.read())
+    channel = Channel(int(fd), bytes.fromhex(spec.pop("key")))
     die_with_parent()
     network = leave_network()
     limit_memory(spec["memory_limit_bytes"], spec["device"])
@@ -25,6 +25,11 @@ def main() -> int:
         import torch  # noqa: F401
     except ImportError as error:
         channel.send("failure", status="UNSUPPORTED", reason="unsupported", detail=f"torch cannot be imported: {error}")
+        return 0
+    if spec["mode"] == "ceilings":
+        from runners.bench.child.ceilings import run_ceilings
+
+        run_ceilings(spec, channel, network)
         return 0
     from runners.bench.child.main import run
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from runners.bench.child import compare
 from runners.bench.child.devices import Device
@@ -40,6 +41,7 @@ BACK_TO_BACK_S = 0.04
 BACK_TO_BACK_LIMIT_S = 0.2
 BACK_TO_BACK_CALLS = 10_000
 HOST_CALLS = 5
+LOOK_S = 10e-6
 
 _clock = time.perf_counter
 
@@ -63,6 +65,22 @@ class Pairs:
     cap_reached: bool = False
     spots: int = 0
     spots_off: int = 0
+
+
+class OperatorClock(TorchDispatchMode):
+    """Adds up the host time of every operator that is called within it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent_s = 0.0
+        self.operators = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        start = _clock()
+        result = func(*args, **(kwargs or {}))
+        self.spent_s += _clock() - start
+        self.operators += 1
+        return result
 
 
 class InputPool:
@@ -166,6 +184,32 @@ class Timer:
 
     def _narrow(self, pairs: Pairs) -> bool:
         return order_statistic_interval(paired_ratios(pairs.baseline_ms, pairs.technique_ms)).half_width < WIDTH_GOAL
+
+    def singles(self, prepared: Prepared, count: int, cap_s: float) -> list[float]:
+        """Times of a subject that is alone, each call from the same state as in a pair."""
+        samples: list[float] = []
+        start = _clock()
+        while len(samples) < count and (len(samples) < 2 or _clock() - start < cap_s):
+            samples.append(self._device.timed(self._call(prepared.subject, self._pool.draw(0.0))).ms)
+        return samples
+
+    def operator_times(self, prepared: Prepared) -> list[tuple[float, float]]:
+        """For a few calls, milliseconds within torch's operators and outside; only a CPU works them off in the call.
+
+        Looking at an operator costs time outside as well, for which an allowance is taken off.
+        """
+        if self._device.kind != "cpu":
+            return []
+        found = []
+        for _ in range(HOST_CALLS):
+            call = self._call(prepared.subject, self._pool.draw(0.0))
+            with OperatorClock() as clock:
+                start = _clock()
+                call()
+                whole_s = _clock() - start
+            outside_s = whole_s - clock.spent_s - LOOK_S * clock.operators
+            found.append((clock.spent_s * 1e3, max(0.0, outside_s) * 1e3))
+        return found
 
     def back_to_back(self, prepared: Prepared, expected_ms: float, mark: Callable[[str, int], None]) -> None:
         """Calls in a row between two marks, for whoever reads the marks to time with a clock of their own."""

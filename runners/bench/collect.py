@@ -77,6 +77,8 @@ class Findings:
     spent: dict[str, float] = field(default_factory=dict)
     ceilings: list[dict[str, Any]] = field(default_factory=list)
     compiled: list[str] = field(default_factory=list)
+    doubts: list[dict[str, str]] = field(default_factory=list)
+    """What the parent thinks of the times, {"workload", "text"}; no message of the child's adds to it."""
     failure: tuple[str, Failure] | None = None
     done: bool = False
     _mark: tuple[tuple[str, str], float, Usage | None] | None = None

@@ -69,6 +69,8 @@ def summary(result: SessionResult) -> str:
     if result.judgements:
         rows = [[each.claim_key, each.outcome, each.reason] for each in result.judgements]
         parts.append(table(["claim", "verdict", "why"], rows))
+    if result.doubts:
+        parts.append(table(["doubt about", "why"], [[each["workload"], each["text"]] for each in result.doubts]))
     if result.skipped:
         rows = [[each["workload"], each["subject"], each["reason"]] for each in result.skipped]
         parts.append(table(["not timed", "subject", "why"], rows))

@@ -74,6 +74,7 @@ def build_records(
             "error": {},
             "samples": {},
             "claim": [],
+            "doubts": [each["text"] for each in findings.doubts if each["workload"] == workload.get("name")],
             "code_hash": card.code_hash,
             "card_hash": card.card_hash,
             "seed": seed,
@@ -192,6 +193,27 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def numbered_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each record with its line number; errors as in `read_records`."""
+    for number, record in _numbered_lines(path):
+        problem = record_problem(record)
+        if problem:
+            raise RecordError(f"{path}, line {number}: {problem}")
+        yield number, record
+
+
+def results_and_selftests(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Records of results, and what self-tests found, in a file that may hold both; errors as in `read_records`."""
+    results: list[dict[str, Any]] = []
+    selftests: list[dict[str, Any]] = []
+    for number, record in _numbered_lines(path):
+        is_selftest = isinstance(record, dict) and record.get("kind") == "selftest"
+        problem = selftest_problem(record) if is_selftest else record_problem(record)
+        if problem:
+            raise RecordError(f"{path}, line {number}: {problem}")
+        (selftests if is_selftest else results).append(record)
+    return results, selftests
+
+
+def _numbered_lines(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -203,14 +225,30 @@ def numbered_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 record = json.loads(line, parse_constant=_refuse_constant)
             except ValueError as error:
                 raise RecordError(f"{path}, line {number}: is not JSON ({error}); one object a line") from error
-            problem = record_problem(record)
-            if problem:
-                raise RecordError(f"{path}, line {number}: {problem}")
             yield number, record
 
 
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON number")
+
+
+def selftest_problem(record: dict[str, Any]) -> str:
+    """What makes the line of a self-test unusable, as `record_problem` tells it."""
+    environment = record.get("environment")
+    if not isinstance(environment, dict) or not environment.get("device_name"):
+        return "environment: names no device; write what `selftest --out` writes"
+    return ceilings_problem(record.get("ceilings"))
+
+
+def ceilings_problem(rows: Any) -> str:
+    """What is wrong with rows of what a device can do, or ""."""
+    if not isinstance(rows, list):
+        return "ceilings: is not a list; give rows with name, value and unit"
+    for position, row in enumerate(rows):
+        texts = isinstance(row, dict) and all(isinstance(row.get(key), str) and row[key] for key in ("name", "unit"))
+        if not texts or not _is_positive(row.get("value")):
+            return f"ceilings[{position}]: lacks a name, a unit or a value above 0; give all three"
+    return ""
 
 
 def record_problem(record: Any) -> str:

@@ -122,6 +122,8 @@ class SessionResult:
     log_tail: str
     harness_version: str
     seed: int
+    doubts: list[dict[str, str]] = field(default_factory=list)
+    """Reasons to look twice that do not refuse the run: {"workload", "text"}."""
     spent: dict[str, float] = field(default_factory=dict)
     """Seconds by part of the run; "all" is the whole, and what no part accounts for is the harness's own overhead."""
 

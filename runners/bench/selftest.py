@@ -153,7 +153,10 @@ def try_cheats(cheats: Sequence[Cheat], device: str, on_event: OnEvent) -> list[
             result = run_session(request, _quiet, stop.is_set)
         failure = result.failure or Failure("", "")
         honest = cheat is HONEST and result.failure is None
-        caught = honest or cheat.is_caught_by(result.status, result.failure)
+        doubts = [each["text"] for each in result.doubts]
+        caught = honest or cheat.is_caught_by(result.status, result.failure, device, doubts)
+        if result.failure is None and doubts and cheat is not HONEST:
+            return CheatOutcome(cheat.name, caught, result.status, "doubted", "; ".join(doubts))
         return CheatOutcome(cheat.name, caught, result.status, failure.reason, failure.detail)
 
     outcomes: dict[str, CheatOutcome] = {}

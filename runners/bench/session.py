@@ -14,7 +14,7 @@ from runners.bench.collect import Findings, measurements
 from runners.bench.process import Child, available_memory_bytes, device_lock
 from runners.bench.records import build_records
 from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
-from runners.bench.trust import distrust, distrust_beside_technique, rungs_to_time_alone
+from runners.bench.trust import Doubt, doubts_about, doubts_beside_technique, rungs_to_time_alone
 from runners.bench.verdicts import judge
 from runners.card_types import Card
 from runners.cards import find_card
@@ -24,7 +24,8 @@ ShouldStop = Callable[[], bool]
 
 TICK_S = 1.0
 POLL_S = 0.2
-OPINIONS = 2  # a machine that was busier in one of two processes must not cost a run its result
+# A machine that was busier in one of two processes must not cost a run its result; on a CPU it costs none anyway.
+OPINIONS = {"cpu": 1, "cuda": 2}
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
 STATUS_OF_REASON = {
@@ -118,17 +119,15 @@ def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> S
     with Child(spec, device=request.device) as child:
         ended = _follow(child, limits, findings, watcher)
         log = child.log_tail()
-    doubt = distrust(findings, card) if ended is None else ""
     guarded = time.monotonic()
-    if ended is None and not doubt:
-        ended, doubt = _beside_technique(spec, limits, findings, watcher)
+    if ended is None:
+        ended = _guarded(card, spec, limits, findings, watcher)
     spent = {
         **findings.spent,
         "start": max(0.0, findings.started_s - began),
         "guard": time.monotonic() - guarded,
         "all": time.monotonic() - began,
     }
-    ended = Failure("integrity", doubt) if doubt else ended
     return replace(_result(card, request, seed, findings, failure=ended, log=log), spent=spent)
 
 
@@ -149,19 +148,36 @@ def measure_ceilings(
             return findings, _follow(child, limits, findings, watcher)
 
 
+def _guarded(
+    card: Card, spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
+) -> Failure | None:
+    """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
+    doubts = doubts_about(findings, card)
+    if not any(each.refuses for each in doubts):
+        ended, more = _beside_technique(spec, limits, findings, watcher)
+        if ended:
+            return ended
+        doubts += more
+    refusing = next((each for each in doubts if each.refuses), None)
+    if refusing:
+        return Failure("integrity", f"{refusing.workload}: {refusing.text}")
+    findings.doubts += [{"workload": each.workload, "text": each.text} for each in doubts]
+    return None
+
+
 def _beside_technique(
     spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
-) -> tuple[Failure | None, str]:
-    """Times the rungs again in a process without the technique: why the run was stopped meanwhile, and any doubt."""
+) -> tuple[Failure | None, list[Doubt]]:
+    """Times the rungs again in a process without the technique: why the run was stopped meanwhile, and doubts."""
     wanted = rungs_to_time_alone(findings, findings.compiled)
+    doubts: list[Doubt] = []
     if not wanted or spec["mode"] != "run":
-        return None, ""
-    doubt = ""
-    for _ in range(OPINIONS):
-        ended, doubt = _alone(spec, wanted, limits, findings, watcher)
-        if ended or not doubt:
-            return ended, ""
-    return None, doubt
+        return None, doubts
+    for _ in range(OPINIONS[spec["device"]]):
+        ended, doubts = _alone(spec, wanted, limits, findings, watcher)
+        if ended or not doubts:
+            return ended, []
+    return None, doubts
 
 
 def _alone(
@@ -170,16 +186,17 @@ def _alone(
     limits: _Limits,
     findings: Findings,
     watcher: _Watcher,
-) -> tuple[Failure | None, str]:
+) -> tuple[Failure | None, list[Doubt]]:
     alone = Findings()
     with Child({**spec, "mode": "alone", "alone": wanted}, device=spec["device"]) as child:
         ended = _follow(child, limits, alone, watcher)
     if ended and ended.reason in ("cancelled", "timed-out", "integrity"):
-        return ended, ""
+        return ended, []
     if ended or {(workload, rung) for workload in wanted for rung in wanted[workload]} - alone.alone.keys():
         told = f"{ended.reason}: {ended.detail}" if ended else "; ".join(each["reason"] for each in alone.skipped)
-        return None, f"a rung that was timed beside the technique fails in a process without it ({told})"
-    return None, distrust_beside_technique(findings, alone)
+        text = f"a rung that was timed beside the technique fails in a process without it ({told})"
+        return None, [Doubt(next(iter(wanted)), text, refuses=spec["device"] == "cuda")]
+    return None, doubts_beside_technique(findings, alone)
 
 
 def _follow(child: Child, limits: _Limits, findings: Findings, watcher: _Watcher) -> Failure | None:
@@ -260,6 +277,7 @@ def _result(
         measurements=measured,
         judgements=judgements,
         skipped=findings.skipped,
+        doubts=findings.doubts,
         environment=environment,
         log_tail=log,
         harness_version=HARNESS_VERSION,

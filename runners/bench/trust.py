@@ -1,5 +1,9 @@
 """Reasons not to believe a child's times, from what the parent saw with its own clock and the kernel's accounts.
 
+On a CPU other programs share the cores with the run, and what they do to it looks like some of these lies. There such a
+reason is a doubt, which is recorded beside the figures and refuses nothing; on a GPU, which a run has for itself, it
+refuses the run.
+
 What is caught: times that do not fit the parent's clock; work outside of the timed stream; a rung of the ladder that
 sleeps, that spends its time outside of torch's operators (on a CPU), or that is slower beside the technique than in a
 process where the technique was never made. What is not: a rung that always does needless work in torch's operators,
@@ -10,13 +14,15 @@ rungs of the ladder, above all the compiled and the library's, and the eyes of a
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from runners.bench.collect import TECHNIQUE, Findings, Loop, Stretch
 from runners.card_types import Card
 
 # Calls in a row, timed by the parent's own clock, against the child's samples.
 CLOCK_FACTOR = 2.5
+BLATANT_FACTOR = 25.0  # between two clocks no load on a machine explains so much
 CLOCK_SLACK_S = 0.005
 HOST_FACTOR = 1.5
 HOST_SLACK_MS = 0.3
@@ -34,30 +40,43 @@ MOST_RUNGS_ALONE = 8
 Subject = tuple[str, str]
 
 
-def distrust(findings: Findings, card: Card) -> str:
-    """Why the child's own times cannot be believed, or ""."""
+@dataclass(frozen=True)
+class Doubt:
+    """A reason not to believe the times of a workload. One that `refuses` ends the run, another is only recorded."""
+
+    workload: str
+    text: str
+    refuses: bool
+
+
+def doubts_about(findings: Findings, card: Card) -> list[Doubt]:
+    """Every reason not to believe the child's own times."""
+    on_gpu = findings.environment.get("device_kind") == "cuda"
+    found = []
     for (workload, rung), loop in findings.loops.items():
-        reason = (
-            _other_clock(findings, workload, rung, loop)
-            or _outside_stream(findings, workload, rung, loop)
-            or (_sleeping(findings, workload, rung) if card.scope != "processes" else "")
-            or _outside_operators(findings, workload, rung)
-        )
-        if reason:
-            return f"{workload}: {reason}"
-    return ""
+        for text, is_blatant in _reasons(findings, card, workload, rung, loop):
+            found.append(Doubt(workload, text, refuses=on_gpu or is_blatant))
+    return found
 
 
-def _other_clock(findings: Findings, workload: str, rung: str, loop: Loop) -> str:
+def _reasons(findings: Findings, card: Card, workload: str, rung: str, loop: Loop) -> Iterator[tuple[str, bool]]:
+    """Each reason, and whether no load on the machine can explain it."""
+    slowdown = _other_clock(findings, workload, rung, loop)
+    if slowdown > CLOCK_FACTOR:
+        text = f"by the parent's clock the technique's calls took {slowdown:.1f} times as long as the times reported"
+        yield text, slowdown > BLATANT_FACTOR
+    others = [_outside_stream(findings, workload, rung, loop), _outside_operators(findings, workload, rung)]
+    if card.scope != "processes":
+        others.append(_sleeping(findings, workload, rung))
+    for text in filter(None, others):
+        yield text, False
+
+
+def _other_clock(findings: Findings, workload: str, rung: str, loop: Loop) -> float:
+    """How many times longer the technique's calls took by the parent's clock, beyond what the baseline shows too."""
     slowdown = _slowdown(findings, (workload, TECHNIQUE), loop.technique_ms)
     # What the machine does to calls in a row is seen on the baseline too; only more than that is suspicious.
-    usual = max(1.0, _slowdown(findings, (workload, rung), loop.baseline_ms))
-    if slowdown <= CLOCK_FACTOR * usual:
-        return ""
-    return (
-        f"by the parent's clock the technique's calls took {slowdown:.1f} times as long as the times reported, "
-        f"the baseline's {usual:.1f} times"
-    )
+    return slowdown / max(1.0, _slowdown(findings, (workload, rung), loop.baseline_ms))
 
 
 def _slowdown(findings: Findings, subject: Subject, reported_ms: Sequence[float]) -> float:
@@ -130,8 +149,9 @@ def rungs_to_time_alone(findings: Findings, compiled: Sequence[str]) -> dict[str
     return wanted
 
 
-def distrust_beside_technique(findings: Findings, alone: Findings) -> str:
-    """Which rung is slower beside the technique than in a process of its own, or ""."""
+def doubts_beside_technique(findings: Findings, alone: Findings) -> list[Doubt]:
+    """Which rungs are slower beside the technique than in a process of their own."""
+    found = []
     slack_ms = ALONE_SLACK_MS["cuda" if findings.environment.get("device_kind") == "cuda" else "cpu"]
     for subject, reported_alone in alone.alone.items():
         workload, rung = subject
@@ -145,11 +165,12 @@ def distrust_beside_technique(findings: Findings, alone: Findings) -> str:
         reported = beside_ms / alone_ms / max(1.0, slower)
         is_slower = slower > ALONE_FACTOR and (beside - without) * 1e3 > slack_ms
         if is_slower or (reported > CLOCK_FACTOR and beside_ms - alone_ms > slack_ms):
-            return (
-                f"{workload}: the rung {rung!r} is {max(slower, reported):.1f} times as slow beside the technique as "
+            text = (
+                f"the rung {rung!r} is {max(slower, reported):.1f} times as slow beside the technique as "
                 "in a process where the technique was never made"
             )
-    return ""
+            found.append(Doubt(workload, text, refuses=findings.environment.get("device_kind") == "cuda"))
+    return found
 
 
 def _lower_quartile(samples: Sequence[float]) -> float:

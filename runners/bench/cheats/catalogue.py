@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Cheat:
     """A change to the honest module.
 
     It must end in a status that starts with `status` and a failure with `reason` (where given) and with `words` in it.
+    One with `doubted` need not fail on a CPU, where load can look alike: there a recorded doubt with `words` is enough.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Cheat:
     rung: str = RUNG
     device: str = "any"
     needs_parent: bool = False
+    doubted: bool = False
 
     def write(self, folder: Path) -> Path:
         """Writes card and module into `folder`; gives the card's path."""
@@ -44,8 +47,12 @@ class Cheat:
         card.with_suffix(".py").write_text(module, encoding="utf-8")
         return card
 
-    def is_caught_by(self, status: str, failure: Failure | None) -> bool:
-        """Whether this is the failure that it must end in; by chance is not enough."""
+    def is_caught_by(
+        self, status: str, failure: Failure | None, device: str = "cpu", doubts: Sequence[str] = ()
+    ) -> bool:
+        """Whether this is the failure or the doubt that it must end in; by chance is not enough."""
+        if self.doubted and device == "cpu" and failure is None:
+            return any(self.words in doubt for doubt in doubts)
         return (
             failure is not None
             and status.startswith(self.status)
@@ -54,11 +61,11 @@ class Cheat:
         )
 
 
-def _hack(name: str, words: str, **fields: str) -> Cheat:
+def _hack(name: str, words: str, **fields: str | bool) -> Cheat:
     return Cheat(name, words=words, status="REWARD_HACK", reason="integrity", **fields)  # type: ignore[arg-type]
 
 
-def _parent(name: str, words: str, **fields: str) -> Cheat:
+def _parent(name: str, words: str, **fields: str | bool) -> Cheat:
     return replace(_hack(name, words, **fields), mode="run", needs_parent=True)
 
 
@@ -197,6 +204,7 @@ CHEATS: tuple[Cheat, ...] = (
         "sleeps",
         rung="time.sleep(0.003)\nreturn (x * self.scale).sum(-1)",
         prelude="import time",
+        doubted=True,
     ),
     _parent(
         "baseline waits busily",
@@ -206,6 +214,7 @@ CHEATS: tuple[Cheat, ...] = (
         "return (x * self.scale).sum(-1)",
         prelude="import time",
         device="cpu",
+        doubted=True,
     ),
     _parent(
         "baseline slowed down beside the technique",
@@ -213,6 +222,7 @@ CHEATS: tuple[Cheat, ...] = (
         body="SLOW.append(1) if not SLOW else None\nreturn x @ self.scale",
         rung="for _ in range(40 * len(SLOW)):\n    (x * self.scale).sum(-1)\nreturn (x * self.scale).sum(-1)",
         prelude="SLOW = []",
+        doubted=True,
     ),
     Cheat(
         "work on a side stream",

@@ -14,7 +14,7 @@ from runners.bench.results import Failure
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 ROOT = FIXTURES.parents[1]
 HONEST = Cheat("none", mode="run")
-# Those that only the parent can catch need a whole session: see test_guards.py.
+# Those that only the parent can catch need a whole session: see test_selftest.py.
 FORKED = [cheat for cheat in CHEATS if cheat.device == "any" and not cheat.needs_parent]
 
 

@@ -108,6 +108,15 @@ def test_a_cheat_caught_for_another_reason_is_not_caught():
     assert not cheat.is_caught_by("PASSED", None)
 
 
+def test_a_doubt_is_enough_where_load_looks_alike_and_on_a_cpu_alone():
+    cheat = next(cheat for cheat in CHEATS if cheat.name == "baseline sleeps")
+    doubt = "the rung 'eager' sleeps: it was at work in 4% of its time"
+    assert cheat.is_caught_by("PASSED", None, "cpu", [doubt])
+    assert not cheat.is_caught_by("PASSED", None, "cpu", ["something else"])
+    assert not cheat.is_caught_by("PASSED", None, "cuda", [doubt])
+    assert cheat.is_caught_by("REWARD_HACK", Failure("integrity", doubt), "cuda")
+
+
 def test_a_cheat_that_no_longer_fits_the_module_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("runners.bench.cheats.catalogue.RIGHT", "return x @ self.gone")
     with pytest.raises(ValueError, match=r"suspect\.py: holds"):

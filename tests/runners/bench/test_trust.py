@@ -6,7 +6,7 @@ import pytest
 
 from runners.bench.collect import Findings, ProtocolError, Usage
 from runners.bench.seal import make_seal, opened
-from runners.bench.trust import distrust, distrust_beside_technique, rungs_to_time_alone
+from runners.bench.trust import doubts_about, doubts_beside_technique, rungs_to_time_alone
 from runners.cards import load_card
 
 CARD = load_card(Path(__file__).resolve().parents[2] / "fixtures/cards/sample/plain_sum.toml")
@@ -42,23 +42,27 @@ def pairs_message(technique_ms, baseline_ms):
 
 
 @pytest.mark.parametrize(
-    ("seen", "words"),
+    ("seen", "words", "refuses"),
     [
-        ({}, ""),
-        ({"technique_ms": 0.2}, "by the parent's clock the technique's calls took"),
-        ({"stretch": (3.0, 8.0)}, ""),  # everything was slower in a row: the machine was busy
-        ({"awake": (1.0, 0.4)}, "sleeps: it was at work in 40%"),
-        ({"awake": (0.3, 0.3)}, ""),  # both wait for a device
-        ({"awake": (1.9, 1.0)}, ""),  # two threads against one
-        ({"operators": ((0.9, 0.1), (0.2, 1.8))}, "spends 10% of its time in torch's operators"),
-        ({"operators": ((0.1, 0.9), (0.2, 1.8))}, ""),  # Python costs the technique as much
-        ({"device": "cuda", "stretch": (2.4, 2.0)}, "outside of the timed stream"),
+        ({}, "", False),
+        ({"technique_ms": 0.2}, "by the parent's clock the technique's calls took", False),
+        ({"technique_ms": 0.001}, "by the parent's clock the technique's calls took", True),  # no load explains it
+        ({"technique_ms": 0.2, "device": "cuda"}, "by the parent's clock the technique's calls took", True),
+        ({"stretch": (3.0, 8.0)}, "", False),  # everything was slower in a row: the machine was busy
+        ({"awake": (1.0, 0.4)}, "sleeps: it was at work in 40%", False),
+        ({"awake": (1.0, 0.4), "device": "cuda"}, "sleeps: it was at work in 40%", True),
+        ({"awake": (0.3, 0.3)}, "", False),  # both wait for a device
+        ({"awake": (1.9, 1.0)}, "", False),  # two threads against one
+        ({"operators": ((0.9, 0.1), (0.2, 1.8))}, "spends 10% of its time in torch's operators", False),
+        ({"operators": ((0.1, 0.9), (0.2, 1.8))}, "", False),  # Python costs the technique as much
+        ({"device": "cuda", "stretch": (2.4, 2.0)}, "outside of the timed stream", True),
     ],
 )
-def test_doubt_is_told_in_words(seen, words):
-    told = distrust(child(**seen), CARD)
-    assert words in told
-    assert bool(words) == bool(told)
+def test_doubt_is_told_in_words_and_load_on_a_cpu_refuses_nothing(seen, words, refuses):
+    told = doubts_about(child(**seen), CARD)
+    assert bool(told) is bool(words)
+    assert not told or words in told[0].text
+    assert any(doubt.refuses for doubt in told) is refuses
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,11 @@ def test_a_rung_slower_beside_the_technique_is_doubted(reported_ms, alone_ms, st
     beside = child(baseline_ms=reported_ms)
     alone = child(stretch=(1.0, stretch_ms))
     alone.add({"type": "alone", "workload": "medium", "subject": "eager", "samples": [alone_ms] * 5}, 9.0)
-    assert bool(distrust_beside_technique(beside, alone)) is doubted
+    told = doubts_beside_technique(beside, alone)
+    assert bool(told) is doubted
+    assert not any(doubt.refuses for doubt in told), "a CPU shares its cores with other programs"
+    beside.environment["device_kind"] = "cuda"
+    assert all(doubt.refuses for doubt in doubts_beside_technique(beside, alone))
 
 
 def test_compiled_rungs_are_not_compiled_again():

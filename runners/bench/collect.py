@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from runners.card_types import Card
 
 TECHNIQUE = "technique"
 COUNTED_UNITS = {
-    "weights": "B", "kv_cache": "B", "optimizer_state": "B", "peak_memory": "B", "parameters": "", "flops": "",
+    "weights": "B", "kv_cache": "B", "optimizer_state": "B", "peak_memory": "B", "steady_memory": "B", "parameters": "", "flops": "",
 }  # fmt: skip
 
 
@@ -57,6 +58,19 @@ class Loop:
     baseline_ms: list[float]
     cap_reached: bool
     band_floor: float
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    dropped: dict[str, list[float]] = field(default_factory=dict)
+    """Samples that were left out because the device's clock drifted, by "technique_ms" and "baseline_ms"."""
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Leaves out every pair whose index is not given."""
+        kept = set(indices)
+        out = [index for index in range(len(self.technique_ms)) if index not in kept]
+        for name in ("technique_ms", "baseline_ms") if out else ():
+            samples = getattr(self, name)
+            self.dropped[name] = [samples[index] for index in out]
+            setattr(self, name, [samples[index] for index in indices])
+        self.spans = [self.spans[index] for index in indices] if out else self.spans
 
 
 @dataclass
@@ -140,6 +154,8 @@ class Findings:
             "host_ms": _positive(message["host_ms"]),
             "operator_ms": [(float(inside), float(outside)) for inside, outside in message["operator_ms"]],
             "peak_memory": None if peak is None else int(peak),
+            "steady_memory": None if message.get("steady_memory") is None else int(message["steady_memory"]),
+            **{str(key): int(value) for key, value in message.get("work", {}).items()},
             "footprint": {str(key): int(value) for key, value in message["footprint"].items()},
         }
 
@@ -152,7 +168,10 @@ class Findings:
             baseline_ms=_positive(message["baseline_ms"]),
             cap_reached=bool(message["cap_reached"]),
             band_floor=float(message["band_floor"]),
+            spans=[(float(begin), float(end)) for begin, end in message["spans"]],
         )
+        if len(loop.spans) != len(loop.technique_ms):
+            raise ValueError(f"{len(loop.spans)} spans for {len(loop.technique_ms)} pairs")
         if len(loop.technique_ms) != len(loop.baseline_ms) or not loop.technique_ms:
             raise ValueError(f"{len(loop.technique_ms)} and {len(loop.baseline_ms)} samples do not make pairs")
         target = self.loops if message["type"] == "pairs" else self.controls
@@ -205,6 +224,14 @@ def _positive(samples: Any) -> list[float]:
     if not all(math.isfinite(value) and value > 0 for value in values):
         raise ValueError("a time is not a positive number")
     return values
+
+
+def median_ratios(findings: Findings) -> dict[tuple[str, str], float]:
+    """Median ratio of each workload and rung."""
+    return {
+        pair: statistics.median(paired_ratios(loop.baseline_ms, loop.technique_ms))
+        for pair, loop in findings.loops.items()
+    }
 
 
 def measurements(findings: Findings, card: Card, seed: int) -> list[Measurement]:
@@ -274,8 +301,8 @@ def _counted(findings: Findings, card: Card, kind: str) -> list[Measurement]:
 def _figures(extras: Mapping[str, Any] | None) -> dict[str, int]:
     if extras is None:
         return {}
-    peak = {} if extras["peak_memory"] is None else {"peak_memory": extras["peak_memory"]}
-    return {**extras["footprint"], **peak}
+    measured = {name: extras[name] for name in ("peak_memory", "steady_memory") if extras.get(name) is not None}
+    return {**extras["footprint"], **measured}
 
 
 def _exact(

@@ -91,6 +91,7 @@ class Child:
         finally:
             os.close(write_fd)
         self.pid = self._process.pid
+        self.seen_pids = {self.pid}
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018
         self._message_fd = read_fd
         self._log_fd = self._process.stdout.fileno()
@@ -162,7 +163,9 @@ class Child:
 
     def resident_bytes(self) -> int:
         """Resident memory of every process in the child's session, without counting shared pages twice per process."""
-        return sum(_resident(pid) for pid in _session_members(self.pid))
+        members = _session_members(self.pid)
+        self.seen_pids.update(members)
+        return sum(_resident(pid) for pid in members)
 
     def usage(self) -> Usage | None:
         """Time that the child's threads spent on a core and waiting for one; None where the kernel does not tell."""

@@ -16,6 +16,7 @@ from runners.card_types import Card
 
 RECORD_SCHEMA = 1
 LOG_LIMIT = 4000
+WORK = ("flops_counted", "bytes_ideal", "bytes_least")
 
 
 class RecordError(ValueError):
@@ -74,7 +75,7 @@ def build_records(
             "error": {},
             "samples": {},
             "claim": [],
-            "doubts": [each["text"] for each in findings.doubts if each["workload"] == workload.get("name")],
+            "doubts": [each["text"] for each in findings.doubts if each["workload"] in ("", workload.get("name"))],
             "code_hash": card.code_hash,
             "card_hash": card.card_hash,
             "seed": seed,
@@ -147,6 +148,11 @@ def _performance(findings: Findings, workload: str, rung: str, measured: Measure
         "host_ms": {
             subject: findings.extras.get((workload, subject), {}).get("host_ms", []) for subject in (TECHNIQUE, rung)
         },
+        "work": {
+            subject: {key: value for key, value in extras.items() if key in WORK}
+            for subject in (TECHNIQUE, rung)
+            if (extras := findings.extras.get((workload, subject)))
+        },
     }
 
 
@@ -154,8 +160,10 @@ def _pair_fields(findings: Findings, workload: str, rung: str, measured: Measure
     memory = {}
     for subject in (TECHNIQUE, rung):
         extras = findings.extras.get((workload, subject), {"peak_memory": None, "footprint": {}})
-        memory[subject] = {"peak_memory": extras["peak_memory"], **extras["footprint"]}
+        steady = {} if extras.get("steady_memory") is None else {"steady_memory": extras["steady_memory"]}
+        memory[subject] = {"peak_memory": extras["peak_memory"], **steady, **extras["footprint"]}
     samples = {"technique_ms": loop.technique_ms, "baseline_ms": loop.baseline_ms}
+    samples |= {f"drifted_{name}": values for name, values in loop.dropped.items()}
     control = next((each for (name, _), each in findings.controls.items() if name == workload), None)
     if control is not None:
         samples |= {"control_first_ms": control.technique_ms, "control_second_ms": control.baseline_ms}
@@ -170,6 +178,7 @@ def _pair_fields(findings: Findings, workload: str, rung: str, measured: Measure
             "high": measured.ratio_high,
             "pairs": measured.pairs,
             "cap_reached": measured.cap_reached,
+            "dropped": len(loop.dropped.get("technique_ms", [])),
         },
     }
 

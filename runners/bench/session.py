@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runners.bench import HARNESS_VERSION
-from runners.bench.collect import Findings, measurements
+from runners.bench.collect import Findings, measurements, median_ratios
+from runners.bench.nvml import reckon_with_device, sampling
 from runners.bench.process import Child, available_memory_bytes, device_lock
 from runners.bench.records import build_records
 from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
+from runners.bench.roofline import doubts_of_speed
 from runners.bench.trust import Doubt, doubts_about, doubts_beside_technique, rungs_to_time_alone
 from runners.bench.verdicts import judge
 from runners.card_types import Card
@@ -116,19 +119,24 @@ def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> S
         return _result(card, request, seed, findings, failure=failure)
     began = time.monotonic()
     limits = _Limits(limit, request.wall_limit_s, began + request.wall_limit_s)
-    with Child(spec, device=request.device) as child:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    with sampling(request.device, visible) as sampler, Child(spec, device=request.device) as child:
         ended = _follow(child, limits, findings, watcher)
-        log = child.log_tail()
+        log, own_pids = child.log_tail(), {os.getpid(), *child.seen_pids}
+    if request.device == "cuda":
+        reckon_with_device(findings, sampler, own_pids)
     guarded = time.monotonic()
     if ended is None:
         ended = _guarded(card, spec, limits, findings, watcher)
+    guarded_s = time.monotonic() - guarded
+    result = _result(card, request, seed, findings, failure=ended, log=log)
     spent = {
         **findings.spent,
         "start": max(0.0, findings.started_s - began),
-        "guard": time.monotonic() - guarded,
+        "guard": guarded_s,
         "all": time.monotonic() - began,
     }
-    return replace(_result(card, request, seed, findings, failure=ended, log=log), spent=spent)
+    return replace(result, spent=spent)
 
 
 def measure_ceilings(
@@ -152,7 +160,7 @@ def _guarded(
     card: Card, spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
 ) -> Failure | None:
     """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
-    doubts = doubts_about(findings, card)
+    doubts = [*doubts_about(findings, card), *doubts_of_speed(findings, card, median_ratios(findings))]
     if not any(each.refuses for each in doubts):
         ended, more = _beside_technique(spec, limits, findings, watcher)
         if ended:

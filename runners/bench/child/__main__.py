@@ -38,4 +38,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # All has been sent: tearing torch and its device down in good order would only cost time.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -37,7 +37,16 @@ def run_ceilings(spec: dict[str, Any], channel: Channel, network: str) -> None:
         channel.send("failure", status="UNSUPPORTED", reason="unsupported", detail=str(error))
         return
     channel.send("environment", **describe(device, network))
+    send_ceilings(device, channel)
+    channel.send("done")
+
+
+def send_ceilings(device: Device, channel: Channel, dtypes: Collection[str] | None = None) -> None:
+    """Sends a "ceiling" for each figure; with `dtypes` only products in those, in narrower ones, and bandwidths."""
     measures = [*_matrix_measures(device), ("copy", lambda: _copies(device)), ("call", lambda: _calls(device))]
+    if dtypes is not None:
+        wanted = ("copy", "int8", "float8", *dtypes)
+        measures = [each for each in measures if any(name in each[0] for name in wanted)]
     for position, (name, measure) in enumerate(measures):
         channel.phase("ceilings", position / len(measures), name)
         try:
@@ -46,7 +55,6 @@ def run_ceilings(spec: dict[str, Any], channel: Channel, network: str) -> None:
         except Exception as error:
             traceback.print_exc()
             channel.send("skipped", workload="ceilings", subject=name, reason=f"{type(error).__name__}: {error}"[:300])
-    channel.send("done")
 
 
 def _median_s(device: Device, call: Callable[[], Any]) -> float:

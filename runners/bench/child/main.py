@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from runners.bench.child.ceilings import send_ceilings
 from runners.bench.child.channel import Channel
 from runners.bench.child.checks import TECHNIQUE, Checker, Trial
 from runners.bench.child.devices import Device, open_device
@@ -81,8 +82,12 @@ class Session:
         channel.send("environment", **environment)
         self._card = load_card(Path(spec["card_path"]))
         self._refuse_unmet_needs(environment)
+        if self._device.kind == "cuda" and spec["mode"] in ("run", "sweep"):
+            with self._on("ceilings"):  # before code under test is there to spoil them
+                send_ceilings(self._device, channel, {each.dtype for each in self._card.workloads if each.is_timed})
         self._watch = Watch()
-        self._setting = Setting(self._card, load_module(self._card), spec["device"])
+        with self._on("set-up"):
+            self._setting = Setting(self._card, load_module(self._card), spec["device"])
         self._watch.verify("when the module was imported")
         compiled = [rung.name for rung in self._card.baselines if self._setting.is_compiled(rung.name)]
         channel.send("compiled", rungs=compiled)
@@ -332,6 +337,7 @@ class Session:
             baseline=rung,
             technique_ms=pairs.technique_ms,
             baseline_ms=pairs.baseline_ms,
+            spans=pairs.spans,
             cap_reached=pairs.cap_reached,
             band_floor=self._device.band_floor,
         )
@@ -344,8 +350,21 @@ class Session:
             host_ms=timer.host_times(prepared),
             operator_ms=timer.operator_times(prepared),
             peak_memory=timer.peak_memory(prepared),
+            steady_memory=prepared.steady_memory,
+            work=self._work(timer, prepared),
             footprint=timer.footprint(prepared),
         )
+
+    def _work(self, timer: Timer, prepared: Prepared) -> dict[str, int]:
+        """What a call does at least; nothing for a compiled rung, which counting would compile anew."""
+        if prepared.name != TECHNIQUE and self._setting.is_compiled(prepared.name):
+            return {}
+        try:
+            return timer.work(prepared)
+        except Exception as error:  # counting is no part of the subject's duties
+            traceback.print_exc()
+            self._channel.send("note", workload="", text=f"the work of {prepared.name} was not counted: {error}"[:300])
+            return {}
 
     def _refuse_drifting_answers(self, workload: Workload, pairs: Pairs) -> None:
         if pairs.spots >= 3 and pairs.spots_off > pairs.spots / 2:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from runners.bench.child import compare
 from runners.bench.child.devices import Device
@@ -44,6 +45,7 @@ HOST_CALLS = 5
 LOOK_S = 10e-6
 
 _clock = time.perf_counter
+_monotonic = time.monotonic
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Prepared:
     subject: Callable[..., Any]
     setup_ms: float
     first_call_ms: float
+    steady_memory: int | None
+    """Bytes that it holds between calls, or None where the device does not say."""
 
 
 @dataclass
@@ -62,6 +66,8 @@ class Pairs:
 
     technique_ms: list[float] = field(default_factory=list)
     baseline_ms: list[float] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    """Begin and end of each pair by time.monotonic(), which the parent's samples of the device share."""
     cap_reached: bool = False
     spots: int = 0
     spots_off: int = 0
@@ -131,17 +137,28 @@ class Timer:
 
     def prepare(self, name: str) -> Prepared:
         """Sets a subject up and calls it once, both on the clock: compilation falls into the first call."""
-        self._device.synchronize()
+        inputs = self._pool.draw(0.0)
+        before = self._held_memory()
         start = _clock()
         subject = self._setting.make(name, self._workload, self._weights)
         self._device.synchronize()
         setup_ms = (_clock() - start) * 1e3
-        call = self._call(subject, self._pool.draw(0.0))
+        call: Callable[[], Any] | None = self._call(subject, inputs)
         self._device.synchronize()
         start = _clock()
-        call()
+        call()  # type: ignore[misc]
         self._device.synchronize()
-        return Prepared(name, subject, setup_ms, (_clock() - start) * 1e3)
+        first_call_ms = (_clock() - start) * 1e3
+        call = None  # frees the arguments, so that only what the subject keeps is left
+        after = self._held_memory()
+        steady = None if before is None or after is None else max(0, after - before)
+        return Prepared(name, subject, setup_ms, first_call_ms, steady)
+
+    def _held_memory(self) -> int | None:
+        """Bytes in tensors, without the cotangents that this timer keeps for all subjects."""
+        held = self._device.held_memory()
+        kept = sum(tensor.nbytes for several in self._cotangents.values() for tensor in several)
+        return None if held is None else held - kept
 
     def warm_up(self, prepared: Prepared, budget_s: float) -> int:
         """At least ten calls and the device's time floor, unless `budget_s` ends first; gives the number of calls."""
@@ -164,10 +181,12 @@ class Timer:
             inputs = self._pool.draw(pair_s)
             calls = [self._call(technique.subject, inputs), self._call(baseline.subject, inputs)]
             results: list[Any] = [None, None]
+            began = _monotonic()
             for side in order:
                 timed = self._device.timed(calls[side])
                 results[side] = timed.result
                 (pairs.technique_ms, pairs.baseline_ms)[side].append(timed.ms)
+            pairs.spans.append((began, _monotonic()))
             pair_s = (pairs.technique_ms[-1] + pairs.baseline_ms[-1]) / 1e3
             if spot_limits and (count < LEAST_SPOTS or self._chooser.random() < SPOT_SHARE):
                 pairs.spots += 1
@@ -234,6 +253,25 @@ class Timer:
     def peak_memory(self, prepared: Prepared) -> int | None:
         call = self._call(prepared.subject, self._pool.draw(0.0))
         return self._device.peak_memory(call)
+
+    def work(self, prepared: Prepared) -> dict[str, int]:
+        """Of one call: operations that torch counts, bytes of inputs and outputs, and those it cannot do without.
+
+        A kernel of its own is not counted, so the operations are a lower bound. A technique that is approximate, or
+        whose module names `reads_all_inputs = False`, may leave inputs unread; its outputs it must write.
+        """
+        inputs = self._pool.draw(0.0)
+        call, counter = self._call(prepared.subject, inputs), FlopCounterMode(display=False)
+        with counter:
+            outputs = as_outputs(call())
+        read, written = sum(each.nbytes for each in inputs), sum(each.nbytes for each in outputs)
+        exact = self._setting.card.correctness == "exact"
+        reads_all = exact and getattr(self._setting.module, "reads_all_inputs", True)
+        return {
+            "flops_counted": int(counter.get_total_flops()),
+            "bytes_ideal": read + written,
+            "bytes_least": written + (read if reads_all else 0),
+        }
 
     def spot_limits(self, distances: Sequence[float]) -> list[float]:
         """How far the two may differ in a timed call, from how far they differed when they were checked.

@@ -37,7 +37,7 @@ def child(
 def pairs_message(technique_ms, baseline_ms):
     return {
         "type": "pairs", "workload": "medium", "axes": {"rows": 2}, "dtype": "float32", "pass_": "forward", "baseline": "eager",
-        "technique_ms": [technique_ms] * 8, "baseline_ms": [baseline_ms] * 8, "cap_reached": False, "band_floor": 0.02,
+        "technique_ms": [technique_ms] * 8, "baseline_ms": [baseline_ms] * 8, "cap_reached": False, "band_floor": 0.02, "spans": [(0, 1)] * 8,
     }  # fmt: skip
 
 

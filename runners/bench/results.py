@@ -124,6 +124,8 @@ class SessionResult:
     seed: int
     doubts: list[dict[str, str]] = field(default_factory=list)
     """Reasons to look twice that do not refuse the run: {"workload", "text"}."""
+    sweeps: list[dict[str, Any]] = field(default_factory=list)
+    """Tables over the swept axis, one for each rung, as `SweepTable.to_dict` gives them."""
     spent: dict[str, float] = field(default_factory=dict)
     """Seconds by part of the run; "all" is the whole, and what no part accounts for is the harness's own overhead."""
 

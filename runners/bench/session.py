@@ -17,6 +17,7 @@ from runners.bench.process import Child, available_memory_bytes, device_lock
 from runners.bench.records import build_records
 from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
 from runners.bench.roofline import doubts_of_speed
+from runners.bench.sweeps import sweep_tables
 from runners.bench.trust import Doubt, doubts_about, doubts_beside_technique, rungs_to_time_alone
 from runners.bench.verdicts import judge
 from runners.card_types import Card
@@ -160,8 +161,11 @@ def _guarded(
     card: Card, spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
 ) -> Failure | None:
     """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
-    doubts = [*doubts_about(findings, card), *doubts_of_speed(findings, card, median_ratios(findings))]
-    if not any(each.refuses for each in doubts):
+    doubts = doubts_about(findings, card)
+    found_out = bool(doubts)
+    doubts += doubts_of_speed(findings, card, median_ratios(findings))
+    # A second process is spared where the first has told enough.
+    if not found_out and not any(each.refuses for each in doubts):
         ended, more = _beside_technique(spec, limits, findings, watcher)
         if ended:
             return ended
@@ -286,6 +290,7 @@ def _result(
         judgements=judgements,
         skipped=findings.skipped,
         doubts=findings.doubts,
+        sweeps=[each.to_dict() for each in sweep_tables(findings, card, measured)],
         environment=environment,
         log_tail=log,
         harness_version=HARNESS_VERSION,

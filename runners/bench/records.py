@@ -37,7 +37,10 @@ def build_records(
     log: str,
     timestamp: str,
 ) -> list[dict[str, Any]]:
-    """One record for each checked workload and each timed pair; for a run that failed, one more that says why."""
+    """One record for each checked workload and each timed pair; for a run that failed, one more that says why.
+
+    Pairs have one only where `measurements` hold them: of a run that was stopped those that were complete.
+    """
 
     asked = {
         "mode": request.mode,
@@ -96,7 +99,7 @@ def build_records(
     }
     for (workload, rung), loop in findings.loops.items():
         measured = by_pair.get((workload, rung))
-        if measured is not None and failure is None:
+        if measured is not None:
             judged = [each.to_dict() for each in judgements if (each.workload, each.baseline) == (workload, rung)]
             evaluation = {"status": "PASSED", "performance": _performance(findings, workload, rung, measured, loop)}
             extra = _pair_fields(findings, workload, rung, measured, loop)

@@ -97,9 +97,12 @@ class SelfTest:
     ceilings: list[dict[str, Any]] = field(default_factory=list)
     not_measured: list[str] = field(default_factory=list)
     unsupported: str = ""
+    interrupted: bool = False
 
     @property
     def passed(self) -> bool:
+        if self.interrupted:
+            return False
         truths_hold = self.same is not None and self.same.passed and bool(self.shares) and not self.share_problem
         return truths_hold and all(each.passed for each in self.shares) and all(each.caught for each in self.cheats)
 
@@ -118,39 +121,70 @@ class SelfTest:
         }
 
 
-def run_selftest(device: str, *, quick: bool, on_event: OnEvent) -> SelfTest:
-    """Puts the harness to the test on `device`; the ceilings come first, as they also tell whether there is a device."""
+def run_selftest(
+    device: str, *, quick: bool, on_event: OnEvent, should_stop: Callable[[], bool] = lambda: False
+) -> SelfTest:
+    """Puts the harness to the test on `device`; the ceilings come first, as they also tell whether there is a device.
+
+    When `should_stop` says so, what was found until then is given, marked as interrupted.
+    """
     found = SelfTest(device, quick)
-    ceilings, failure = measure_ceilings(device, on_event)
+    try:
+        _fill(found, on_event, should_stop)
+    except _Stopped:
+        found.interrupted = True
+    return found
+
+
+class _Stopped(Exception):
+    """The user wants no more."""
+
+
+def _fill(found: SelfTest, on_event: OnEvent, should_stop: Callable[[], bool]) -> None:
+    device, quick = found.device, found.quick
+
+    def go_on(event: Event) -> None:
+        on_event(event)
+        if should_stop():
+            raise _Stopped
+
+    ceilings, failure = measure_ceilings(device, go_on)
     found.environment, found.ceilings = ceilings.environment, ceilings.ceilings
     found.not_measured = [f"{each['subject']}: {each['reason']}" for each in ceilings.skipped]
     if failure is not None:
         found.unsupported = f"{failure.reason}: {failure.detail}"
-        return found
-    found.cheats = try_cheats([HONEST, *CHEATS], device, on_event)
-    found.same, same_run = same_subjects(device, ROUNDS["quick" if quick else "full"], on_event)
-    found.shares, shares_run = known_shares(device, SHARE_ROUNDS["quick" if quick else "full"], on_event)
+        return
+    tried = [HONEST, *CHEATS]
+    try_cheats(tried, device, go_on, found.cheats)
+    order = [cheat.name for cheat in tried]
+    found.cheats.sort(key=lambda outcome: order.index(outcome.name))
+    found.same, same_run = same_subjects(device, ROUNDS["quick" if quick else "full"], go_on)
+    found.shares, shares_run = known_shares(device, SHARE_ROUNDS["quick" if quick else "full"], go_on)
     if shares_run.failure:
         found.share_problem = f"{shares_run.failure.reason}: {shares_run.failure.detail}"
     for name, run in (("equal subjects", same_run), ("known shares", shares_run)):
         if not run.failure:
             found.overheads.append({"run": name, **overhead(run.spent)})
-    return found
 
 
-def try_cheats(cheats: Sequence[Cheat], device: str, on_event: OnEvent) -> list[CheatOutcome]:
-    """Runs each cheat that this device can show, in sessions like any other; those that time nothing run side by side."""
+def try_cheats(cheats: Sequence[Cheat], device: str, on_event: OnEvent, outcomes: list[CheatOutcome]) -> None:
+    """Runs each cheat that this device can show, in sessions like any other; those that time nothing run side by side.
+
+    Each outcome is appended when it is known, so that they are there even if `on_event` raises to stop it all.
+    """
     chosen = [cheat for cheat in cheats if cheat.device in ("any", device)]
     stop = threading.Event()
 
     def attempt(cheat: Cheat) -> CheatOutcome:
-        on_event(Event("phase", "cheats", chosen.index(cheat) / len(chosen), cheat.name))
+        share = chosen.index(cheat) / len(chosen)
+        on_event(Event("phase", "cheats", share, cheat.name))
         with tempfile.TemporaryDirectory(prefix="speedproof-cheat-") as folder:
             cheat.write(Path(folder))
             request = RunRequest(
                 CARD_NAME, device=device, mode=cheat.mode, seed=7, card_root=Path(folder), time_cap_s=CHEAT_CAP_S
             )
-            result = run_session(request, _quiet, stop.is_set)
+            tick = Event("tick", "cheats", share, cheat.name)  # the session's own progress would only confuse
+            result = run_session(request, lambda _: on_event(tick), stop.is_set)
         failure = result.failure or Failure("", "")
         honest = cheat is HONEST and result.failure is None
         doubts = [each["text"] for each in result.doubts]
@@ -159,23 +193,17 @@ def try_cheats(cheats: Sequence[Cheat], device: str, on_event: OnEvent) -> list[
             return CheatOutcome(cheat.name, caught, result.status, "doubted", "; ".join(doubts))
         return CheatOutcome(cheat.name, caught, result.status, failure.reason, failure.detail)
 
-    outcomes: dict[str, CheatOutcome] = {}
     with ThreadPoolExecutor(CHEATS_AT_ONCE if device == "cpu" else 1) as pool:
         try:
             for outcome in pool.map(attempt, [cheat for cheat in chosen if cheat.mode == "check"]):
-                outcomes[outcome.name] = outcome
+                outcomes.append(outcome)
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
     for cheat in chosen:
         if cheat.mode != "check":
-            outcomes[cheat.name] = attempt(cheat)
-    return [outcomes[cheat.name] for cheat in chosen]
-
-
-def _quiet(_event: Event) -> None:
-    """For sessions whose own progress would only confuse."""
+            outcomes.append(attempt(cheat))
 
 
 def same_subjects(device: str, rounds: int, on_event: OnEvent) -> tuple[SameOutcome, SessionResult]:
@@ -242,6 +270,8 @@ def chance_of_as_many(events: int, rounds: int, share: float) -> float:
 def summary(found: SelfTest) -> str:
     """The self-test in words and tables."""
     device = found.environment.get("device_name") or found.device
+    if found.interrupted:
+        device += ", interrupted: what follows was found until then"
     if found.unsupported:
         return f"self-test on {device}: not possible here\n  {found.unsupported}"
     parts = [f"self-test on {device}: {'passed' if found.passed else 'FAILED'}"]

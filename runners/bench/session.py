@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,7 @@ POLL_S = 0.2
 OPINIONS = {"cpu": 1, "cuda": 2}
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
+PARTIAL = ("cancelled", "timed-out")
 STATUS_OF_REASON = {
     "crashed": "RUNTIME_ERROR", "timed-out": "TIMEOUT", "out-of-memory": "OUT_OF_MEMORY", "unsupported": "UNSUPPORTED",
     "refused-device": "UNSUPPORTED", "incorrect": "INCORRECT_NUMERICAL", "integrity": "REWARD_HACK",
@@ -129,6 +130,9 @@ def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> S
     guarded = time.monotonic()
     if ended is None:
         ended = _guarded(card, spec, limits, findings, watcher)
+    elif ended.reason in PARTIAL:
+        # What was measured until then is kept, unless it cannot be believed.
+        ended = _refusal(doubts_about(findings, card), findings) or ended
     guarded_s = time.monotonic() - guarded
     result = _result(card, request, seed, findings, failure=ended, log=log)
     spent = {
@@ -170,6 +174,11 @@ def _guarded(
         if ended:
             return ended
         doubts += more
+    return _refusal(doubts, findings)
+
+
+def _refusal(doubts: Sequence[Doubt], findings: Findings) -> Failure | None:
+    """The failure of a doubt that refuses the run; else keeps all of them beside the figures."""
     refusing = next((each for each in doubts if each.refuses), None)
     if refusing:
         return Failure("integrity", f"{refusing.workload}: {refusing.text}")
@@ -265,7 +274,8 @@ def _result(
         told = findings.failure
         status = told[0] if told and told[1] == failure else STATUS_OF_REASON.get(failure.reason, "RUNTIME_ERROR")
     environment = {"device_kind": request.device, "device_name": "", **findings.environment}
-    measured: list[Measurement] = [] if failure else measurements(findings, card, seed)
+    keeps_figures = failure is None or failure.reason in PARTIAL
+    measured: list[Measurement] = measurements(findings, card, seed) if keeps_figures else []
     judgements = [judge(claim, card, measured, environment, status) for claim in card.claims]
     records = build_records(
         card=card,

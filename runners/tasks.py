@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from runners import devices, services
+from runners import devices, services, watching
 
 
 @shared_task(name="runners.execute_run", acks_late=True, ignore_result=True)
@@ -17,6 +17,11 @@ def execute_run(run_id: int) -> None:
 @shared_task(name="runners.measure_device", ignore_result=True)
 def measure_device() -> None:
     devices.measure_ceilings_once(devices.own_device())
+
+
+@shared_task(name="runners.watch", ignore_result=True)
+def watch() -> None:
+    watching.watch()
 
 
 @shared_task(name="runners.reap", ignore_result=True)

@@ -55,6 +55,8 @@ def send_ceilings(device: Device, channel: Channel, dtypes: Collection[str] | No
         except Exception as error:
             traceback.print_exc()
             channel.send("skipped", workload="ceilings", subject=name, reason=f"{type(error).__name__}: {error}"[:300])
+    if device.kind == "cuda":
+        torch.cuda.empty_cache()  # what follows finds the memory as it was
 
 
 def _median_s(device: Device, call: Callable[[], Any]) -> float:

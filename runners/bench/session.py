@@ -28,8 +28,7 @@ ShouldStop = Callable[[], bool]
 
 TICK_S = 1.0
 POLL_S = 0.2
-# A machine that was busier in one of two processes must not cost a run its result; on a CPU it costs none anyway.
-OPINIONS = {"cpu": 1, "cuda": 2}
+OPINIONS = 2  # a machine that was busier in one of two processes must not cost a run its result, nor doubt it
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
 PARTIAL = ("cancelled", "timed-out")
@@ -194,7 +193,7 @@ def _beside_technique(
     doubts: list[Doubt] = []
     if not wanted or spec["mode"] != "run":
         return None, doubts
-    for _ in range(OPINIONS[spec["device"]]):
+    for _ in range(OPINIONS):
         ended, doubts = _alone(spec, wanted, limits, findings, watcher)
         if ended or not doubts:
             return ended, []

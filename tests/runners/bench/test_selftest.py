@@ -6,15 +6,25 @@ from dataclasses import replace
 
 import pytest
 
-from runners.bench import selftest, truths
+from runners.bench import selftest, session, truths
 from runners.bench.__main__ import main
 from runners.bench.cheats.catalogue import CHEATS, Cheat
 from runners.bench.results import Failure
 from runners.bench.selftest import SameOutcome, SelfTest, ShareOutcome, chance_of_as_many, overhead, summary
+from runners.bench.trust import rungs_to_time_alone
 from runners.cards import load_card
 
 PARENTS = [cheat for cheat in CHEATS if cheat.needs_parent]
 UNCAUGHT = Cheat("honest, but listed as a cheat")
+
+
+def only_of_cheats(findings, compiled):
+    """A second process for the known truths would find nothing and take a while."""
+    return {
+        workload: rungs
+        for workload, rungs in rungs_to_time_alone(findings, compiled).items()
+        if not workload.startswith("round-")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +38,8 @@ def report(tmp_path_factory):
         patch.setattr(selftest, "SHARE_CAP_S", 0.2)
         patch.setattr(selftest, "CHEAT_CAP_S", 0.1)
         patch.setattr(truths, "HEAVY", 1)
+        patch.setattr(session, "OPINIONS", 1)
+        patch.setattr(session, "rungs_to_time_alone", only_of_cheats)
         code = main(["selftest", "--quick", "--out", str(folder / "selftest.jsonl")])
     (line,) = (folder / "selftest.jsonl").read_text().splitlines()
     return code, json.loads(line)

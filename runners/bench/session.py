@@ -164,11 +164,9 @@ def _guarded(
     card: Card, spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
 ) -> Failure | None:
     """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
-    doubts = doubts_about(findings, card)
-    found_out = bool(doubts)
-    doubts += doubts_of_speed(findings, card, median_ratios(findings))
-    # A second process is spared where the first has told enough.
-    if not found_out and not any(each.refuses for each in doubts):
+    doubts = [*doubts_about(findings, card), *doubts_of_speed(findings, card, median_ratios(findings))]
+    # Another doubt does not spare the second process: one that load explains would hide what only that process finds.
+    if not any(each.refuses for each in doubts):
         ended, more = _beside_technique(spec, limits, findings, watcher)
         if ended:
             return ended

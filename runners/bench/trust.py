@@ -178,12 +178,17 @@ def _lower_quartile(samples: Sequence[float]) -> float:
 
 
 def _cost(stretches: Sequence[Stretch]) -> float | None:
-    """Middle seconds a call: on the cores where the kernel tells, which other runs hardly change, else passed."""
-    costs = [
-        each.seconds / each.calls * (each.usage.run_s / each.usage.at_s if each.usage else 1.0)
+    """Middle seconds a call: on the cores where the kernel tells, which other runs hardly change, else passed.
+
+    The kernel counts in steps that can be longer than a short stretch, and forgets threads that end: where it says
+    nothing above zero of any stretch, the time that passed is all there is.
+    """
+    on_cores = [
+        each.seconds / each.calls * each.usage.run_s / each.usage.at_s
         for each in stretches
-        if not each.usage or _covers(each)
+        if each.usage and _covers(each) and each.usage.run_s > 0
     ]
+    costs = on_cores or [each.seconds / each.calls for each in stretches]
     return statistics.median(costs) if costs else None
 
 

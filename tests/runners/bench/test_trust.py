@@ -99,3 +99,12 @@ def test_the_seal_opens_for_the_harness_alone():
     for forged in (lines[0], b'{"type":"done"} ' + make_seal(b"other")(b'{"type":"done"}'), b"{}", b""):
         with pytest.raises(ValueError, match="did not write"):
             opened(forged, make_seal(b"key") if forged != lines[0] else reader)
+
+
+def test_a_stretch_too_short_for_the_kernels_clock_hides_no_slow_rung():
+    """The kernel may count nothing in a stretch of a few short calls; that must not read as "nothing is known"."""
+    beside = child(baseline_ms=2.0)
+    alone = child(stretch=(0.05, 0.05), awake=(0.0, 0.0))
+    alone.add({"type": "alone", "workload": "medium", "subject": "eager", "samples": [0.05] * 5}, 9.0)
+    (doubt,) = doubts_beside_technique(beside, alone)
+    assert "40.0 times as slow beside the technique" in doubt.text

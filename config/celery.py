@@ -19,7 +19,11 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
     task_default_queue="default",
-    task_routes={"ingest.*": {"queue": "default"}, "recommender.*": {"queue": "default"}, "runners.watch": {"queue": "default"}},
+    task_routes={
+        "ingest.*": {"queue": "default"},
+        "recommender.*": {"queue": "default"},
+        "runners.watch": {"queue": "default"},
+    },
     timezone="UTC",
     beat_schedule={
         "reap-lost-runs": {"task": "runners.reap", "schedule": 10.0, "options": {"expires": 10.0}},

@@ -127,9 +127,7 @@ def fit_fields(table: Table, examples: Sequence[Example], rows: NDArray[np.int64
     return fitted
 
 
-def to_weights(
-    table: Table, fitted: Fitted, thresholds: Mapping[str, float], provenance: Mapping[str, Any]
-) -> Weights:
+def to_weights(table: Table, fitted: Fitted, thresholds: Mapping[str, float], provenance: Mapping[str, Any]) -> Weights:
     """The fitted models of signals in whole numbers, with what they were trained on.
 
     Raises: ValueError where a weight is too large to be stored.

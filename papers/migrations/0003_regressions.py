@@ -5,31 +5,52 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('papers', '0002_records_over_time'),
+        ("papers", "0002_records_over_time"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Regression',
+            name="Regression",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('device_name', models.CharField(max_length=200)),
-                ('workload', models.CharField(max_length=120)),
-                ('baseline', models.CharField(max_length=80)),
-                ('ratio_before', models.FloatField()),
-                ('ratio_after', models.FloatField()),
-                ('changes', models.JSONField(blank=True, default=dict, help_text='Versions by name, each [before, after].')),
-                ('sentence', models.CharField(max_length=400)),
-                ('found_at', models.DateTimeField(auto_now_add=True)),
-                ('ended_at', models.DateTimeField(blank=True, help_text='When it was found to be faster again.', null=True)),
-                ('implementation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='regressions', to='papers.implementation')),
-                ('since_run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='papers.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("device_name", models.CharField(max_length=200)),
+                ("workload", models.CharField(max_length=120)),
+                ("baseline", models.CharField(max_length=80)),
+                ("ratio_before", models.FloatField()),
+                ("ratio_after", models.FloatField()),
+                (
+                    "changes",
+                    models.JSONField(blank=True, default=dict, help_text="Versions by name, each [before, after]."),
+                ),
+                ("sentence", models.CharField(max_length=400)),
+                ("found_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "ended_at",
+                    models.DateTimeField(blank=True, help_text="When it was found to be faster again.", null=True),
+                ),
+                (
+                    "implementation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="regressions",
+                        to="papers.implementation",
+                    ),
+                ),
+                (
+                    "since_run",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="papers.run"),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('implementation', 'device_name', 'workload', 'baseline'), name='regression_one_at_a_time')],
+                "ordering": ["-id"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None)),
+                        fields=("implementation", "device_name", "workload", "baseline"),
+                        name="regression_one_at_a_time",
+                    )
+                ],
             },
         ),
     ]

@@ -112,7 +112,11 @@ def test_modality(abstract: str, modality: tuple[str, ...]) -> None:
 
 STAGE = {
     "family": ("Zedwick", "We propose KV cache eviction.", {"inference"}),
-    "training": ("Zedwick: Fast Training of Transformers", "We propose an optimizer that converges faster.", {"training"}),
+    "training": (
+        "Zedwick: Fast Training of Transformers",
+        "We propose an optimizer that converges faster.",
+        {"training"},
+    ),
     "fine-tuning": ("Zedwick", "We propose low-rank adapters for parameter-efficient fine-tuning.", {"fine-tuning"}),
     "post-training-is-no-training": ("Post-Training Pruning", "We propose one-shot pruning of weights.", {"inference"}),
     "no-family": ("Zedwick", "We study how sums behave.", set()),

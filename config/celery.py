@@ -19,7 +19,11 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
     task_default_queue="default",
-    task_routes={"ingest.*": {"queue": "default"}, "recommender.*": {"queue": "default"}},
+    task_routes={
+        "ingest.*": {"queue": "default"},
+        "recommender.*": {"queue": "default"},
+        "runners.watch": {"queue": "default"},
+    },
     timezone="UTC",
     beat_schedule={
         "reap-lost-runs": {"task": "runners.reap", "schedule": 10.0, "options": {"expires": 10.0}},
@@ -33,6 +37,10 @@ if settings.DAILY_PAPERS:
         "schedule": 600.0,
         "options": {"expires": 600.0},
     }
+if settings.REGRESSION_WATCH:
+    # Each ring queues one run a kind of device at most, and none while one is open there.
+    rings = {"task": "runners.watch", "schedule": 900.0, "options": {"expires": 900.0}}
+    app.conf.beat_schedule["watch-for-regressions"] = rings
 if settings.ENDPOINT_URL:
     rings = {"task": "ingest.ring_for_unread", "schedule": 600.0, "options": {"expires": 600.0}}
     app.conf.beat_schedule["ask-endpoint-about-unread"] = rings

@@ -138,6 +138,7 @@ DEVICE = env.str("DEVICE", default="cpu")  # what the worker started with these 
 GPU_QUEUES = env.list("GPU_QUEUES", default=["runs-cuda"])
 RUN_LEASE_S = env.int("RUN_LEASE_S", default=30)
 RUN_WALL_LIMIT_S = env.int("RUN_WALL_LIMIT_S", default=900)
+REGRESSION_WATCH = env.bool("REGRESSION_WATCH", default=False)  # runs again what ran with other versions
 RUN_QUOTA_PER_USER = env.int("RUN_QUOTA_PER_USER", default=20)  # runs a user may have waiting or running at once
 
 # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -51,8 +51,9 @@ def _load() -> Knowledge:
     for name, gain in _gains(_current_measurements()):
         measured[name].append(gain)
     ceilings = {
-        found.name: device.details.get("ceilings") or []
+        found.name: device.details["ceilings"]
         for device in Device.objects.all()
+        if device.details.get("ceilings")
         if (found := find_device(device.name))
     }
     efficiencies = {

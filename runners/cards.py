@@ -49,7 +49,7 @@ EFFECT_TERMS = (
     "all",
 )  # fmt: skip
 MEASURES = (
-    "time", "throughput", "peak_memory", "weights", "kv_cache", "optimizer_state", "parameters", "flops",
+    "time", "throughput", "peak_memory", "steady_memory", "weights", "kv_cache", "optimizer_state", "parameters", "flops",
 )  # fmt: skip
 
 

@@ -8,14 +8,17 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.utils import timezone
 
 from papers.models import Device, DeviceKind
+from runners.bench.records import ceilings_problem
+from runners.bench.session import measure_ceilings
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +48,43 @@ def find_facts(kind: str) -> dict[str, Any]:
 
 
 def register(facts: dict[str, Any]) -> Device:
-    device, _ = Device.objects.update_or_create(uid=facts["uid"], defaults={**facts, "last_seen_at": timezone.now()})
+    """Stores what was found and that the device is alive; what was measured on it before stays."""
+    known = Device.objects.filter(uid=facts["uid"]).values_list("details", flat=True).first() or {}
+    details = {**known, **facts.get("details", {})}
+    device, _ = Device.objects.update_or_create(
+        uid=facts["uid"], defaults={**facts, "details": details, "last_seen_at": timezone.now()}
+    )
     return device
+
+
+def store_ceilings(device: Device, rows: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> None:
+    """Keeps what the device can do, rows of name, value and unit, with the versions that they were measured with.
+
+    Raises: ValueError that names the row which is not one.
+    """
+    if problem := ceilings_problem(list(rows)):
+        raise ValueError(problem)
+    with transaction.atomic():
+        held = Device.objects.select_for_update().get(pk=device.pk)
+        versions = {key: environment[key] for key in ("torch", "cuda", "driver") if environment.get(key)}
+        held.details = {**held.details, "ceilings": [dict(row) for row in rows], "ceilings_of": versions}
+        held.save(update_fields=["details"])
+    device.details = held.details
+
+
+def measure_ceilings_once(device: Device) -> bool:
+    """Measures what a GPU can do, unless that is known; False where nothing was measured.
+
+    A CPU's are left to the self-test: measuring would keep a small machine busy, and no advice is drawn from them.
+    """
+    if device.kind != DeviceKind.CUDA or device.details.get("ceilings"):
+        return False
+    findings, failure = measure_ceilings(device.kind, lambda event: None)
+    if failure is not None:
+        logger.warning("what %s can do was not measured: %s: %s", device, failure.reason, failure.detail)
+        return False
+    store_ceilings(device, findings.ceilings, findings.environment)
+    return True
 
 
 def _host() -> str:

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from papers.models import Claim, Device, DeviceKind, Implementation, Measurement, Outcome, Run, RunState, Verdict
 from papers.services import Actor, write_audit
-from runners.bench.records import RecordError, read_records, to_line
+from runners.bench.records import RecordError, results_and_selftests, to_line
+from runners.devices import store_ceilings
 
 SAME = 0.005  # how far a recomputed ratio may be from the recorded one, relatively: rounding, not another result
 UNITS = {"time": "ms", "parameters": "", "flops": ""}
@@ -28,6 +29,7 @@ class ImportReport:
     stored: int = 0
     known: int = 0
     older: int = 0
+    devices: int = 0
     refused: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -37,12 +39,13 @@ class ImportReport:
 def import_file(path: Path, actor: Actor = None) -> ImportReport:
     """Store every session in the file that is not here yet; a session is stored whole or not at all.
 
+    A self-test's line tells what its device can do; that is kept with the device, the newest line last.
     Sessions of another version of card or code are stored and counted as older; pages mark them as such.
     Raises: RecordError naming file and line where a line is no record.
     """
     report = ImportReport(path.name)
     try:
-        records = read_records(path)
+        records, selftests = results_and_selftests(path)
     except OSError as fault:
         raise RecordError(f"{path}: cannot be read: {fault.strerror}") from None
     for session in sessions_of(records):
@@ -55,6 +58,13 @@ def import_file(path: Path, actor: Actor = None) -> ImportReport:
         report.stored += is_new
         report.known += not is_new
         report.older += not run.is_current
+    for found in selftests:
+        try:
+            store_ceilings(_device(found["environment"]), found["ceilings"], found["environment"])
+        except ValueError as fault:
+            report.refused.append(str(fault))
+        else:
+            report.devices += 1
     return report
 
 

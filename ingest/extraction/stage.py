@@ -7,7 +7,9 @@ from .text import Document
 from .weights import Totals
 
 _TRAINING = frozenset({"distributed-training", "memory-efficient-training", "training-efficiency", "data-efficiency"})
-_FAMILY_COUNTS = 4.0
+_ENOUGH = 3.0
+"""How loud a family must be spoken of to decide alone."""
+_FAMILY_COUNTS = 8.0
 """A family that says where it helps counts as much as so many words."""
 
 
@@ -24,7 +26,8 @@ def find_stage(sums: Totals, families: tuple[str, ...]) -> tuple[tuple[str, ...]
 def usual_phase(document: Document) -> str:
     """The phase of a number that names none, from the loudest family and the words of title and abstract."""
     families = weigh_phrases(document.found[TABLES["families"]])
-    first = max(families, key=lambda family: families[family], default="")
+    loudest = max(families, key=lambda family: families[family], default="")
+    first = loudest if families.get(loudest, 0.0) >= _ENOUGH else ""
     if first in _TRAINING:
         return "training"
     if first == "peft":

@@ -4,6 +4,7 @@ from papers.models.audit import AuditEntry
 from papers.models.claim import QUALIFIERS, Claim, Direction, Form, Phase, Review
 from papers.models.implementation import Device, DeviceKind, Implementation
 from papers.models.paper import CodeLink, Paper, PaperTitle, Source
+from papers.models.regression import Regression
 from papers.models.review import ReviewItem, ReviewReason, ReviewState, TwinCandidate, TwinState
 from papers.models.run import FINAL_STATES, Measurement, Outcome, Run, RunState, Verdict
 from papers.models.technique import Facet, Technique, TechniqueLabel
@@ -25,6 +26,7 @@ __all__ = [
     "Paper",
     "PaperTitle",
     "Phase",
+    "Regression",
     "Review",
     "ReviewItem",
     "ReviewReason",

@@ -1,9 +1,10 @@
-"""The command line of the harness: `python -m runners.bench list|check|run|sweep|replay`."""
+"""The command line of the harness: `python -m runners.bench list|check|run|sweep|replay|compare|selftest`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,24 +12,30 @@ from pathlib import Path
 from types import FrameType
 
 from runners.bench import HARNESS_VERSION
+from runners.bench.compare import compare_records
+from runners.bench.compare import summary as compare_summary
 from runners.bench.progress import Progress, summary, table
-from runners.bench.records import RecordError, write_records
+from runners.bench.records import RecordError, read_records, write_records
 from runners.bench.replay import read_sessions, replay
 from runners.bench.replay import summary as replay_summary
 from runners.bench.results import Mode, RunRequest, SessionResult
+from runners.bench.selftest import run_selftest
+from runners.bench.selftest import summary as selftest_summary
 from runners.bench.session import run_session
 from runners.cards import Card, CardError, card_paths, find_card, load_card
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
 EPILOG = """\
-exit status: 0 all passed, 1 a check failed, 2 bad usage, 3 unsupported here, 130 interrupted
+exit status: 0 all passed, 1 a check failed or runs differ, 2 bad usage, 3 unsupported here, 130 interrupted
 
 examples:
   python -m runners.bench list
   python -m runners.bench check flash-attention-2
   python -m runners.bench run --all --device cuda --out results.jsonl
   python -m runners.bench replay results.jsonl
+  python -m runners.bench compare old.jsonl new.jsonl
+  python -m runners.bench selftest --device cuda --out selftest.jsonl
 """
 
 
@@ -72,6 +79,17 @@ def parser() -> argparse.ArgumentParser:
     replaying.add_argument("file", type=Path, metavar="FILE", help="JSON lines of `run --out` or of a run's page")
     _add_output(replaying)
     _add_root(replaying)
+    text = "what changed between two recorded runs: versions, environment, ratios"
+    comparing = commands.add_parser("compare", help=text, description=text)
+    comparing.add_argument("old", type=Path, metavar="OLD", help="JSON lines of `run --out` or of a run's page")
+    comparing.add_argument("new", type=Path, metavar="NEW", help="the same of another run")
+    comparing.add_argument("--json", action="store_true", help="print the differences as one JSON object")
+    text = "catch every cheat, find known truths, tell the harness's own cost and what the device can do"
+    testing = commands.add_parser("selftest", help=text, description=text)
+    testing.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
+    testing.add_argument("--quick", action="store_true", help="a fifth of the rounds with equal subjects")
+    testing.add_argument("--out", type=Path, metavar="FILE", help="append what was found as one JSON line")
+    testing.add_argument("--json", action="store_true", help="print what was found as one JSON object")
     return top
 
 
@@ -97,7 +115,8 @@ def _positive(text: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit status."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    options.stop = Stop()
+    before = {number: signal.signal(number, options.stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return COMMANDS.get(options.command, _sessions)(options)
     except (CardError, RecordError) as error:
@@ -106,10 +125,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the child process was ended", file=sys.stderr)
         return EXIT_INTERRUPTED
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class Stop:
+    """Whether the user wants to stop: a session asks it, ends its child and gives what it has; twice ends at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        return self.asked
+
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        # A handler may interrupt a print: the file descriptor is safe to write to, the stream is not.
+        os.write(2, b"\nstopping; what was measured is kept (once more: stop at once)\n")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -154,6 +189,8 @@ def _sessions(options: argparse.Namespace) -> int:
     codes = []
     for name in names:
         result = _session(name, options.command, options)
+        if options.stop():
+            return EXIT_INTERRUPTED
         codes.append(_exit_code(result))
     return max(codes, key=SEVERITY.index, default=EXIT_PASSED)
 
@@ -180,7 +217,7 @@ def _followed(request: RunRequest, options: argparse.Namespace) -> SessionResult
     """Runs a session with its progress on standard error, and keeps its records where they were asked for."""
     progress = Progress(request.card_name, verbose=options.verbose)
     try:
-        result = run_session(request, progress)
+        result = run_session(request, progress, options.stop)
     finally:
         progress.close()
     if options.out:
@@ -203,8 +240,37 @@ def _replay(options: argparse.Namespace) -> int:
             json.dumps(found.to_dict(), ensure_ascii=False) if options.json else replay_summary(found) + "\n",
             flush=True,
         )
+        if options.stop():
+            return EXIT_INTERRUPTED
         codes.append(EXIT_PASSED if found.agrees else _exit_code(found.result) or EXIT_FAILED)
     return max(codes, key=SEVERITY.index)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    progress = Progress("selftest")
+    try:
+        found = run_selftest(options.device, quick=options.quick, on_event=progress, should_stop=options.stop)
+    finally:
+        progress.close()
+    if options.out:
+        write_records(options.out, [found.to_dict()])
+    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else selftest_summary(found))
+    if options.stop():
+        return EXIT_INTERRUPTED
+    if found.unsupported:
+        return EXIT_UNSUPPORTED
+    return EXIT_PASSED if found.passed else EXIT_FAILED
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """What changed; the exit status tells whether anything did but the state of the machine."""
+    sides = [read_records(path) for path in (options.old, options.new)]
+    for path, side in zip((options.old, options.new), sides, strict=True):
+        if not side:
+            raise RecordError(f"{path}: holds no record; give a file that `run --out` wrote")
+    found = compare_records(*sides)
+    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else compare_summary(found))
+    return EXIT_PASSED if found.same else EXIT_FAILED
 
 
 def _exit_code(result: SessionResult) -> int:
@@ -213,7 +279,7 @@ def _exit_code(result: SessionResult) -> int:
     return EXIT_UNSUPPORTED if result.failure.reason in ("unsupported", "refused-device") else EXIT_FAILED
 
 
-COMMANDS = {"list": _list, "replay": _replay}
+COMMANDS = {"list": _list, "replay": _replay, "compare": _compare, "selftest": _selftest}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,17 +14,37 @@ from runners.card_types import Card
 
 TECHNIQUE = "technique"
 COUNTED_UNITS = {
-    "weights": "B", "kv_cache": "B", "optimizer_state": "B", "peak_memory": "B", "parameters": "", "flops": "",
+    "weights": "B", "kv_cache": "B", "optimizer_state": "B", "peak_memory": "B", "steady_memory": "B", "parameters": "", "flops": "",
 }  # fmt: skip
-# Calls in a row, timed by the parent's own clock, against the child's samples.
-CROSS_CHECK_FACTOR = 2.5
-CROSS_CHECK_SLACK_S = 0.005
-HOST_FACTOR = 1.5
-HOST_SLACK_MS = 0.3
 
 
 class ProtocolError(ValueError):
     """The child sent what the harness never sends; its figures cannot be trusted."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What all threads of the child had used when the parent looked: seconds on a core, and waiting for one.
+
+    `at_s` is the parent's clock at that look, which on a busy machine comes after the message that asked for it.
+    """
+
+    run_s: float
+    queued_s: float
+    at_s: float
+
+    def since(self, before: Usage) -> Usage:
+        """The difference; its `at_s` is the time between the two looks."""
+        return Usage(self.run_s - before.run_s, self.queued_s - before.queued_s, self.at_s - before.at_s)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Calls in a row by the parent's own clock; `usage` is what the child used meanwhile, None where nobody says."""
+
+    calls: int
+    seconds: float
+    usage: Usage | None
 
 
 @dataclass
@@ -38,6 +58,19 @@ class Loop:
     baseline_ms: list[float]
     cap_reached: bool
     band_floor: float
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    dropped: dict[str, list[float]] = field(default_factory=dict)
+    """Samples that were left out because the device's clock drifted, by "technique_ms" and "baseline_ms"."""
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Leaves out every pair whose index is not given."""
+        kept = set(indices)
+        out = [index for index in range(len(self.technique_ms)) if index not in kept]
+        for name in ("technique_ms", "baseline_ms") if out else ():
+            samples = getattr(self, name)
+            self.dropped[name] = [samples[index] for index in out]
+            setattr(self, name, [samples[index] for index in indices])
+        self.spans = [self.spans[index] for index in indices] if out else self.spans
 
 
 @dataclass
@@ -45,6 +78,7 @@ class Findings:
     """What the child has reported so far. `add` validates each message and raises ProtocolError."""
 
     environment: dict[str, Any] = field(default_factory=dict)
+    started_s: float = 0.0
     checks: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
@@ -52,13 +86,21 @@ class Findings:
     extras: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     loops: dict[tuple[str, str], Loop] = field(default_factory=dict)
     controls: dict[tuple[str, str], Loop] = field(default_factory=dict)
-    back_to_back: dict[tuple[str, str], list[tuple[int, float]]] = field(default_factory=dict)
+    back_to_back: dict[tuple[str, str], list[Stretch]] = field(default_factory=dict)
+    alone: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    ceilings: list[dict[str, Any]] = field(default_factory=list)
+    compiled: list[str] = field(default_factory=list)
+    doubts: list[dict[str, str]] = field(default_factory=list)
+    """What the parent thinks of the times, {"workload", "text"}; no message of the child's adds to it."""
     failure: tuple[str, Failure] | None = None
     done: bool = False
-    _mark: tuple[tuple[str, str], float] | None = None
+    _mark: tuple[tuple[str, str], float, Usage | None] | None = None
+    _usage: Usage | None = None
 
-    def add(self, message: Mapping[str, Any], arrived_s: float) -> None:
-        """Takes one message in. `arrived_s` is the parent's clock when it was read."""
+    def add(self, message: Mapping[str, Any], arrived_s: float, usage: Usage | None = None) -> None:
+        """Takes one message in. `arrived_s` is the parent's clock when it was read, `usage` the child's up to then."""
+        self._usage = usage
         handlers: dict[str, Callable[[Mapping[str, Any], float], None]] = {
             "environment": self._add_environment,
             "check": self._add_check,
@@ -69,6 +111,10 @@ class Findings:
             "pairs": self._add_pairs,
             "control": self._add_pairs,
             "mark": self._add_mark,
+            "alone": self._add_alone,
+            "spent": self._add_spent,
+            "compiled": self._add_compiled,
+            "ceiling": self._add_ceiling,
             "failure": self._add_failure,
             "done": self._add_done,
         }
@@ -80,7 +126,8 @@ class Findings:
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"malformed {message['type']} message: {error}") from error
 
-    def _add_environment(self, message: Mapping[str, Any], _: float) -> None:
+    def _add_environment(self, message: Mapping[str, Any], arrived_s: float) -> None:
+        self.started_s = arrived_s
         self.environment = {key: value for key, value in message.items() if key != "type"}
 
     def _add_check(self, message: Mapping[str, Any], _: float) -> None:
@@ -105,7 +152,10 @@ class Findings:
         peak = message["peak_memory"]
         self.extras[message["workload"], message["subject"]] = {
             "host_ms": _positive(message["host_ms"]),
+            "operator_ms": [(float(inside), float(outside)) for inside, outside in message["operator_ms"]],
             "peak_memory": None if peak is None else int(peak),
+            "steady_memory": None if message.get("steady_memory") is None else int(message["steady_memory"]),
+            **{str(key): int(value) for key, value in message.get("work", {}).items()},
             "footprint": {str(key): int(value) for key, value in message["footprint"].items()},
         }
 
@@ -118,21 +168,47 @@ class Findings:
             baseline_ms=_positive(message["baseline_ms"]),
             cap_reached=bool(message["cap_reached"]),
             band_floor=float(message["band_floor"]),
+            spans=[(float(begin), float(end)) for begin, end in message["spans"]],
         )
+        if len(loop.spans) != len(loop.technique_ms):
+            raise ValueError(f"{len(loop.spans)} spans for {len(loop.technique_ms)} pairs")
         if len(loop.technique_ms) != len(loop.baseline_ms) or not loop.technique_ms:
             raise ValueError(f"{len(loop.technique_ms)} and {len(loop.baseline_ms)} samples do not make pairs")
         target = self.loops if message["type"] == "pairs" else self.controls
-        target[message["workload"], message["baseline"]] = loop
+        pair = (message["workload"], message["baseline"])
+        if pair in target:
+            raise ValueError(f"{pair[0]} against {pair[1]} was told twice")
+        target[pair] = loop
 
     def _add_mark(self, message: Mapping[str, Any], arrived_s: float) -> None:
         subject = (str(message["workload"]), str(message["subject"]))
         if message["edge"] == "begin":
-            self._mark = (subject, arrived_s)
+            self._mark = (subject, arrived_s, self._usage)
             return
         if self._mark is None or self._mark[0] != subject:
             raise ValueError("a stretch of calls ends that never began")
-        self.back_to_back.setdefault(subject, []).append((int(message["calls"]), arrived_s - self._mark[1]))
+        _, began_s, before = self._mark
+        used = None
+        if before and self._usage:
+            used = self._usage.since(before)
+        stretch = Stretch(int(message["calls"]), arrived_s - began_s, used)
+        if stretch.calls < 1:
+            raise ValueError("a stretch without calls")
+        self.back_to_back.setdefault(subject, []).append(stretch)
         self._mark = None
+
+    def _add_alone(self, message: Mapping[str, Any], _: float) -> None:
+        self.alone[message["workload"], message["subject"]] = _positive(message["samples"])
+
+    def _add_spent(self, message: Mapping[str, Any], _: float) -> None:
+        self.spent = {str(part): float(seconds) for part, seconds in message["seconds"].items()}
+
+    def _add_compiled(self, message: Mapping[str, Any], _: float) -> None:
+        self.compiled = [str(rung) for rung in message["rungs"]]
+
+    def _add_ceiling(self, message: Mapping[str, Any], _: float) -> None:
+        fields = {key: str(message[key]) for key in ("name", "unit", "detail")}
+        self.ceilings.append({**fields, "value": _positive([message["value"]])[0]})
 
     def _add_failure(self, message: Mapping[str, Any], _: float) -> None:
         if message["status"] not in STATUSES:
@@ -142,39 +218,20 @@ class Findings:
     def _add_done(self, _message: Mapping[str, Any], _: float) -> None:
         self.done = True
 
-    def distrust(self) -> str:
-        """Why the child's own times cannot be believed, or ""."""
-        for (workload, rung), loop in self.loops.items():
-            own_s = statistics.median(loop.technique_ms) / 1e3
-            slowdown = self._slowdown((workload, TECHNIQUE), loop.technique_ms)
-            # What the machine does to calls in a row is seen on the baseline too; only more than that is suspicious.
-            usual = max(1.0, self._slowdown((workload, rung), loop.baseline_ms))
-            if slowdown > CROSS_CHECK_FACTOR * usual:
-                return (
-                    f"{workload}: by the parent's clock the technique's calls took {slowdown:.1f} times "
-                    f"as long as the times reported, the baseline's {usual:.1f} times"
-                )
-            technique, baseline = self.extras.get((workload, TECHNIQUE)), self.extras.get((workload, rung))
-            if technique and baseline and self.environment.get("device_kind") == "cuda":
-                # What launching costs is seen on the baseline's side; only more than that is suspicious.
-                gap = statistics.median(technique["host_ms"]) - statistics.median(loop.technique_ms)
-                usual = max(0.0, statistics.median(baseline["host_ms"]) - statistics.median(loop.baseline_ms))
-                if gap > usual + HOST_SLACK_MS + (HOST_FACTOR - 1) * own_s * 1e3:
-                    return f"{workload}: {gap:.2f} ms of the technique's work lie outside of the timed stream"
-        return ""
-
-    def _slowdown(self, subject: tuple[str, str], reported_ms: list[float]) -> float:
-        """Fastest stretch of calls by the parent's clock over the time reported; 0 where there is none."""
-        reported_s = statistics.median(reported_ms) / 1e3
-        stretches = self.back_to_back.get(subject, [])
-        return min(((seconds - CROSS_CHECK_SLACK_S) / calls / reported_s for calls, seconds in stretches), default=0.0)
-
 
 def _positive(samples: Any) -> list[float]:
     values = [float(sample) for sample in samples]
     if not all(math.isfinite(value) and value > 0 for value in values):
         raise ValueError("a time is not a positive number")
     return values
+
+
+def median_ratios(findings: Findings) -> dict[tuple[str, str], float]:
+    """Median ratio of each workload and rung."""
+    return {
+        pair: statistics.median(paired_ratios(loop.baseline_ms, loop.technique_ms))
+        for pair, loop in findings.loops.items()
+    }
 
 
 def measurements(findings: Findings, card: Card, seed: int) -> list[Measurement]:
@@ -244,8 +301,8 @@ def _counted(findings: Findings, card: Card, kind: str) -> list[Measurement]:
 def _figures(extras: Mapping[str, Any] | None) -> dict[str, int]:
     if extras is None:
         return {}
-    peak = {} if extras["peak_memory"] is None else {"peak_memory": extras["peak_memory"]}
-    return {**extras["footprint"], **peak}
+    measured = {name: extras[name] for name in ("peak_memory", "steady_memory") if extras.get(name) is not None}
+    return {**extras["footprint"], **measured}
 
 
 def _exact(

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import selectors
 import shutil
 import signal
@@ -17,6 +18,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
+
+from runners.bench.collect import Usage
+from runners.bench.seal import KEY_BYTES, make_seal, opened
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSED_ON = (
@@ -87,6 +91,7 @@ class Child:
         finally:
             os.close(write_fd)
         self.pid = self._process.pid
+        self.seen_pids = {self.pid}
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018
         self._message_fd = read_fd
         self._log_fd = self._process.stdout.fileno()
@@ -95,8 +100,10 @@ class Child:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._message_fd, selectors.EVENT_READ)
         self._selector.register(self._log_fd, selectors.EVENT_READ)
+        key = secrets.token_bytes(KEY_BYTES)
+        self._seal = make_seal(key)
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(spec).encode())
+            self._process.stdin.write(json.dumps({**spec, "key": key.hex()}).encode())
             self._process.stdin.close()
 
     def __enter__(self) -> Child:
@@ -135,6 +142,10 @@ class Child:
         for line in lines:
             yield "message", bytes(line)
 
+    def message(self, line: bytes) -> dict[str, Any]:
+        """The message in a line of the private pipe. Raises ValueError for one that the harness did not seal."""
+        return opened(line, self._seal)
+
     @property
     def exited(self) -> bool:
         return self._process.poll() is not None
@@ -152,7 +163,13 @@ class Child:
 
     def resident_bytes(self) -> int:
         """Resident memory of every process in the child's session, without counting shared pages twice per process."""
-        return sum(_resident(pid) for pid in _session_members(self.pid))
+        members = _session_members(self.pid)
+        self.seen_pids.update(members)
+        return sum(_resident(pid) for pid in members)
+
+    def usage(self) -> Usage | None:
+        """Time that the child's threads spent on a core and waiting for one; None where the kernel does not tell."""
+        return _usage(self.pid)
 
     def kill(self) -> None:
         """Ends the whole process group: asks it to, waits briefly, then kills. Safe to call again."""
@@ -181,6 +198,19 @@ def _session_members(session: int) -> list[int]:
                 if int(fields[3]) == session and fields[0] != "Z":
                     members.append(int(entry.name))
     return members
+
+
+def _usage(pid: int) -> Usage | None:
+    run = queued = 0
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                # Nanoseconds on a core, nanoseconds runnable without one, and how often it was put on one.
+                on_core, waiting, _ = (int(each) for each in (thread / "schedstat").read_text().split())
+                run, queued = run + on_core, queued + waiting
+    except (OSError, ValueError):
+        return None
+    return Usage(run / 1e9, queued / 1e9, time.monotonic()) if run else None
 
 
 def _resident(pid: int) -> int:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from runners.bench.results import Event, Measurement, SessionResult
 
@@ -66,13 +66,32 @@ def summary(result: SessionResult) -> str:
     if compared:
         headers = ["workload", "measure", "technique", "against", "ratio", "95 % interval", "pairs", "equal within"]
         parts.append(table(headers, [_ratio_row(each) for each in compared]))
+    parts += [_swept(each) for each in result.sweeps]
     if result.judgements:
         rows = [[each.claim_key, each.outcome, each.reason] for each in result.judgements]
         parts.append(table(["claim", "verdict", "why"], rows))
+    if result.doubts:
+        parts.append(table(["doubt about", "why"], [[each["workload"], each["text"]] for each in result.doubts]))
     if result.skipped:
         rows = [[each["workload"], each["subject"], each["reason"]] for each in result.skipped]
         parts.append(table(["not timed", "subject", "why"], rows))
     return "\n\n".join(parts)
+
+
+def _swept(found: dict[str, Any]) -> str:
+    """One rung's table over the axis; a star marks points that no other beats in both speed and error."""
+    headers = [found["axis"], "ratio", "95 % interval", found["error_name"], "Pareto"]
+    rows = [
+        [
+            str(point["value"]),
+            f"{point['ratio']:.3f}×",
+            f"{point['low']:.3f} to {point['high']:.3f}",
+            "" if point["quality"] is None else f"{point['quality']:.3g}",
+            "*" if point["is_best"] else "",
+        ]
+        for point in found["points"]
+    ]
+    return f"{found['workload']} against {found['baseline']}: {found['says']}\n{table(headers, rows)}"
 
 
 def _error_row(record: dict[str, object]) -> list[str]:

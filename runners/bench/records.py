@@ -16,6 +16,7 @@ from runners.card_types import Card
 
 RECORD_SCHEMA = 1
 LOG_LIMIT = 4000
+WORK = ("flops_counted", "bytes_ideal", "bytes_least")
 
 
 class RecordError(ValueError):
@@ -36,7 +37,10 @@ def build_records(
     log: str,
     timestamp: str,
 ) -> list[dict[str, Any]]:
-    """One record for each checked workload and each timed pair; for a run that failed, one more that says why."""
+    """One record for each checked workload and each timed pair; for a run that failed, one more that says why.
+
+    Pairs have one only where `measurements` hold them: of a run that was stopped those that were complete.
+    """
 
     asked = {
         "mode": request.mode,
@@ -74,6 +78,7 @@ def build_records(
             "error": {},
             "samples": {},
             "claim": [],
+            "doubts": [each["text"] for each in findings.doubts if each["workload"] in ("", workload.get("name"))],
             "code_hash": card.code_hash,
             "card_hash": card.card_hash,
             "seed": seed,
@@ -94,7 +99,7 @@ def build_records(
     }
     for (workload, rung), loop in findings.loops.items():
         measured = by_pair.get((workload, rung))
-        if measured is not None and failure is None:
+        if measured is not None:
             judged = [each.to_dict() for each in judgements if (each.workload, each.baseline) == (workload, rung)]
             evaluation = {"status": "PASSED", "performance": _performance(findings, workload, rung, measured, loop)}
             extra = _pair_fields(findings, workload, rung, measured, loop)
@@ -146,6 +151,11 @@ def _performance(findings: Findings, workload: str, rung: str, measured: Measure
         "host_ms": {
             subject: findings.extras.get((workload, subject), {}).get("host_ms", []) for subject in (TECHNIQUE, rung)
         },
+        "work": {
+            subject: {key: value for key, value in extras.items() if key in WORK}
+            for subject in (TECHNIQUE, rung)
+            if (extras := findings.extras.get((workload, subject)))
+        },
     }
 
 
@@ -153,8 +163,10 @@ def _pair_fields(findings: Findings, workload: str, rung: str, measured: Measure
     memory = {}
     for subject in (TECHNIQUE, rung):
         extras = findings.extras.get((workload, subject), {"peak_memory": None, "footprint": {}})
-        memory[subject] = {"peak_memory": extras["peak_memory"], **extras["footprint"]}
+        steady = {} if extras.get("steady_memory") is None else {"steady_memory": extras["steady_memory"]}
+        memory[subject] = {"peak_memory": extras["peak_memory"], **steady, **extras["footprint"]}
     samples = {"technique_ms": loop.technique_ms, "baseline_ms": loop.baseline_ms}
+    samples |= {f"drifted_{name}": values for name, values in loop.dropped.items()}
     control = next((each for (name, _), each in findings.controls.items() if name == workload), None)
     if control is not None:
         samples |= {"control_first_ms": control.technique_ms, "control_second_ms": control.baseline_ms}
@@ -169,6 +181,7 @@ def _pair_fields(findings: Findings, workload: str, rung: str, measured: Measure
             "high": measured.ratio_high,
             "pairs": measured.pairs,
             "cap_reached": measured.cap_reached,
+            "dropped": len(loop.dropped.get("technique_ms", [])),
         },
     }
 
@@ -192,6 +205,27 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def numbered_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each record with its line number; errors as in `read_records`."""
+    for number, record in _numbered_lines(path):
+        problem = record_problem(record)
+        if problem:
+            raise RecordError(f"{path}, line {number}: {problem}")
+        yield number, record
+
+
+def results_and_selftests(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Records of results, and what self-tests found, in a file that may hold both; errors as in `read_records`."""
+    results: list[dict[str, Any]] = []
+    selftests: list[dict[str, Any]] = []
+    for number, record in _numbered_lines(path):
+        is_selftest = isinstance(record, dict) and record.get("kind") == "selftest"
+        problem = selftest_problem(record) if is_selftest else record_problem(record)
+        if problem:
+            raise RecordError(f"{path}, line {number}: {problem}")
+        (selftests if is_selftest else results).append(record)
+    return results, selftests
+
+
+def _numbered_lines(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -203,14 +237,30 @@ def numbered_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 record = json.loads(line, parse_constant=_refuse_constant)
             except ValueError as error:
                 raise RecordError(f"{path}, line {number}: is not JSON ({error}); one object a line") from error
-            problem = record_problem(record)
-            if problem:
-                raise RecordError(f"{path}, line {number}: {problem}")
             yield number, record
 
 
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON number")
+
+
+def selftest_problem(record: dict[str, Any]) -> str:
+    """What makes the line of a self-test unusable, as `record_problem` tells it."""
+    environment = record.get("environment")
+    if not isinstance(environment, dict) or not environment.get("device_name"):
+        return "environment: names no device; write what `selftest --out` writes"
+    return ceilings_problem(record.get("ceilings"))
+
+
+def ceilings_problem(rows: Any) -> str:
+    """What is wrong with rows of what a device can do, or ""."""
+    if not isinstance(rows, list):
+        return "ceilings: is not a list; give rows with name, value and unit"
+    for position, row in enumerate(rows):
+        texts = isinstance(row, dict) and all(isinstance(row.get(key), str) and row[key] for key in ("name", "unit"))
+        if not texts or not _is_positive(row.get("value")):
+            return f"ceilings[{position}]: lacks a name, a unit or a value above 0; give all three"
+    return ""
 
 
 def record_problem(record: Any) -> str:

@@ -122,6 +122,12 @@ class SessionResult:
     log_tail: str
     harness_version: str
     seed: int
+    doubts: list[dict[str, str]] = field(default_factory=list)
+    """Reasons to look twice that do not refuse the run: {"workload", "text"}."""
+    sweeps: list[dict[str, Any]] = field(default_factory=list)
+    """Tables over the swept axis, one for each rung, as `SweepTable.to_dict` gives them."""
+    spent: dict[str, float] = field(default_factory=dict)
+    """Seconds by part of the run; "all" is the whole, and what no part accounts for is the harness's own overhead."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

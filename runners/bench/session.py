@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from runners.bench import HARNESS_VERSION
-from runners.bench.collect import Findings, ProtocolError, measurements
+from runners.bench.collect import Findings, measurements, median_ratios
+from runners.bench.nvml import reckon_with_device, sampling
 from runners.bench.process import Child, available_memory_bytes, device_lock
 from runners.bench.records import build_records
 from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
+from runners.bench.roofline import doubts_of_speed
+from runners.bench.sweeps import sweep_tables
+from runners.bench.trust import Doubt, doubts_about, doubts_beside_technique, rungs_to_time_alone
 from runners.bench.verdicts import judge
 from runners.card_types import Card
 from runners.cards import find_card
@@ -22,8 +28,10 @@ ShouldStop = Callable[[], bool]
 
 TICK_S = 1.0
 POLL_S = 0.2
+OPINIONS = 2  # a machine that was busier in one of two processes must not cost a run its result, nor doubt it
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
+PARTIAL = ("cancelled", "timed-out")
 STATUS_OF_REASON = {
     "crashed": "RUNTIME_ERROR", "timed-out": "TIMEOUT", "out-of-memory": "OUT_OF_MEMORY", "unsupported": "UNSUPPORTED",
     "refused-device": "UNSUPPORTED", "incorrect": "INCORRECT_NUMERICAL", "integrity": "REWARD_HACK",
@@ -83,6 +91,15 @@ class _Watcher:
         return self._stopped
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What a session's children may hold and when they must have ended, by time.monotonic()."""
+
+    memory_bytes: int
+    wall_s: float
+    until: float
+
+
 def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> SessionResult:
     limit = int((request.memory_limit_gib or 0) * 2**30) or int(available_memory_bytes() * DEFAULT_MEMORY_SHARE)
     spec = {
@@ -101,15 +118,107 @@ def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> S
     if unknown:
         failure = Failure("unsupported", f"{card.name} times no workload called {', '.join(unknown)}")
         return _result(card, request, seed, findings, failure=failure)
-    with Child(spec, device=request.device) as child:
-        ended = _follow(child, request, limit, findings, watcher)
-        log = child.log_tail()
-    return _result(card, request, seed, findings, failure=ended, log=log)
+    began = time.monotonic()
+    limits = _Limits(limit, request.wall_limit_s, began + request.wall_limit_s)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    with sampling(request.device, visible) as sampler, Child(spec, device=request.device) as child:
+        ended = _follow(child, limits, findings, watcher)
+        log, own_pids = child.log_tail(), {os.getpid(), *child.seen_pids}
+    if request.device == "cuda":
+        reckon_with_device(findings, sampler, own_pids)
+    guarded = time.monotonic()
+    if ended is None:
+        ended = _guarded(card, spec, limits, findings, watcher)
+    elif ended.reason in PARTIAL:
+        # What was measured until then is kept, unless it cannot be believed.
+        ended = _refusal(doubts_about(findings, card), findings) or ended
+    guarded_s = time.monotonic() - guarded
+    result = _result(card, request, seed, findings, failure=ended, log=log)
+    spent = {
+        **findings.spent,
+        "start": max(0.0, findings.started_s - began),
+        "guard": guarded_s,
+        "all": time.monotonic() - began,
+    }
+    return replace(result, spent=spent)
 
 
-def _follow(child: Child, request: RunRequest, limit: int, findings: Findings, watcher: _Watcher) -> Failure | None:
+def measure_ceilings(
+    device: str, on_event: OnEvent, should_stop: ShouldStop = lambda: False, wall_limit_s: float = 300.0
+) -> tuple[Findings, Failure | None]:
+    """What the device can do at best, measured in a child process; the findings hold `ceilings` and `environment`."""
+    limit = int(available_memory_bytes() * DEFAULT_MEMORY_SHARE)
+    findings, watcher = Findings(), _Watcher(on_event, should_stop)
+    with device_lock(device) as lock:
+        while not lock.acquire(TICK_S):
+            watcher.tick("waiting", "another run holds the device")
+            if watcher.stopped():
+                return findings, Failure("cancelled", "while waiting for the device")
+        limits = _Limits(limit, wall_limit_s, time.monotonic() + wall_limit_s)
+        spec = {"mode": "ceilings", "device": device, "memory_limit_bytes": limit or None}
+        with Child(spec, device=device) as child:
+            return findings, _follow(child, limits, findings, watcher)
+
+
+def _guarded(
+    card: Card, spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
+) -> Failure | None:
+    """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
+    doubts = [*doubts_about(findings, card), *doubts_of_speed(findings, card, median_ratios(findings))]
+    # Another doubt does not spare the second process: one that load explains would hide what only that process finds.
+    if not any(each.refuses for each in doubts):
+        ended, more = _beside_technique(spec, limits, findings, watcher)
+        if ended:
+            return ended
+        doubts += more
+    return _refusal(doubts, findings)
+
+
+def _refusal(doubts: Sequence[Doubt], findings: Findings) -> Failure | None:
+    """The failure of a doubt that refuses the run; else keeps all of them beside the figures."""
+    refusing = next((each for each in doubts if each.refuses), None)
+    if refusing:
+        return Failure("integrity", f"{refusing.workload}: {refusing.text}")
+    findings.doubts += [{"workload": each.workload, "text": each.text} for each in doubts]
+    return None
+
+
+def _beside_technique(
+    spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
+) -> tuple[Failure | None, list[Doubt]]:
+    """Times the rungs again in a process without the technique: why the run was stopped meanwhile, and doubts."""
+    wanted = rungs_to_time_alone(findings, findings.compiled)
+    doubts: list[Doubt] = []
+    if not wanted or spec["mode"] != "run":
+        return None, doubts
+    for _ in range(OPINIONS):
+        ended, doubts = _alone(spec, wanted, limits, findings, watcher)
+        if ended or not doubts:
+            return ended, []
+    return None, doubts
+
+
+def _alone(
+    spec: dict[str, Any],
+    wanted: dict[str, dict[str, float]],
+    limits: _Limits,
+    findings: Findings,
+    watcher: _Watcher,
+) -> tuple[Failure | None, list[Doubt]]:
+    alone = Findings()
+    with Child({**spec, "mode": "alone", "alone": wanted}, device=spec["device"]) as child:
+        ended = _follow(child, limits, alone, watcher)
+    if ended and ended.reason in ("cancelled", "timed-out", "integrity"):
+        return ended, []
+    if ended or {(workload, rung) for workload in wanted for rung in wanted[workload]} - alone.alone.keys():
+        told = f"{ended.reason}: {ended.detail}" if ended else "; ".join(each["reason"] for each in alone.skipped)
+        text = f"a rung that was timed beside the technique fails in a process without it ({told})"
+        return None, [Doubt(next(iter(wanted)), text, refuses=spec["device"] == "cuda")]
+    return None, doubts_beside_technique(findings, alone)
+
+
+def _follow(child: Child, limits: _Limits, findings: Findings, watcher: _Watcher) -> Failure | None:
     """Reads the child until it ends or must be ended."""
-    until = time.monotonic() + request.wall_limit_s
     while True:
         try:
             for stream, data in child.read(POLL_S):
@@ -118,27 +227,27 @@ def _follow(child: Child, request: RunRequest, limit: int, findings: Findings, w
                 if stream == "log":
                     watcher.emit(Event("log", watcher.phase, watcher.fraction, data.decode("utf-8", "replace")))
                 else:
-                    _take(data, findings, watcher)
-        except (ProtocolError, ValueError) as error:
+                    _take(child, data, findings, watcher)
+        except ValueError as error:
             return Failure("integrity", f"the private pipe carried nonsense: {error}")
         watcher.tick()
         if watcher.stopped():
             return Failure("cancelled", "stopped on request")
-        if time.monotonic() > until:
-            return Failure("timed-out", f"the run took longer than its limit of {request.wall_limit_s:g} s")
-        if limit and child.resident_bytes() > limit:
-            return Failure("out-of-memory", f"the run held more than its limit of {limit / 2**30:.1f} GiB")
+        if time.monotonic() > limits.until:
+            return Failure("timed-out", f"the run took longer than its limit of {limits.wall_s:g} s")
+        if limits.memory_bytes and child.resident_bytes() > limits.memory_bytes:
+            return Failure(
+                "out-of-memory", f"the run held more than its limit of {limits.memory_bytes / 2**30:.1f} GiB"
+            )
 
 
-def _take(line: bytes, findings: Findings, watcher: _Watcher) -> None:
+def _take(child: Child, line: bytes, findings: Findings, watcher: _Watcher) -> None:
     arrived = time.monotonic()
-    message = json.loads(line)
-    if not isinstance(message, dict):
-        raise ProtocolError("a message is not an object")
+    message = child.message(line)
     if message.get("type") == "phase":
         watcher.move(str(message["phase"]), float(message["fraction"]), str(message["text"]))
     else:
-        findings.add(message, arrived)
+        findings.add(message, arrived, child.usage() if message.get("type") == "mark" else None)
 
 
 def _ending(child: Child, findings: Findings) -> Failure | None:
@@ -146,8 +255,7 @@ def _ending(child: Child, findings: Findings) -> Failure | None:
     if findings.failure is not None:
         return findings.failure[1]
     if status == 0 and findings.done:
-        distrust = findings.distrust()
-        return Failure("integrity", distrust) if distrust else None
+        return None
     if status is None:
         return Failure("lost", "the child closed its pipes but did not end")
     if status < 0:
@@ -163,7 +271,8 @@ def _result(
         told = findings.failure
         status = told[0] if told and told[1] == failure else STATUS_OF_REASON.get(failure.reason, "RUNTIME_ERROR")
     environment = {"device_kind": request.device, "device_name": "", **findings.environment}
-    measured: list[Measurement] = [] if failure else measurements(findings, card, seed)
+    keeps_figures = failure is None or failure.reason in PARTIAL
+    measured: list[Measurement] = measurements(findings, card, seed) if keeps_figures else []
     judgements = [judge(claim, card, measured, environment, status) for claim in card.claims]
     records = build_records(
         card=card,
@@ -187,6 +296,8 @@ def _result(
         measurements=measured,
         judgements=judgements,
         skipped=findings.skipped,
+        doubts=findings.doubts,
+        sweeps=[each.to_dict() for each in sweep_tables(findings, card, measured)],
         environment=environment,
         log_tail=log,
         harness_version=HARNESS_VERSION,

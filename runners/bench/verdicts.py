@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runners.bench import absolutes
 from runners.bench.results import Judgement, Measurement
 from runners.bench.statistics import Interval, geometric_mean, widened_for_choice
 from runners.card_types import Card, Claim
@@ -21,6 +22,7 @@ REJECTING = {
     "REWARD_HACK": "the harness found that the run cannot be trusted",
     "INVALID_REFERENCE": "the card's own check accepts worthless output",
 }
+SCOPES_BY_WIDTH = ("kernel", "module", "model", "training-step", "processes")
 GROWS_WITH_GAIN = frozenset({"throughput", "speedup", "bandwidth"})
 
 
@@ -63,7 +65,7 @@ def judge(
     """
     device_kind = str(environment.get("device_kind", "cpu"))
     device_name = str(environment.get("device_name", "") or "an unnamed device")
-    measured = _relevant(claim, measurements)
+    measured = _relevant(claim, measurements, card.scope)
     evidence = _evidence(claim, card, measured, device_kind)
 
     def verdict(outcome: str, reason: str) -> Judgement:
@@ -86,17 +88,14 @@ def judge(
         return verdict("not-comparable", _cpu_reason(evidence, status, measurements))
     if status != "PASSED":
         return verdict("not-comparable", f"The run ended with {status} before it could be measured.")
-    if claim.scope != card.scope:
-        return verdict(
-            "not-comparable",
-            f"The paper speaks of a {claim.scope}, this implementation measures a {card.scope}.",
-        )
+    if not any(each.scope == claim.scope for each in measured) and claim.scope != card.scope:
+        return verdict("not-comparable", _scope_reason(claim, card, evidence))
+    if claim.form == "absolute":
+        return _judge_absolute(claim, measurements, device_name)
     target = claim_as_ratio(claim.form, claim.direction, _claimed_value(claim), claim.metric)
     if target is None:
-        return verdict(
-            "not-comparable",
-            f"The claim is an absolute figure ({claim.value:g} {claim.unit}".rstrip() + "), not a ratio to a baseline.",
-        )
+        text = f"{claim.value:g} {claim.unit}".strip()
+        return verdict("not-comparable", f"The claim ({text}) cannot be written as a ratio to a baseline.")
     if not claim.baseline:
         named = f" ({claim.baseline_text})" if claim.baseline_text else ""
         return verdict("not-comparable", f"No rung of the ladder stands for the claim's baseline{named}.")
@@ -105,7 +104,70 @@ def judge(
             "not-comparable", f"There is no {claim.measure} against {claim.baseline!r} from this run to compare with."
         )
     outcome, reason = _compare(claim, card, evidence, target)
-    return verdict(outcome, reason + _review(evidence.interval.median, target))
+    most = claim_as_ratio(claim.form, claim.direction, claim.value_max or _claimed_value(claim), claim.metric)
+    return verdict(outcome, reason + _review(evidence.interval.median, max(target, most or target)))
+
+
+def _judge_absolute(claim: Claim, measurements: Sequence[Measurement], device_name: str) -> Judgement:
+    """The verdict on "12 ms" or "5 GB": the same technique and workload, and for times the same device."""
+    why, measured, value = (
+        absolutes.why_not(claim, device_name),
+        absolutes.own_figure(claim, measurements),
+        absolutes.in_measured_unit(claim),
+    )
+    if not why and measured is None:
+        why = f"There is no {claim.measure} on {claim.workload!r} from this run to compare with."
+    interval = None
+    if not why and measured is not None and value is not None:
+        try:
+            interval = absolutes.against_figure(claim, measured, value)
+        except ValueError as error:
+            why = f"{error}."
+    outcome = "not-comparable"
+    if interval is not None and measured is not None:
+        claimed = f"{claim.value:g} {claim.unit}".strip()
+        found = f"Measured {measured.median:.4g} {measured.unit}".rstrip() + f" where the paper says {claimed}"
+        if interval.low >= CONFIRMED_SHARE:
+            outcome, why = "confirmed", f"{found}, within a tenth of it or better."
+        elif interval.high < CONFIRMED_SHARE:
+            outcome, why = "below-claim", f"{found}, which is not reached."
+        else:
+            outcome, why = "inconclusive", f"{found}; the interval neither reaches nor rules it out."
+    return Judgement(
+        claim_key=claim.key,
+        outcome=outcome,
+        ratio=interval.median if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        workload=claim.workload,
+        baseline="",
+        reason=why,
+        hardware_note=_hardware_note(claim, device_name),
+    )
+
+
+def _scope_reason(claim: Claim, card: Card, evidence: _Evidence | None) -> str:
+    """Why a figure of another scope decides nothing, and what it bounds all the same."""
+    text = f"The paper speaks of a {claim.scope}, this implementation measures a {card.scope}."
+    wider = claim.scope in SCOPES_BY_WIDTH and SCOPES_BY_WIDTH.index(claim.scope) > SCOPES_BY_WIDTH.index(card.scope)
+    if evidence is None or claim.measure not in ("time", "throughput") or not wider:
+        return text
+    ratio = evidence.interval.median
+    found = f" The {card.scope} alone was measured at {ratio:.2f}×"
+    if ratio <= 1:
+        return text + found + "."
+    half = amdahl(ratio, 0.5)
+    return text + found + f"; by Amdahl's law a {claim.scope} that spends half of its time there gains {half:.2f}×."
+
+
+def amdahl(ratio: float, share: float) -> float:
+    """Gain of a whole whose part takes `share` of the time and becomes `ratio` times as fast (Amdahl 1967).
+
+    Raises ValueError for a ratio that is not positive or a share outside of 0 to 1.
+    """
+    if ratio <= 0 or not 0 <= share <= 1:
+        raise ValueError(f"ratio {ratio} and share {share}: a ratio above 0 and a share of 0 to 1 are needed")
+    return 1 / (1 - share + share / ratio)
 
 
 def _claimed_value(claim: Claim) -> float:
@@ -115,7 +177,13 @@ def _claimed_value(claim: Claim) -> float:
     return claim.value
 
 
-def _relevant(claim: Claim, measurements: Sequence[Measurement]) -> list[Measurement]:
+def _relevant(claim: Claim, measurements: Sequence[Measurement], card_scope: str) -> list[Measurement]:
+    """Ratios of the claim's measure against its rung; where there are figures of the claim's own scope, only those."""
+    found = _of_measure(claim, measurements, card_scope)
+    return [each for each in found if each.scope == claim.scope] or found
+
+
+def _of_measure(claim: Claim, measurements: Sequence[Measurement], card_scope: str) -> list[Measurement]:
     measures = {"time", "throughput"} if claim.measure in ("time", "throughput") else {claim.measure}
     return [
         each
@@ -123,6 +191,7 @@ def _relevant(claim: Claim, measurements: Sequence[Measurement]) -> list[Measure
         if each.subject == "technique"
         and each.baseline == claim.baseline
         and claim.baseline
+        and each.scope in (claim.scope, card_scope)
         and each.measure in measures
         and each.ratio is not None
     ]
@@ -162,8 +231,9 @@ def _evidence(claim: Claim, card: Card, measured: Sequence[Measurement], device_
         best = max(points, key=lambda each: each.ratio or 0.0)
         picked = widened_for_choice(_interval(best), len(points))
         return _Evidence(picked, best.band or DEFAULT_BAND, best.workload, f"best of {len(points)} points")
-    if claim.qualifier == "average" and not claim.workload and len(several) > 1:
-        note = f"geometric mean of {len(several)} workloads"
+    if claim.qualifier == "average" and not claim.workload and several:
+        many = f"{len(several)} {'points' if points else 'workloads'}"
+        note = f"geometric mean of {many}" if len(several) > 1 else "of one workload, where the paper gives an average"
         return _Evidence(geometric_mean([_interval(each) for each in several]), band, "", note)
     representative = card.representative(device_kind)
     wanted = claim.workload or (representative.name if representative else "")
@@ -192,7 +262,7 @@ def _compare(claim: Claim, card: Card, evidence: _Evidence, target: float) -> tu
     if in_band:
         return "no-gain", f"Measured {found} lies within ±{band:.1%} of equal; {claimed}."
     if interval.high < 1 / (1 + band):
-        worse = "slower" if claim.measure in ("time", "throughput") else "larger"
+        worse = "slower" if claim.measure in ("time", "throughput") else "larger"  # the outcome's name is one for both
         return "slower", f"Measured {found} is {worse} than the baseline; {claimed}."
     if interval.high < least and interval.low > 1 + band:
         return "below-claim", f"Measured {found} is a real gain, but less than {CONFIRMED_SHARE:.0%} of the {claimed}."

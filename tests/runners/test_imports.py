@@ -99,3 +99,31 @@ def test_what_is_exported_can_be_imported(implementation: Implementation, tmp_pa
     out = tmp_path / "out.jsonl"
     call_command("export_results", out=str(out), device="cuda")
     assert import_file(out).known == 1
+
+
+def a_selftest(**changes: Any) -> dict[str, Any]:
+    rows = [{"name": "copy", "value": 3000.0, "unit": "GB/s", "detail": "2048 MiB read and written"}]
+    environment = {"device_kind": "cuda", "device_name": "NVIDIA H200", "memory_gib": 139.0, "torch": "2.11.0"}
+    return {"kind": "selftest", "schema": 1, "environment": environment, "ceilings": rows} | changes
+
+
+def test_a_self_test_tells_what_its_device_can_do(implementation: Implementation, tmp_path: Path) -> None:
+    report = import_file(write(tmp_path, a_record(), a_selftest()))
+    device = Device.objects.get()
+    assert (report.stored, report.devices) == (1, 1)
+    assert device.details["ceilings"][0]["value"] == 3000.0
+    assert device.details["ceilings_of"] == {"torch": "2.11.0"}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param({"ceilings": [{"name": "copy", "value": -1, "unit": "GB/s"}]}, r"ceilings\[0\]", id="negative"),
+        pytest.param({"ceilings": "many"}, "ceilings: is not a list", id="no-rows"),
+        pytest.param({"environment": {}}, "environment: names no device", id="no-device"),
+    ],
+)
+def test_a_self_test_that_cannot_be_right_changes_nothing(change: dict[str, Any], named: str, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=f"line 1: {named}"):
+        import_file(write(tmp_path, a_selftest(**change)))
+    assert not Device.objects.exists()

@@ -19,6 +19,7 @@ import pytest
 
 pytestmark = pytest.mark.services
 QUICK = "llm-int8"
+PHASES = ["start", "check", "time"]
 ADMIN_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
 
@@ -52,7 +53,8 @@ class Installation:
 
     def ask(self, column: str, table: str = "papers_run") -> str:
         """One value of the newest row, read past Django: starting it for each look would take longer than the run."""
-        query = f"SELECT {column} FROM {table} ORDER BY id DESC LIMIT 1"  # noqa: S608 - the test's own words
+        order = "ORDER BY id DESC LIMIT 1" if "count(" not in column else ""
+        query = f"SELECT {column} FROM {table} {order}"  # noqa: S608 - the test's own words
         if url := self.env.get("DATABASE_URL"):
             import psycopg
 
@@ -78,6 +80,44 @@ class Installation:
         if self.worker is not None and self.worker.poll() is None:
             os.killpg(self.worker.pid, signal.SIGKILL)
             self.worker.wait()
+
+    def wait_for_phase(self, phase: str, seconds: float = 90) -> None:
+        """Waits until the newest run has got that far; a run that ended before fails the test at once."""
+        reached = PHASES[PHASES.index(phase) :]
+
+        def is_there() -> bool:
+            now = self.ask("state")
+            assert now in {"queued", "running"}, f"it was {now} before anyone was killed"
+            return now == "running" and self.ask("phase") in reached
+
+        self.wait_for(is_there, seconds)
+
+    def children(self) -> list[int]:
+        """Processes that run code under test for this installation's worker."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_bytes()
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if b"runners.bench.child" in command and self.worker and parent in self._workers():
+                found.append(int(folder.name))
+        return found
+
+    def _workers(self) -> set[int]:
+        """The worker and its pool: they share a process group, which no child does."""
+        assert self.worker is not None
+        group = self.worker.pid
+        found = set()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == group:
+                found.add(int(stat.parent.name))
+        return found
 
     def wait_for(self, what: Callable[[], bool], seconds: float) -> None:
         limit = time.monotonic() + seconds
@@ -176,3 +216,36 @@ def test_runs_asked_for_while_no_worker_is_there_are_done_when_one_comes(install
         "from papers.models import Run; from runners.services import cancel_run; cancel_run(Run.objects.first(), None)",
     )  # fmt: skip
     installation.wait_for(lambda: state(installation) in {"cancelled", "finished"}, 30)
+
+
+def test_a_run_that_loses_two_workers_fails_for_good_and_leaves_no_child(installation: Installation) -> None:
+    """The first is killed while it checks, the second while it times; each takes its child along."""
+    installation.start_worker()
+    installation.manage("verify", QUICK, "--device", "cpu")
+    for phase in ("check", "time"):
+        installation.wait_for_phase(phase)
+        orphans = installation.children()
+        assert orphans, "somebody runs the code under test"
+        installation.kill_worker()
+        installation.wait_for(lambda pids=orphans: not any(Path(f"/proc/{pid}").exists() for pid in pids), 20)
+        installation.start_worker()
+        if phase == "check":
+            installation.wait_for(lambda: installation.ask("attempts") == "2", 60)
+    installation.wait_for(lambda: state(installation) == "failed", 60)
+    assert (installation.ask("failure_reason"), installation.ask("attempts")) == ("lost", "2")
+    assert installation.ask("count(*)", "papers_verdict WHERE run_id = (SELECT max(id) FROM papers_run)") == "0"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_killed_child_ends_its_run_and_not_its_worker(installation: Installation, phase: str) -> None:
+    installation.start_worker()
+    installation.manage("verify", QUICK, "--device", "cpu")
+    installation.wait_for_phase(phase)
+    installation.wait_for(lambda: bool(installation.children()), 20)
+    for pid in installation.children():
+        os.kill(pid, signal.SIGKILL)
+    installation.wait_for(lambda: state(installation) == "failed", 60)
+    assert (installation.ask("failure_reason"), installation.ask("attempts")) == ("crashed", "1")
+    assert "signal 9" in installation.ask("failure_detail")
+    assert installation.worker is not None
+    assert installation.worker.poll() is None, "the worker lives on"

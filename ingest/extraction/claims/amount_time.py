@@ -65,6 +65,17 @@ def _hertz(site: Site) -> Reading | None:
         "achieving",
         "real-time",
         "processed",
+        "policy",
+        "tracking",
+        "detection",
+        "perception",
+        "planning",
+        "update",
+        "updates",
+        "rate",
+        "rates",
+        "latency",
+        "faster",
         "processes",
         "frequency",
     }
@@ -99,7 +110,12 @@ def _time(site: Site) -> Reading | None:
             opener in _BEFORE_TIME
             and not (opener.startswith("tak") and unit.unit in _SPANS and not close & {"train", "search"})
         )
-        or (opener in _STATES and not near(site, 9, 0).isdisjoint({"time", "duration", "runtime", "takes", "latency"}))
+        or (
+            opener in _STATES
+            and not near(site, 9, 0).isdisjoint(
+                {"time", "times", "duration", "runtime", "takes", "latency", "latencies"}
+            )
+        )
         or (opener == "after" and not behind.isdisjoint(TRAIN_CUES | TUNE_CUES))
     )
     if q.qualifier == "at least" and long:

@@ -20,7 +20,7 @@ _SPANS = {
     "day": "day",
 }
 """Spans of time behind "per", and how a rate's unit names them."""
-_RATES = word_set("frames tokens images samples queries requests steps sequences sentences words pages clips")
+_RATES = word_set("frame frames tokens images samples queries requests steps sequences sentences words pages clips")
 _PER = frozenset({"per", "/", "a", "every", "each"})
 _BREAKS = word_set("to and or of on in for with at than over from as by when while that which is are per the a an")
 _NOT_COUNTED = word_set("shot way bit hop view class task layer node fold stage")
@@ -79,7 +79,7 @@ def counted(tokens: list[Token], bare: Quantity) -> Quantity:
         word = tokens[at].low
         if tokens[at].kind == "dash":
             continue
-        if gap == 0 and word in _RATES:
+        if word in _RATES or (word.endswith("s") and word_at(tokens, at + 1) in _PER):
             behind = _past_bracket(tokens, at + 1)
             span = span_of_rate(tokens, behind)
             if span:

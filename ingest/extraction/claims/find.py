@@ -143,7 +143,7 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         value, high, unit = _amount(quantity)
     phase = phase_of(clause, quantity, reading, noun, paper)
     metric = _metric_in(noun, phase)
-    if paper.visual and noun.kind == "tokens" and metric == "other_efficiency":
+    if noun.kind == "tokens" and metric == "other_efficiency" and paper.visual:
         before = clause.lows[max(0, min(first, quantity.lead) - 3) : quantity.lead]
         metric = "compression" if any(word.startswith(_THINS) for word in before) else metric
     direction = "none" if quantity.form == "absolute" else reading.direction

@@ -77,7 +77,9 @@ def to_base(value: float, unit: str) -> tuple[float, str] | None:
     """`value` of `unit` in its base unit, or None for a unit that nobody knows: 2.0 "GB" is (2e9, "byte")."""
     known = BASE_UNITS.get(unit)
     if known is None:
-        if unit in _COUNTS:
+        if unit == "things":
+            return None
+        if unit in _COUNTS or (unit.endswith("s/s") and unit[:-2].islower()):
             known = (1.0, unit)
         elif device := _DEVICE_TIME.fullmatch(unit):
             known = (_IN_SECONDS[device[2].lower()], f"{device[1].upper()}-s")

@@ -87,7 +87,12 @@ class Paper(NamedTuple):
     searches: bool
     condenses: bool
     infers: bool = False
-    visual: bool = False
+    title: str = ""
+
+    @property
+    def visual(self) -> bool:
+        """Whether the title speaks of images or video; asked of few claims."""
+        return _VISUAL.search(self.title) is not None
 
     @property
     def tunes(self) -> bool:
@@ -105,7 +110,7 @@ def paper_of(title: str, default: str) -> Paper:
     elif titled and not infers and _TUNING.search(title):
         default = "fine-tuning"
     searches, condenses = _SEARCHES.search(title) is not None, _CONDENSES.search(title) is not None
-    return Paper(default, titled, searches, condenses, infers, _VISUAL.search(title) is not None)
+    return Paper(default, titled, searches, condenses, infers, title)
 
 
 def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:

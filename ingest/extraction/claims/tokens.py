@@ -32,7 +32,8 @@ TOKEN = re.compile(
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
       (?:\}}?(?P<factor>×(?P=num)\\times|\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE}|(?:without|with|while|when|over|than|compared|faster|speed|for|and|on|reduction)\b)|\s?[-–]?\s?folds?\b)\$?
         |\$?(?P<percent>%percent\d+\\%\d*\s?%|\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
-        |(?:\s|\\,\s?|\\?~|\$\s?|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
+        |(?:\s|\\,\s?|\\?~|\$\s?|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B|hours?|minutes?|seconds?|milliseconds?|[MGT]FLOPs?|GMACs|m?W|mJ)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
+        |(?P<hyphen>-(?=(?:million|billion|thousand)\b))
         |(?P<scale>[kKMBGT]|bn|mn)(?![A-Za-z0-9])
         |(?P<tail>-?(?!(?:sim|fold|to)\b)[A-Za-z][\w-]*)
       )?
@@ -46,7 +47,7 @@ TOKEN = re.compile(
     """,
     re.X | re.S,
 )
-_OF_NUMBER = frozenset({"num", "plus", "factor", "percent", "unit", "scale", "tail"})
+_OF_NUMBER = frozenset({"num", "hyphen", "plus", "factor", "percent", "unit", "scale", "tail"})
 _UNGROUPED = str.maketrans("", "", ", {}")
 _SUFFIX = {"factor": "x", "percent": "%"}
 _REL = {"leq": "<", "leqslant": "<", "textless": "<", "<": "<", "≤": "<"}

@@ -15,8 +15,8 @@ def main() -> int:
     if not fd:
         sys.stderr.write("this is the harness's child process; use `python -m runners.bench run NAME`\n")
         return 2
-    channel = Channel(int(fd))
     spec = json.loads(sys.stdin.read())
+    channel = Channel(int(fd), bytes.fromhex(spec.pop("key")))
     die_with_parent()
     network = leave_network()
     limit_memory(spec["memory_limit_bytes"], spec["device"])
@@ -26,6 +26,11 @@ def main() -> int:
     except ImportError as error:
         channel.send("failure", status="UNSUPPORTED", reason="unsupported", detail=f"torch cannot be imported: {error}")
         return 0
+    if spec["mode"] == "ceilings":
+        from runners.bench.child.ceilings import run_ceilings
+
+        run_ceilings(spec, channel, network)
+        return 0
     from runners.bench.child.main import run
 
     run(spec, channel, network)
@@ -33,4 +38,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # All has been sent: tearing torch and its device down in good order would only cost time.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

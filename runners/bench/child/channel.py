@@ -7,21 +7,28 @@ import math
 import os
 from typing import Any
 
+from runners.bench.seal import make_seal
+
 # Bound before code under test is imported: what it later patches in these modules does not reach the harness.
 _dumps = json.dumps
 _write = os.write
 
 
 class Channel:
-    """Writes messages to a file descriptor that is not inherited by processes that the child starts."""
+    """Writes messages to a file descriptor that is not inherited by processes that the child starts.
 
-    def __init__(self, fd: int) -> None:
+    Each line ends in a seal made with `key`, so that a line from anyone else is told from the harness's.
+    """
+
+    def __init__(self, fd: int, key: bytes) -> None:
         os.set_inheritable(fd, False)
         self._fd = fd
+        self._seal = make_seal(key)
 
     def send(self, kind: str, **fields: Any) -> None:
         """Sends one message; floats that are not finite travel as null."""
-        line = (_dumps({"type": kind, **_finite(fields)}, allow_nan=False) + "\n").encode()
+        text = _dumps({"type": kind, **_finite(fields)}, allow_nan=False).encode()
+        line = text + b" " + self._seal(text) + b"\n"
         while line:
             line = line[_write(self._fd, line) :]
 

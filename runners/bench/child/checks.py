@@ -40,11 +40,16 @@ TECHNIQUE = "technique"
 
 @dataclass(frozen=True)
 class Trial:
-    """One seed and distribution on one workload."""
+    """One seed and distribution on one workload.
+
+    In a `primed` trial every subject is called once more beforehand, with other values at the very addresses that the
+    call to be judged gets: who remembers answers by address gives one of the wrong values.
+    """
 
     workload: Workload
     seed: int
     distribution: str
+    primed: bool = False
 
 
 @dataclass
@@ -73,7 +78,7 @@ def trials(setting: Setting, seed: int) -> Iterator[list[Trial]]:
     workloads.append((odd_workload(setting, seed), ODD_SEEDS))
     for workload, count in workloads:
         yield [
-            Trial(workload, chooser.randrange(2**40), DISTRIBUTIONS[index % len(DISTRIBUTIONS)])
+            Trial(workload, chooser.randrange(2**40), DISTRIBUTIONS[index % len(DISTRIBUTIONS)], primed=index == 0)
             for index in range(count)
         ]
 
@@ -201,7 +206,7 @@ class Checker:
         subject = self._setting.module.SUBJECTS[name](dict(workload.axes), own_weights)
         indices = gradient_indices(self._setting, workload)
         for position, inputs in enumerate(steps):
-            arguments = with_gradients(inputs, indices)
+            arguments = self._arguments(subject, trial, inputs, indices, position)
             poison(self._shapes.get(shape_key, []), self._setting.device)
             last = position == len(steps) - 1
             result = self._outputs(subject, arguments, indices if last else (), trial)
@@ -215,7 +220,8 @@ class Checker:
         subject = self._setting.module.SUBJECTS[self._setting.card.check.reference](dict(workload.axes), exact)
         indices = gradient_indices(self._setting, workload)
         for position, inputs in enumerate(steps):
-            arguments = with_gradients([in_float64(tensor) for tensor in inputs], indices)
+            exact_inputs = [in_float64(tensor) for tensor in inputs]
+            arguments = self._arguments(subject, trial, exact_inputs, indices, position)
             last = position == len(steps) - 1
             result = self._outputs(subject, arguments, indices if last else (), trial)
         for name, tensor in zip(result.names, result.tensors, strict=True):
@@ -223,6 +229,29 @@ class Checker:
                 detail = f"the reference's {name} is {tensor.dtype}, not float64; do not cast inside that rung"
                 raise HarnessError("INVALID_REFERENCE", "incorrect", detail)
         return result
+
+    def _arguments(
+        self,
+        subject: Callable[..., Any],
+        trial: Trial,
+        inputs: Sequence[Tensor],
+        indices: Sequence[int],
+        position: int,
+    ) -> tuple[Tensor, ...]:
+        """Clones of `inputs`; in a primed trial at addresses where the subject has just seen other values."""
+        if not trial.primed or position:
+            return with_gradients(inputs, indices)
+        unused_seed = trial.seed + 1 + self._setting.card.check.steps
+        others = self._setting.inputs(trial.workload, unused_seed, trial.distribution)
+        if [each.shape for each in others] != [each.shape for each in inputs]:
+            return with_gradients(inputs, indices)  # shapes that follow from values leave no address to come back to
+        alike = [other.to(each.dtype) for other, each in zip(others, inputs, strict=True)]
+        arguments = with_gradients(alike, indices)
+        self._outputs(subject, arguments, (), trial)
+        with torch.no_grad():
+            for argument, each in zip(arguments, inputs, strict=True):
+                argument.copy_(each)
+        return arguments
 
     def _outputs(
         self, subject: Callable[..., Any], arguments: Sequence[Tensor], indices: Sequence[int], trial: Trial

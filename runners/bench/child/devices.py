@@ -49,6 +49,10 @@ class Device(Protocol):
         """Bytes above what was held before the call, or None where the device does not say."""
         ...
 
+    def held_memory(self) -> int | None:
+        """Bytes in tensors now, or None where the device does not say."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """What identifies the device, and its state now."""
         ...
@@ -99,6 +103,9 @@ class CpuDevice:
     def peak_memory(self, call: Callable[[], Any]) -> int | None:
         return None
 
+    def held_memory(self) -> int | None:
+        return None
+
     def facts(self) -> dict[str, Any]:
         load = round(os.getloadavg()[0], 2)
         return {
@@ -120,6 +127,7 @@ class CudaDevice:
         properties = torch.cuda.get_device_properties(0)
         self._properties = properties
         cache = int(getattr(properties, "L2_cache_size", 0) or 64 * 2**20)
+        self._cache_bytes = cache
         self._flush = torch.empty(2 * cache, dtype=torch.int8, device="cuda")
         # Bound before code under test is imported.
         self._synchronize = torch.cuda.synchronize
@@ -159,6 +167,10 @@ class CudaDevice:
         del result
         return max(peak, 0)
 
+    def held_memory(self) -> int | None:
+        self._synchronize()
+        return int(torch.cuda.memory_allocated())
+
     def facts(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "device_kind": "cuda",
@@ -166,6 +178,7 @@ class CudaDevice:
             "cuda_capability": f"{self._properties.major}.{self._properties.minor}",
             "memory_gib": round(self._properties.total_memory / 2**30, 2),
             "multiprocessors": self._properties.multi_processor_count,
+            "cache_bytes": self._cache_bytes,
             "cuda": torch.version.cuda,
         }
         for name, read in (

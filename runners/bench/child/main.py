@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import statistics
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import torch
 
+from runners.bench.child.ceilings import send_ceilings
 from runners.bench.child.channel import Channel
 from runners.bench.child.checks import TECHNIQUE, Checker, Trial
 from runners.bench.child.devices import Device, open_device
@@ -40,6 +43,10 @@ CONTROL = "control"
 CROSS_CHECK_STRETCHES = 4
 COARSE_ROUNDINGS = 16
 COARSE_BUDGETS = 2.0
+SINGLE_CALLS = 30
+SINGLE_CAP_S = 1.0
+
+_clock = time.perf_counter
 
 
 def run(spec: dict[str, Any], channel: Channel, network: str) -> None:
@@ -66,6 +73,7 @@ class Session:
     def __init__(self, spec: dict[str, Any], channel: Channel, network: str) -> None:
         self._spec, self._channel = spec, channel
         self._seed: int = spec["seed"]
+        self._spent: dict[str, float] = {}
         try:
             self._device: Device = open_device(spec["device"])
         except RuntimeError as error:
@@ -74,9 +82,15 @@ class Session:
         channel.send("environment", **environment)
         self._card = load_card(Path(spec["card_path"]))
         self._refuse_unmet_needs(environment)
+        if self._device.kind == "cuda" and spec["mode"] in ("run", "sweep"):
+            with self._on("ceilings"):  # before code under test is there to spoil them
+                send_ceilings(self._device, channel, {each.dtype for each in self._card.workloads if each.is_timed})
         self._watch = Watch()
-        self._setting = Setting(self._card, load_module(self._card), spec["device"])
+        with self._on("set-up"):
+            self._setting = Setting(self._card, load_module(self._card), spec["device"])
         self._watch.verify("when the module was imported")
+        compiled = [rung.name for rung in self._card.baselines if self._setting.is_compiled(rung.name)]
+        channel.send("compiled", rungs=compiled)
         self._checker = Checker(self._setting, channel, self._watch)
 
     def _refuse_unmet_needs(self, environment: dict[str, Any]) -> None:
@@ -97,9 +111,44 @@ class Session:
             raise HarnessError("UNSUPPORTED", "refused-device", detail)
 
     def run(self) -> None:
-        self._checker.check_all(self._seed)
-        if self._spec["mode"] == "check":
+        if self._spec["mode"] == "alone":
+            self._time_alone()
             return
+        with self._on("check"):
+            self._checker.check_all(self._seed)
+        if self._spec["mode"] != "check":
+            self._time_all()
+        self._channel.send("spent", seconds=self._spent)
+
+    @contextmanager
+    def _on(self, part: str) -> Iterator[None]:
+        """Counts the time within towards a part of the run; everything else is the harness's own overhead."""
+        start = _clock()
+        try:
+            yield
+        finally:
+            self._spent[part] = self._spent.get(part, 0.0) + _clock() - start
+
+    def _time_alone(self) -> None:
+        """Times rungs in a process where the technique was never made: it cannot have slowed them down here."""
+        asked: dict[str, dict[str, float]] = self._spec["alone"]
+        for workload in self._card.workloads:
+            chooser = random.Random(f"{self._seed}/{workload.name}")
+            if workload.name not in asked:
+                continue
+            timer = Timer(self._setting, self._device, workload, chooser.randrange(2**40))
+            for rung in asked[workload.name]:
+                self._channel.phase("time", 0.95, f"{workload.name}: {rung} alone")
+                prepared = self._prepare(timer, workload, rung, SINGLE_CAP_S)
+                if prepared is None:
+                    continue
+                samples = timer.singles(prepared, SINGLE_CALLS, SINGLE_CAP_S)
+                self._channel.send("alone", workload=workload.name, subject=rung, samples=samples)
+                for _ in range(CROSS_CHECK_STRETCHES):
+                    # By its time here: beside the technique it may have taken so long that too few calls follow.
+                    timer.back_to_back(prepared, statistics.median(samples), partial(self._mark, workload.name, rung))
+
+    def _time_all(self) -> None:
         workloads = self._timed_workloads()
         loops = sum(len(self._rungs(each, report=False)) + 1 for each in workloads) or 1
         cap_s = self._spec["time_cap_s"] or min(self._device.time_cap_s, self._spec["timing_budget_s"] / loops)
@@ -171,7 +220,8 @@ class Session:
         return chosen
 
     def _time_workload(self, workload: Workload, cap_s: float) -> None:
-        rungs = self._check_at_size(workload, self._rungs(workload))
+        with self._on("check"):
+            rungs = self._check_at_size(workload, self._rungs(workload))
         if not rungs:
             self._skip(workload.name, TECHNIQUE, "no rung of the ladder can be timed here")
             return
@@ -189,13 +239,16 @@ class Session:
                 self._control(timer, workload, baseline, cap_s)
                 controlled = True
             limits = timer.spot_limits(self._checker.distances(workload.name, rung))
-            sampled = timer.pairs(technique, baseline, cap_s, limits)
+            with self._on("timing"):
+                sampled = timer.pairs(technique, baseline, cap_s, limits)
             self._refuse_drifting_answers(workload, sampled)
             self._send_pairs("pairs", workload, rung, sampled)
-            self._send_extras(timer, workload, baseline)
-            self._cross_check(timer, workload, technique, baseline, sampled)
+            with self._on("timing"):
+                self._send_extras(timer, workload, baseline)
+                self._cross_check(timer, workload, technique, baseline, sampled)
             self._watch.verify(f"while {workload.name} was timed")
-        self._send_extras(timer, workload, technique)
+        with self._on("timing"):
+            self._send_extras(timer, workload, technique)
 
     def _check_at_size(self, workload: Workload, rungs: Sequence[str]) -> list[str]:
         """Checks the subjects in the very shape that is timed; a rung that is wrong there is not timed."""
@@ -244,8 +297,10 @@ class Session:
     def _prepare(self, timer: Timer, workload: Workload, name: str, cap_s: float) -> Prepared | None:
         """Sets a subject up and warms it up. A rung that fails is skipped with the reason; the technique may not fail."""
         try:
-            prepared = timer.prepare(name)
-            calls = timer.warm_up(prepared, WARM_UP_SHARE * cap_s)
+            with self._on("set-up"):
+                prepared = timer.prepare(name)
+            with self._on("warm-up"):
+                calls = timer.warm_up(prepared, WARM_UP_SHARE * cap_s)
         except Exception as error:
             if name == TECHNIQUE:
                 raise
@@ -265,9 +320,13 @@ class Session:
     def _control(self, timer: Timer, workload: Workload, baseline: Prepared, cap_s: float) -> None:
         """The baseline against a second copy of itself: whatever ratio comes out is noise."""
         self._channel.phase("time", 0.5, f"{workload.name}: control")
-        twin = timer.prepare(baseline.name)
-        timer.warm_up(twin, WARM_UP_SHARE * cap_s)
-        self._send_pairs(CONTROL, workload, baseline.name, timer.pairs(twin, baseline, cap_s))
+        with self._on("set-up"):
+            twin = timer.prepare(baseline.name)
+        with self._on("warm-up"):
+            timer.warm_up(twin, WARM_UP_SHARE * cap_s)
+        with self._on("timing"):
+            sampled = timer.pairs(twin, baseline, cap_s)
+        self._send_pairs(CONTROL, workload, baseline.name, sampled)
 
     def _send_pairs(self, kind: str, workload: Workload, rung: str, pairs: Pairs) -> None:
         self._channel.send(
@@ -279,6 +338,7 @@ class Session:
             baseline=rung,
             technique_ms=pairs.technique_ms,
             baseline_ms=pairs.baseline_ms,
+            spans=pairs.spans,
             cap_reached=pairs.cap_reached,
             band_floor=self._device.band_floor,
         )
@@ -289,9 +349,23 @@ class Session:
             workload=workload.name,
             subject=prepared.name,
             host_ms=timer.host_times(prepared),
+            operator_ms=timer.operator_times(prepared),
             peak_memory=timer.peak_memory(prepared),
+            steady_memory=prepared.steady_memory,
+            work=self._work(timer, prepared),
             footprint=timer.footprint(prepared),
         )
+
+    def _work(self, timer: Timer, prepared: Prepared) -> dict[str, int]:
+        """What a call does at least; nothing for a compiled rung, which counting would compile anew."""
+        if prepared.name != TECHNIQUE and self._setting.is_compiled(prepared.name):
+            return {}
+        try:
+            return timer.work(prepared)
+        except Exception as error:  # counting is no part of the subject's duties
+            traceback.print_exc()
+            self._channel.send("note", workload="", text=f"the work of {prepared.name} was not counted: {error}"[:300])
+            return {}
 
     def _refuse_drifting_answers(self, workload: Workload, pairs: Pairs) -> None:
         if pairs.spots >= 3 and pairs.spots_off > pairs.spots / 2:

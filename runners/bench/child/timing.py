@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from runners.bench.child import compare
 from runners.bench.child.devices import Device
@@ -40,8 +42,10 @@ BACK_TO_BACK_S = 0.04
 BACK_TO_BACK_LIMIT_S = 0.2
 BACK_TO_BACK_CALLS = 10_000
 HOST_CALLS = 5
+LOOK_S = 10e-6
 
 _clock = time.perf_counter
+_monotonic = time.monotonic
 
 
 @dataclass
@@ -52,6 +56,8 @@ class Prepared:
     subject: Callable[..., Any]
     setup_ms: float
     first_call_ms: float
+    steady_memory: int | None
+    """Bytes that it holds between calls, or None where the device does not say."""
 
 
 @dataclass
@@ -60,9 +66,27 @@ class Pairs:
 
     technique_ms: list[float] = field(default_factory=list)
     baseline_ms: list[float] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    """Begin and end of each pair by time.monotonic(), which the parent's samples of the device share."""
     cap_reached: bool = False
     spots: int = 0
     spots_off: int = 0
+
+
+class OperatorClock(TorchDispatchMode):
+    """Adds up the host time of every operator that is called within it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent_s = 0.0
+        self.operators = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        start = _clock()
+        result = func(*args, **(kwargs or {}))
+        self.spent_s += _clock() - start
+        self.operators += 1
+        return result
 
 
 class InputPool:
@@ -113,17 +137,28 @@ class Timer:
 
     def prepare(self, name: str) -> Prepared:
         """Sets a subject up and calls it once, both on the clock: compilation falls into the first call."""
-        self._device.synchronize()
+        inputs = self._pool.draw(0.0)
+        before = self._held_memory()
         start = _clock()
         subject = self._setting.make(name, self._workload, self._weights)
         self._device.synchronize()
         setup_ms = (_clock() - start) * 1e3
-        call = self._call(subject, self._pool.draw(0.0))
+        call: Callable[[], Any] | None = self._call(subject, inputs)
         self._device.synchronize()
         start = _clock()
-        call()
+        call()  # type: ignore[misc]
         self._device.synchronize()
-        return Prepared(name, subject, setup_ms, (_clock() - start) * 1e3)
+        first_call_ms = (_clock() - start) * 1e3
+        call = None  # frees the arguments, so that only what the subject keeps is left
+        after = self._held_memory()
+        steady = None if before is None or after is None else max(0, after - before)
+        return Prepared(name, subject, setup_ms, first_call_ms, steady)
+
+    def _held_memory(self) -> int | None:
+        """Bytes in tensors, without the cotangents that this timer keeps for all subjects."""
+        held = self._device.held_memory()
+        kept = sum(tensor.nbytes for several in self._cotangents.values() for tensor in several)
+        return None if held is None else held - kept
 
     def warm_up(self, prepared: Prepared, budget_s: float) -> int:
         """At least ten calls and the device's time floor, unless `budget_s` ends first; gives the number of calls."""
@@ -146,10 +181,12 @@ class Timer:
             inputs = self._pool.draw(pair_s)
             calls = [self._call(technique.subject, inputs), self._call(baseline.subject, inputs)]
             results: list[Any] = [None, None]
+            began = _monotonic()
             for side in order:
                 timed = self._device.timed(calls[side])
                 results[side] = timed.result
                 (pairs.technique_ms, pairs.baseline_ms)[side].append(timed.ms)
+            pairs.spans.append((began, _monotonic()))
             pair_s = (pairs.technique_ms[-1] + pairs.baseline_ms[-1]) / 1e3
             if spot_limits and (count < LEAST_SPOTS or self._chooser.random() < SPOT_SHARE):
                 pairs.spots += 1
@@ -166,6 +203,32 @@ class Timer:
 
     def _narrow(self, pairs: Pairs) -> bool:
         return order_statistic_interval(paired_ratios(pairs.baseline_ms, pairs.technique_ms)).half_width < WIDTH_GOAL
+
+    def singles(self, prepared: Prepared, count: int, cap_s: float) -> list[float]:
+        """Times of a subject that is alone, each call from the same state as in a pair."""
+        samples: list[float] = []
+        start = _clock()
+        while len(samples) < count and (len(samples) < 2 or _clock() - start < cap_s):
+            samples.append(self._device.timed(self._call(prepared.subject, self._pool.draw(0.0))).ms)
+        return samples
+
+    def operator_times(self, prepared: Prepared) -> list[tuple[float, float]]:
+        """For a few calls, milliseconds within torch's operators and outside; only a CPU works them off in the call.
+
+        Looking at an operator costs time outside as well, for which an allowance is taken off.
+        """
+        if self._device.kind != "cpu":
+            return []
+        found = []
+        for _ in range(HOST_CALLS):
+            call = self._call(prepared.subject, self._pool.draw(0.0))
+            with OperatorClock() as clock:
+                start = _clock()
+                call()
+                whole_s = _clock() - start
+            outside_s = whole_s - clock.spent_s - LOOK_S * clock.operators
+            found.append((clock.spent_s * 1e3, max(0.0, outside_s) * 1e3))
+        return found
 
     def back_to_back(self, prepared: Prepared, expected_ms: float, mark: Callable[[str, int], None]) -> None:
         """Calls in a row between two marks, for whoever reads the marks to time with a clock of their own."""
@@ -190,6 +253,25 @@ class Timer:
     def peak_memory(self, prepared: Prepared) -> int | None:
         call = self._call(prepared.subject, self._pool.draw(0.0))
         return self._device.peak_memory(call)
+
+    def work(self, prepared: Prepared) -> dict[str, int]:
+        """Of one call: operations that torch counts, bytes of inputs and outputs, and those it cannot do without.
+
+        A kernel of its own is not counted, so the operations are a lower bound. A technique that is approximate, or
+        whose module names `reads_all_inputs = False`, may leave inputs unread; its outputs it must write.
+        """
+        inputs = self._pool.draw(0.0)
+        call, counter = self._call(prepared.subject, inputs), FlopCounterMode(display=False)
+        with counter:
+            outputs = as_outputs(call())
+        read, written = sum(each.nbytes for each in inputs), sum(each.nbytes for each in outputs)
+        exact = self._setting.card.correctness == "exact"
+        reads_all = exact and getattr(self._setting.module, "reads_all_inputs", True)
+        return {
+            "flops_counted": int(counter.get_total_flops()),
+            "bytes_ideal": read + written,
+            "bytes_least": written + (read if reads_all else 0),
+        }
 
     def spot_limits(self, distances: Sequence[float]) -> list[float]:
         """How far the two may differ in a timed call, from how far they differed when they were checked.

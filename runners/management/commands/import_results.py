@@ -31,6 +31,8 @@ class Command(BaseCommand):
             if not options["json"]:
                 older = f", {report.older} of another version of card or code" if report.older else ""
                 self.stdout.write(f"{report.name}: {report.stored} runs stored, {report.known} already known{older}")
+                if report.devices:
+                    self.stdout.write(f"{report.name}: {report.devices} devices told what they can do")
             for reason in report.refused:
                 self.stderr.write(f"{report.name}: refused: {reason}")
         if any(report.refused for report in reports):

@@ -105,6 +105,16 @@ NUMBERS = {
     "mixed-dollars": (r"It gives a $1.5$-$2\times$ speedup.", ["speedup 1.5-2 x"]),
     "double-dash": ("It gives a 2.1--3.5× speedup.", ["speedup 2.1-3.5 x"]),
     "percent-range": ("It takes 25%~30% less memory.", ["memory 25-30 %"]),
+    "bold": (r"It reduces memory by up to \textbf{44.9\%} on A.", ["memory 44.9 % up to"]),
+    "tags": ("It gives a <b>2.7x-3.5x</b> speedup.", ["speedup 2.7-3.5 x"]),
+    "texttimes": (r"Throughput rises by 9.8{\texttimes}.", ["throughput 9.8 x"]),
+    "thin-space": (r"It gives a $\sim\!2\times$ speedup.", ["speedup 2 x about"]),
+    "dollars-and-blank": (r"It takes $1.36 \times$ less memory.", ["memory 1.36 x"]),
+    "spread": ("It gives a speedup of 15% (± 3%).", ["speedup 15 %"]),
+    "binary-prefix": ("It needs only 24 GiB of memory.", ["memory 24 GiB"]),
+    "per-minute": ("It processes 300 images per minute.", ["throughput 300 images/min"]),
+    "unit-of-a-pair": ("It reduces the parameter count from 355.3 million to just 0.09 million.", ["params 0.09 M params"]),
+    "hyphened-span": ("Inference has a 0.5-second latency.", ["latency 0.5 s"]),
     "percent-range-in-words": ("It takes 25 to 30 percent less memory.", ["memory 25-30 %"]),
 }  # fmt: skip
 

@@ -8,116 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from runners.bench.cheats.catalogue import CHEATS, Cheat
+from runners.bench.results import Failure
+
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 ROOT = FIXTURES.parents[1]
-CARD = (FIXTURES / "cards/sample/plain_sum.toml").read_text()
-MODULE = (FIXTURES / "cards/sample/plain_sum.py").read_text()
-
-RIGHT = "return x @ self.scale"
-# name: (body of the technique's __call__, code run at import, mode, status, reason, words of the detail)
-CHEATS = {
-    "none": (RIGHT, "", "run", "", "", ""),
-    "output cached by shape": (
-        "return CACHE.setdefault(tuple(x.shape), x @ self.scale)", "CACHE = {}", "check",
-        "INCORRECT_NUMERICAL", "incorrect", "relative error",
-    ),
-    "output cached by pointer": (
-        "return CACHE.setdefault(x.data_ptr() % 4096 * 0, x @ self.scale)", "CACHE = {}", "check",
-        "INCORRECT", "incorrect", "",
-    ),
-    "input overwritten": (
-        "out = x @ self.scale\n        with torch.no_grad():\n            x.zero_()\n        return out", "", "check",
-        "REWARD_HACK", "integrity", "changed its input 0",
-    ),
-    "weights overwritten": (
-        "out = x @ self.scale.clone()\n        self.scale.zero_()\n        return out", "", "check",
-        "REWARD_HACK", "integrity", "changed the weight 'scale'",
-    ),
-    "stale output buffer": (
-        "return torch.empty(x.shape[0]) + 0 * x.sum()", "", "check", "INCORRECT_NUMERICAL", "incorrect", "",
-    ),
-    "constant output": (
-        "return (0 * x).sum(-1) + 1.5", "", "check", "INCORRECT_NUMERICAL", "incorrect", "relative error",
-    ),
-    "lower precision": (
-        "return (x.bfloat16() @ self.scale.bfloat16()).float()", "", "check",
-        "INCORRECT_NUMERICAL", "incorrect", "at most 2 times",
-    ),
-    "lower precision returned": (
-        "return (x @ self.scale).bfloat16()", "", "check", "INCORRECT_DTYPE", "incorrect", "bfloat16",
-    ),
-    "precision switched for all": (
-        "torch.set_float32_matmul_precision('medium')\n        return x @ self.scale", "", "check",
-        "REWARD_HACK", "integrity", "matmul",
-    ),
-    "threads taken from the baseline": (
-        "torch.set_num_threads(1)\n        return x @ self.scale", "", "check",
-        "REWARD_HACK", "integrity", "get_num_threads",
-    ),
-    "clock patched at import": (
-        RIGHT, "import time\ntime.perf_counter = lambda: 0.0", "check",
-        "REWARD_HACK", "integrity", "time.perf_counter was replaced",
-    ),
-    "clock patched in a call": (
-        "import time\n        time.perf_counter_ns = lambda: 0\n        return x @ self.scale", "", "check",
-        "REWARD_HACK", "integrity", "time.perf_counter_ns was replaced",
-    ),
-    "harness patched": (
-        RIGHT, "import runners.bench.child.compare as c\nc.within_factor = lambda *a: True", "check",
-        "REWARD_HACK", "integrity", "within_factor was replaced",
-    ),
-    "harness method patched": (
-        RIGHT, "from runners.bench.child.checks import Checker\nChecker._decide = lambda *a: ('PASSED', '')", "check",
-        "REWARD_HACK", "integrity", "Checker._decide was replaced",
-    ),
-    "synchronise patched": (
-        RIGHT, "torch.cuda.synchronize = lambda *a: None", "check",
-        "REWARD_HACK", "integrity", "torch.cuda.synchronize was replaced",
-    ),
-    "lazy tensor": (
-        "return (x @ self.scale).as_subclass(Lazy)", "class Lazy(torch.Tensor): pass", "check",
-        "INCORRECT_DTYPE", "incorrect", "Lazy",
-    ),
-    "thread left running": (
-        "import threading\n        threading.Thread(target=EVENT.wait, daemon=True).start()\n        return x @ self.scale",
-        "import threading\nEVENT = threading.Event()", "check", "REWARD_HACK", "integrity", "a thread",
-    ),
-    "listed shape special-cased": (
-        "return x @ self.scale if tuple(x.shape) in ((5, 37), (256, 512)) else (0 * x).sum(-1)", "", "check",
-        "INCORRECT_NUMERICAL", "incorrect", "odd-unlisted",
-    ),
-    "wrong only at the timed size": (
-        "return x @ self.scale if len(x) < 100 else (0 * x).sum(-1)", "", "run",
-        "INCORRECT_NUMERICAL", "incorrect", "medium",
-    ),
-    "wrong once it was checked": (
-        "self.calls = getattr(self, 'calls', 0) + 1\n        return x @ self.scale if self.calls < 10 else x[:, 0] * 1",
-        "", "run", "REWARD_HACK", "integrity", "timed calls",
-    ),
-    "wrong gradient": (
-        "return x.detach() @ self.scale + 0 * x.sum(-1)", "", "check",
-        "INCORRECT_NUMERICAL", "incorrect", "result 1",
-    ),
-    "wrong shape": ("return (x @ self.scale)[None]", "", "check", "INCORRECT_SHAPE", "incorrect", "(1, 5)"),
-}  # fmt: skip
+HONEST = Cheat("none", mode="run")
+# Those that only the parent can catch need a whole session: see test_selftest.py.
+FORKED = [cheat for cheat in CHEATS if cheat.device == "any" and not cheat.needs_parent]
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """The last message of each cheat's run."""
+    """The messages of each cheat's run."""
     specs = []
-    for index, (body, prelude, mode, *_) in enumerate(CHEATS.values()):
+    for index, cheat in enumerate([HONEST, *FORKED]):
         folder = tmp_path_factory.mktemp(f"cheat{index}")
-        card = folder / "plain_sum.toml"
-        card.write_text(CARD)
-        module = MODULE.replace(RIGHT, body, 1).replace("import torch\n", f"import torch\n{prelude}\n", 1)
-        card.with_suffix(".py").write_text(module)
-        specs.append(spec(card, mode))
-    loose = tmp_path_factory.mktemp("loose") / "plain_sum.toml"
-    loose.write_text(
-        CARD.replace('"exact"', '"approximate"').replace("gradients = [0]", 'quality = "relative_l2"\nbudget = 3.0')
-    )
-    loose.with_suffix(".py").write_text(MODULE)
+        specs.append(spec(cheat.write(folder), cheat.mode))
+    loose = HONEST.write(tmp_path_factory.mktemp("loose"))
+    card = loose.read_text().replace('"exact"', '"approximate"')
+    loose.write_text(card.replace("gradients = [0]", 'quality = "relative_l2"\nbudget = 3.0'))
     specs.append(spec(loose, "check"))
     environment = {
         **os.environ,
@@ -131,7 +41,8 @@ def outcomes(tmp_path_factory):
         input=json.dumps(specs), capture_output=True, text=True, env=environment, timeout=170, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    return dict(zip([*CHEATS, "loose budget"], json.loads(done.stdout), strict=True))
+    names = [HONEST.name, *(cheat.name for cheat in FORKED), "loose budget"]
+    return dict(zip(names, json.loads(done.stdout), strict=True))
 
 
 def spec(card, mode):
@@ -147,14 +58,11 @@ def test_the_honest_technique_passes(outcomes):
     assert kinds.count("pairs") == 2
 
 
-@pytest.mark.parametrize("name", [name for name in CHEATS if name != "none"])
-def test_cheat_is_caught(outcomes, name):
-    *_, status, reason, words = CHEATS[name]
-    last = outcomes[name][-1]
-    assert last["type"] == "failure", f"{name} was not caught"
-    assert last["status"].startswith(status)
-    assert last["reason"] == reason
-    assert words in last["detail"]
+@pytest.mark.parametrize("cheat", FORKED, ids=lambda cheat: cheat.name)
+def test_cheat_is_caught(outcomes, cheat):
+    last = outcomes[cheat.name][-1]
+    assert last["type"] == "failure", f"{cheat.name} was not caught"
+    assert cheat.is_caught_by(last["status"], Failure(last["reason"], last["detail"])), last
 
 
 def test_no_time_is_reported_for_a_cheat(outcomes):

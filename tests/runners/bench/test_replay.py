@@ -22,7 +22,7 @@ def recorded(tmp_path_factory):
     shutil.copytree(CARDS, folder / "cards")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(folder))  # a device lock of its own
-        command = ["run", "plain-sum", "--cards", str(folder / "cards"), "--time-cap", "0.3", "--seed", "3"]
+        command = ["run", "plain-sum", "--cards", str(folder / "cards"), "--time-cap", "0.1", "--seed", "3"]
         assert main([*command, "--out", str(folder / "run.jsonl")]) == 0
     return folder / "cards", [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
 
@@ -58,7 +58,7 @@ def test_the_same_session_runs_again(replayed):
         ("medium", "twice"),
     }
     assert all(each["new"]["low"] <= each["new"]["high"] for each in report["comparisons"])
-    assert (again[0].request.seed, again[0].request.time_cap_s) == (3, 0.3)
+    assert (again[0].request.seed, again[0].request.time_cap_s) == (3, 0.1)
 
 
 def test_another_ratio_and_another_version_are_told(replayed):

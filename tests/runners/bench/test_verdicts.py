@@ -1,5 +1,7 @@
 """Every row of the verdict table, and what stands in the way of a verdict."""
 
+import math
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.bench.results import OUTCOMES, Measurement
-from runners.bench.verdicts import claim_as_ratio, judge, sweep_point
+from runners.bench.statistics import Interval, widened_for_choice
+from runners.bench.verdicts import amdahl, claim_as_ratio, judge, sweep_point
 from runners.cards import load_card
 
 CARD = load_card(Path(__file__).resolve().parents[2] / "fixtures/cards/sample/plain_sum.toml")
@@ -17,10 +20,12 @@ GPU = {"device_kind": "cuda", "device_name": "NVIDIA H200"}
 CPU = {"device_kind": "cpu", "device_name": "some CPU"}
 
 
-def measured(low, ratio, high, workload="large", band=0.02, baseline="twice", measure="time", kind="cuda"):
+def measured(
+    low, ratio, high, workload="large", band=0.02, baseline="twice", measure="time", kind="cuda", scope="kernel"
+):
     return Measurement(
         workload=workload, subject="technique", baseline=baseline, measure=measure, unit="ms", median=1.0, low=1.0,
-        high=1.0, samples=[1.0], ratio=ratio, ratio_low=low, ratio_high=high, pairs=10, band=band, scope="kernel",
+        high=1.0, samples=[1.0], ratio=ratio, ratio_low=low, ratio_high=high, pairs=10, band=band, scope=scope,
         cap_reached=False, device_kind=kind,
     )  # fmt: skip
 
@@ -185,3 +190,109 @@ def test_any_measurement_gets_one_known_outcome(ratio, below, above, band, value
     if judgement.outcome == "confirmed":
         assert judgement.low >= 0.9 * value
         assert judgement.low > 1
+
+
+# ── absolute figures ────────────────────────────────────────────────────────────────────────────────────────────────
+def figure(median, low=None, high=None, measure="time", unit="ms"):
+    """The technique's own figure, which has no interval of a ratio that matters here."""
+    own = {"median": median, "low": low or median, "high": high or median, "measure": measure, "unit": unit}
+    return replace(measured(1.0, 1.0, 1.0), **own)
+
+
+ABSOLUTE = {"form": "absolute", "direction": "none", "workload": "large", "hardware": "H200", "baseline": ""}
+
+
+@pytest.mark.parametrize(
+    ("found", "changes", "outcome", "words"),
+    [
+        pytest.param(figure(10.0, 9.8, 10.2), {"value": 12, "unit": "ms"}, "confirmed", "Measured 10 ms", id="faster"),
+        pytest.param(figure(13.0, 12.9, 13.1), {"value": 12, "unit": "ms"}, "confirmed", "12 ms", id="within a tenth"),
+        pytest.param(figure(15.0, 14.9, 15.1), {"value": 0.012, "unit": "s"}, "below-claim", "not reached", id="slower"),
+        pytest.param(figure(13.3, 12.0, 15.0), {"value": 12, "unit": "ms"}, "inconclusive", "neither", id="wide"),
+        pytest.param(figure(4.1e9, measure="kv_cache", unit="B"), {"value": 4, "unit": "GB", "measure": "kv_cache",
+                     "hardware": ""}, "confirmed", "4 GB", id="bytes need no device"),
+        pytest.param(figure(2.1e10, measure="parameters", unit=""), {"value": 21, "unit": "B params",
+                     "measure": "parameters", "hardware": ""}, "confirmed", "21 B params", id="counts"),
+        pytest.param(figure(10.0), {"value": 12, "unit": "ms", "hardware": "A100"}, "not-comparable", "A100", id="device"),
+        pytest.param(figure(10.0), {"value": 12, "unit": "ms", "hardware": ""}, "not-comparable", "not named", id="none"),
+        pytest.param(figure(10.0), {"value": 12, "unit": "GB"}, "not-comparable", "no unit of time", id="wrong unit"),
+        pytest.param(figure(10.0), {"value": 12, "unit": "ms", "workload": ""}, "not-comparable", "workloads", id="where"),
+        pytest.param(figure(10.0), {"value": 12, "unit": "ms", "direction": "worse"}, "not-comparable", "costs", id="cost"),
+        pytest.param(figure(10.0, measure="flops", unit=""), {"value": 12, "unit": "ms"}, "not-comparable",
+                     "There is no time on 'large'", id="not measured"),
+    ],
+)  # fmt: skip
+def test_absolute_claims_are_judged_on_their_own_workload_and_device(found, changes, outcome, words):
+    judgement = verdict([found], **(ABSOLUTE | changes))
+    assert judgement.outcome == outcome, judgement.reason
+    assert words in judgement.reason
+    assert (judgement.ratio is None) is (outcome == "not-comparable")
+
+
+# ── memory, through the same ladder ─────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("measure", ["peak_memory", "steady_memory", "optimizer_state", "kv_cache", "weights"])
+@pytest.mark.parametrize(
+    ("ratio", "outcome", "words"),
+    [
+        (1.7, "confirmed", "reaches 90%"),
+        (1.3, "below-claim", "a real gain"),
+        (1.0, "no-gain", "equal"),
+        (0.8, "slower", "is larger than the baseline"),
+    ],
+)
+def test_memory_is_judged_like_time(measure, ratio, outcome, words):
+    found = [measured(ratio, ratio, ratio, measure=measure, band=0.005)]
+    judgement = verdict(found, measure=measure, metric="memory", form="percent", value=40)
+    assert judgement.outcome == outcome, judgement.reason
+    assert words in judgement.reason
+
+
+# ── scopes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_figure_of_a_part_says_by_amdahl_what_the_whole_could_gain():
+    judgement = verdict([measured(1.9, 2.0, 2.1)], scope="model")
+    assert judgement.outcome == "not-comparable"
+    assert "The kernel alone was measured at 2.00×; by Amdahl's law a model that spends half" in judgement.reason
+    assert "gains 1.33×" in judgement.reason
+    assert "Amdahl" not in verdict([measured(0.7, 0.8, 0.9)], scope="model").reason
+
+
+def test_of_mixed_scopes_the_claims_own_decides():
+    both = [measured(3.9, 4.0, 4.1), measured(1.2, 1.25, 1.3, scope="model")]
+    judgement = verdict(both, scope="model")
+    assert (judgement.outcome, judgement.ratio) == ("below-claim", 1.25)
+    assert verdict(both, value=4.0).ratio == 4.0
+
+
+@pytest.mark.parametrize(("ratio", "share", "whole"), [(2.0, 0.5, 4 / 3), (2.0, 1.0, 2.0), (5.0, 0.0, 1.0)])
+def test_amdahls_law(ratio, share, whole):
+    assert amdahl(ratio, share) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(("ratio", "share"), [(0.0, 0.5), (2.0, 1.5), (2.0, -0.1)])
+def test_amdahls_law_needs_a_ratio_and_a_share(ratio, share):
+    with pytest.raises(ValueError, match="a share of 0 to 1"):
+        amdahl(ratio, share)
+
+
+# ── several points ──────────────────────────────────────────────────────────────────────────────────────────────────
+def test_an_average_of_one_workload_says_so():
+    judgement = verdict([measured(1.9, 2.0, 2.1)], qualifier="average")
+    assert "of one workload, where the paper gives an average" in judgement.reason
+
+
+def test_a_range_exceeded_is_measured_against_its_upper_end():
+    judgement = verdict([measured(2.5, 2.6, 2.7)], value=1.5, value_max=2.5)
+    assert judgement.outcome == "confirmed"
+    assert "Needs review" not in judgement.reason
+
+
+def test_the_best_of_many_equal_points_is_rarely_called_a_gain():
+    """Points that all are equal: picking the best must not make a gain of noise (2000 drawn sweeps of 8 points)."""
+    chooser = random.Random(5)
+    gains = 0
+    for _ in range(2000):
+        ratios = [math.exp(chooser.gauss(0, 0.01)) for _ in range(8)]
+        best = max(ratios)
+        interval = Interval(best, best * math.exp(-1.96 * 0.01), best * math.exp(1.96 * 0.01))
+        gains += widened_for_choice(interval, 8).low > 1
+    assert gains / 2000 < 0.04

@@ -1,0 +1,95 @@
+"""What no device can do: the least time that a call's arithmetic and traffic take, and times below it.
+
+The model is the roofline (Williams, Waterman and Patterson 2009): a call takes at least as long as its operations at the
+device's best rate, and at least as long as its bytes at the best bandwidth.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runners.bench.collect import TECHNIQUE, Findings
+from runners.bench.trust import Doubt
+from runners.card_types import Card
+
+# Measured ceilings are what a device reached, not what it can at most; only a time below this share is impossible.
+MARGIN = 0.75
+REVIEW_FACTOR = 10.0
+PRODUCTS = {
+    "float64": ("float64",),
+    # A product of float32 may run as TF32 where torch was told so; the harness does not say which was meant.
+    "float32": ("float32", "float32 as TF32"),
+    "float16": ("float16", "bfloat16"),
+    "bfloat16": ("bfloat16", "float16"),
+}
+NARROWER = ("int8", "float8")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call does at least: operations that torch counted, bytes that must be read and written."""
+
+    flops: float
+    bytes_moved: float
+
+
+def rate_of(ceilings: Sequence[Mapping[str, Any]], dtype: str, *, exact: bool) -> float | None:
+    """Operations a second at best: the highest rate of the formats that this dtype may be computed in.
+
+    An approximate technique may compute in a narrower one. None where no such product was measured.
+    """
+    names = (*PRODUCTS.get(dtype, (dtype,)), *(() if exact else (*NARROWER, "float16", "bfloat16")))
+    wanted = {f"matrix product, {name}" for name in names}
+    return max((1e12 * float(row["value"]) for row in ceilings if row["name"] in wanted), default=None)
+
+
+def bandwidth_of(ceilings: Sequence[Mapping[str, Any]]) -> float | None:
+    """Bytes a second at best of reading, writing or both; None where it was not measured."""
+    names = {"copy", "read", "write"}
+    return max(
+        (1e9 * float(row["value"]) for row in ceilings if row["name"] in names and row["unit"] == "GB/s"), default=None
+    )
+
+
+def floor_ms(work: Work, rate: float | None, bandwidth: float | None, cache_bytes: float = 0.0) -> tuple[float, str]:
+    """The least milliseconds, and what bounds it: "arithmetic", "traffic" or "" where nothing is known.
+
+    `cache_bytes` may stay in a cache when the call ends, and need no time within it.
+    """
+    arithmetic = 1e3 * work.flops / rate if rate else 0.0
+    traffic = 1e3 * max(0.0, work.bytes_moved - cache_bytes) / bandwidth if bandwidth else 0.0
+    if not arithmetic and not traffic:
+        return 0.0, ""
+    return (arithmetic, "arithmetic") if arithmetic >= traffic else (traffic, "traffic")
+
+
+def impossible(ms: float, floor: float) -> bool:
+    """Whether no device of this kind can be as fast, with a margin for ceilings that were measured too low."""
+    return 0 < ms < MARGIN * floor
+
+
+def doubts_of_speed(findings: Findings, card: Card, ratios: Mapping[tuple[str, str], float]) -> list[Doubt]:
+    """Times below the floor, which refuse the run on a GPU, and gains so large that someone should look.
+
+    `ratios` are the medians by workload and rung.
+    """
+    on_gpu = findings.environment.get("device_kind") == "cuda"
+    exact = card.correctness == "exact"
+    bandwidth, cache = bandwidth_of(findings.ceilings), float(findings.environment.get("cache_bytes") or 0)
+    found: dict[tuple[str, str], Doubt] = {}
+    for (workload, rung), loop in findings.loops.items():
+        extras = findings.extras.get((workload, TECHNIQUE), {})
+        work = Work(extras.get("flops_counted", 0), extras.get("bytes_least", 0))
+        floor, bound = floor_ms(work, rate_of(findings.ceilings, loop.dtype, exact=exact), bandwidth, cache)
+        ms = statistics.median(loop.technique_ms)
+        if impossible(ms, floor):
+            text = f"{ms:.4g} ms is faster than this device can be: its {bound} alone takes {floor:.4g} ms"
+            found[workload, ""] = Doubt(workload, text, refuses=on_gpu)
+        ratio = ratios.get((workload, rung), 0.0)
+        if ratio > REVIEW_FACTOR:
+            text = f"needs review: {ratio:.1f} times as fast as {rung!r}; more than {REVIEW_FACTOR:g} is rarely true"
+            found[workload, rung] = Doubt(workload, text, refuses=False)
+    return list(found.values())

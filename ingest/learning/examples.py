@@ -43,7 +43,7 @@ def read_examples(files: Iterable[Path], abstracts: Mapping[str, str]) -> tuple[
     first counts. Raises LabelError.
     """
     examples: dict[str, Example] = {}
-    missing = 0
+    missing: set[str] = set()
     for path in files:
         try:
             lines = path.read_bytes().decode("utf-8").split("\n")
@@ -53,14 +53,16 @@ def read_examples(files: Iterable[Path], abstracts: Mapping[str, str]) -> tuple[
             if not line.strip():
                 continue
             example = _example(line, f"{path.name}, line {number}", abstracts)
-            if example is None:
-                missing += 1
+            title = fold_title(example.title)
+            if example.abstract:
+                examples.setdefault(title, example)
             else:
-                examples.setdefault(fold_title(example.title), example)
-    return list(examples.values()), missing
+                missing.add(title)
+    return list(examples.values()), len(missing - examples.keys())
 
 
-def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example | None:
+def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example:
+    """The example of a line; its abstract is empty where nothing holds it."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -77,9 +79,7 @@ def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example | N
         lists[field] = tuple(dict.fromkeys(values))
     if not ((training_free := record.get("training_free")) is None or isinstance(training_free, bool)):
         raise LabelError(f"{where}: training_free: {training_free!r} is none of true, false and null")
-    abstract = record.get("abstract") or abstracts.get(fold_title(title))
-    if not abstract:
-        return None
+    abstract = record.get("abstract") or abstracts.get(fold_title(title)) or ""
     if not isinstance(abstract, str):
         raise LabelError(f"{where}: abstract: expected text")
     invented = bool(record.get("invented"))

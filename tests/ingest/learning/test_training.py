@@ -207,9 +207,9 @@ def test_holding_out_writes_nothing(labels: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        pytest.param(["--folds", "1"], "--folds 1: expected 2 to 50", id="folds"),
-        pytest.param(["--hold-out", "1.5"], "--hold-out 1.5: expected a share", id="share"),
-        pytest.param(["--pages", "/nowhere.txt"], "--pages", id="pages"),
+        pytest.param(["--dry-run", "--folds", "1"], "--folds 1: expected 2 to 50", id="folds"),
+        pytest.param(["--dry-run", "--hold-out", "1.5"], "--hold-out 1.5: expected a share", id="share"),
+        pytest.param(["--dry-run", "--pages", "/nowhere.txt"], "--pages", id="pages"),
         pytest.param(["--out", "/proc/nowhere"], "--out /proc/nowhere", id="out"),
     ],
 )

@@ -26,6 +26,7 @@ CHOICES = frozenset({"kind", FIRST})
 """Fields of which one label is chosen; of the others, every label whose sum reaches the field's threshold."""
 NONE = "none"
 """The first family of a paper that is not about efficiency."""
+_OF_WORDS = ("title", "own", "background", "anywhere", "title pair", "own pair", "title phrase", "own phrase", "cue")
 STORED = Path(__file__).with_name("trained")
 
 
@@ -55,8 +56,16 @@ class Weights:
         named = [""] * len(self.table)
         for group, numbers in self.keys.items():
             for key, number in numbers.items():
-                named[number] = f"{group}: {key}" if " " in group or group in {"metric", "phase"} else key
+                named[number] = key if group in _OF_WORDS else f"{group}: {key}"
         return named
+
+    @cached_property
+    def of_words(self) -> NDArray[np.bool_]:
+        """Which signals are words of the paper, and not sums over many of them."""
+        are = np.zeros(len(self.table), np.bool_)
+        for group in _OF_WORDS:
+            are[list(self.keys[group].values())] = True
+        return are
 
 
 class Totals(Protocol):
@@ -86,15 +95,18 @@ class Sums:
         return self._weights.thresholds[field]
 
     def words(self, field: str, labels: Iterable[str], count: int = 3) -> list[str]:
-        """The signals that speak loudest for each label."""
+        """The words of the paper that speak loudest for each label; where none does, whatever else speaks for it."""
         numbers = np.asarray(self._signals.numbers, np.int64)
         strengths = np.asarray(self._signals.strengths, np.int64)
         begin, known = self._weights.spans[field].start, self._weights.labels[field]
         found: dict[str, None] = {}
         for label in labels:
             gains = self._weights.table[numbers, begin + known.index(label)].astype(np.int64) * strengths
-            loudest = [at for at in np.argsort(-gains, kind="stable")[:count].tolist() if gains[at] > 0]
-            found |= dict.fromkeys(self._weights.names[numbers[at]] for at in loudest)
+            told = gains * self._weights.of_words[numbers]
+            loudest = told if told.max(initial=0) > 0 else gains
+            for at in np.argsort(-loudest, kind="stable")[:count].tolist():
+                if loudest[at] > 0:
+                    found[self._weights.names[numbers[at]]] = None
         return list(found)
 
 

@@ -106,7 +106,8 @@ def test_where_they_differ_the_rules_value_stays_and_a_person_is_asked_with_both
     assert Paper.objects.get(pk=paper.pk).technique.families == ["kv-cache"]
     (item,) = questions(paper)
     assert item.field == "families"
-    assert item.details["rules"] == {"value": ["kv-cache"], "words": ["kv cache"]}
+    assert item.details["rules"]["value"] == ["kv-cache"]
+    assert "cache" in item.details["rules"]["words"]
     assert item.details["endpoint"] == {"value": ["efficient-attention"], "words": ["folds the KV cache"]}
 
 

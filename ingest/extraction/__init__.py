@@ -51,12 +51,12 @@ def extract(title: str, abstract: str) -> TechniqueRecord:
     """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
     weights = load_weights()
     document, devices, hardware, claims, signals = read_paper(title, abstract, weights.keys)
-    sums = Sums(weights, signals)
+    sums = Sums(weights, signals, document)
     kind, kind_words = find_kind(sums)
     families, family_words = find_families(sums)
     modality, modality_words = find_modality(sums)
     stage, stage_words = find_stage(sums, families)
-    training_free, training_words = find_training_free(document, kind, families)
+    training_free, training_words = find_training_free(sums)
     name, name_words = find_name(document, kind)
     verify, verify_words = find_verify(kind, families, stage, hardware, claims)
     return TechniqueRecord(

@@ -9,4 +9,4 @@ def find_kind(sums: Totals) -> tuple[str, list[str]]:
     """The kind, and the signals that speak for it."""
     totals = sums.of("kind")
     kind = max(totals, key=lambda label: totals[label])
-    return kind, sums.words("kind", (kind,), count=5)
+    return kind, sums.words("kind", (kind,))

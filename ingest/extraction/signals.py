@@ -6,8 +6,8 @@ that sums, and with them every decision, are the same on every machine.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import log1p
 from typing import Any, NamedTuple, Protocol
 
@@ -15,12 +15,12 @@ from .kind_cues import weigh_kinds
 from .lexicon import read_phrases
 from .record import ExtractedClaim
 from .text import Document
-from .vocabulary import LEXICON, OWN, TITLE, Evidence, Found, Weights
+from .vocabulary import BACKGROUND, LEXICON, OWN, TITLE, Evidence, Found, Weights
 from .words import word_set
 
 UNIT = 64
 """The strength of a signal of 1.0."""
-FIELDS = ("families", "modalities", "stages", "kinds")
+FIELDS = ("families", "modalities", "stages", "kinds", "training")
 TABLES = {field: LEXICON.add(read_phrases(field)) for field in FIELDS}
 SCOPES = ("whole", "title", "head", "own")
 """Where phrases are summed up: title and abstract, the title, its part before the first preposition, the paper's own part."""
@@ -39,7 +39,8 @@ _COMMON = word_set(
 _HEAD_ENDS = word_set("for with via in on using from through by toward to at under based without of")
 _TITLE_FACTOR, _BACKGROUND_FACTOR = 3.0, 0.35
 """How much a phrase counts there, beside 1 in the paper's own part."""
-_REPEATS = (0.0, 1.0, 1.5, 1.8, 2.0)
+_MOST = 2.0
+_REPEATS = (0.0, 1.0, 1.5, 1.8, _MOST)
 """What a phrase counts that stands so many times in one place, and at most."""
 
 
@@ -66,16 +67,19 @@ def read_signals(
 ) -> Signals:
     """All signals of a paper. `hardware`: whether it names any."""
     signals = Signals([], [])
-    title = [word[0] for word in document.title_words]
-    words = [word[0] for word in document.words]
-    background, own = words[: document.own_word], words[document.own_word :]
-    _words(signals, keys["title"], title, _HALF)
-    _words(signals, keys["own"], own, _THIRD)
-    _words(signals, keys["background"], background, _SIXTH)
-    _words(signals, keys["anywhere"], title + words, _THIRD)
-    _pairs(signals, keys["title pair"], title, _HALF)
-    _pairs(signals, keys["own pair"], own, _THIRD)
-    head = next((at for at, word in enumerate(title) if at and word in _HEAD_ENDS), len(title))
+    title_words, words = [word[0] for word in document.title_words], [word[0] for word in document.words]
+    title, told = _telling(title_words), _telling(words)
+    background, own = told[: document.own_word], told[document.own_word :]
+    for group, here, strength in (
+        ("title", title, _HALF),
+        ("own", own, _THIRD),
+        ("background", background, _SIXTH),
+        ("anywhere", title + told, _THIRD),
+        ("title pair", _pairs(title), _HALF),
+        ("own pair", _pairs(own), _THIRD),
+    ):
+        _add_words(signals, keys[group], here, strength)
+    head = next((at for at, word in enumerate(title_words) if at and word in _HEAD_ENDS), len(title_words))
     for field, table in TABLES.items():
         _phrases(signals, keys, field, _hear(document.found[table], head))
     _kinds(signals, keys, document)
@@ -83,27 +87,21 @@ def read_signals(
     return signals
 
 
-def _words(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
-    get, numbers = keys.get, signals.numbers
-    before = len(numbers)
-    for word in dict.fromkeys(words):
-        if word not in _COMMON and not word.isdigit():
-            number = get(word)
-            if number is not None:
-                numbers.append(number)
-    signals.strengths.extend([strength] * (len(numbers) - before))
+def _telling(words: list[str]) -> list[str]:
+    """The words, with "" in the place of those that tell nothing."""
+    return ["" if word in _COMMON or word.isdigit() else word for word in words]
 
 
-def _pairs(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
-    get, numbers = keys.get, signals.numbers
-    kept = ["" if word in _COMMON or word.isdigit() else word for word in words]
-    pairs = dict.fromkeys([f"{one} {two}" for one, two in itertools.pairwise(kept) if one and two])
-    before = len(numbers)
-    for pair in pairs:
-        number = get(pair)
-        if number is not None:
-            numbers.append(number)
-    signals.strengths.extend([strength] * (len(numbers) - before))
+def _pairs(words: list[str]) -> list[str]:
+    return [f"{one} {two}" if one and two else "" for one, two in pairwise(words)]
+
+
+def _add_words(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
+    once = dict.fromkeys(words)
+    once.pop("", None)
+    found = [number for number in map(keys.get, once) if number is not None]
+    signals.numbers.extend(found)
+    signals.strengths.extend([strength] * len(found))
 
 
 class _Heard:
@@ -141,17 +139,21 @@ def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, heard: dict
     numbers, strengths = signals
     sums: dict[str, list[float]] = {}
     for phrase, one in heard.items():
-        title, own = _REPEATS[min(one.title, 4)], _REPEATS[min(one.own, 4)]
-        head = _REPEATS[min(one.head, 4)]
-        whole = _TITLE_FACTOR * title + own + _BACKGROUND_FACTOR * _REPEATS[min(one.background, 4)]
+        own = _REPEATS[one.own] if one.own < 4 else _MOST
+        title = head = 0.0
+        whole = own + _BACKGROUND_FACTOR * (_REPEATS[one.background] if one.background < 4 else _MOST)
+        if one.title:
+            title, head = _REPEATS[min(one.title, 4)], _REPEATS[min(one.head, 4)]
+            whole += _TITLE_FACTOR * title
         for label, weight in one.weights:
             row = sums.get(label)
             if row is None:
                 row = sums[label] = [0.0, 0.0, 0.0, 0.0]
             row[0] += weight * whole
-            row[1] += weight * title
-            row[2] += weight * head
             row[3] += weight * own
+            if title:
+                row[1] += weight * title
+                row[2] += weight * head
         if title and (number := title_phrase(phrase)) is not None:
             numbers.append(number)
             strengths.append(_HALF)
@@ -162,10 +164,12 @@ def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, heard: dict
     for label, row in sums.items():
         signals.add(loud(label), log1p(row[0]))
     for column, scope in enumerate(SCOPES):
-        get, total = keys[f"{field} {scope}"].get, sum(row[column] for row in sums.values())
-        for label, row in sums.items():
-            if row[column]:
-                signals.add(get(label), 2.0 * row[column] / total)
+        get, said = keys[f"{field} {scope}"].get, [(label, row[column]) for label, row in sums.items() if row[column]]
+        full = 2.0 * UNIT / (sum([value for _, value in said]) or 1.0)
+        for label, value in said:
+            if (number := get(label)) is not None:
+                numbers.append(number)
+                strengths.append(round(full * value))
 
 
 def _kinds(signals: Signals, keys: Mapping[str, Keys], document: Document) -> None:
@@ -189,6 +193,30 @@ def _claims(signals: Signals, keys: Mapping[str, Keys], claims: Sequence[Extract
         signals.add(keys["other"].get("number of claims"), min(len(claims), 5) / 5)
     if hardware:
         signals.add(keys["other"].get("hardware"), 1.0)
+
+
+def readable(group: str, key: str, document: Document) -> list[str]:
+    """What a signal is called before a person: words of the paper where it has any, none where others say the same."""
+    table, _, scope = group.partition(" ")
+    if table in TABLES and scope:
+        return _loudest(document.found[TABLES[table]], key)
+    if group in {"kind score", "kind share"}:
+        return []
+    return [f"{group}: {key}"] if group in {"metric", "phase"} else [key]
+
+
+_LOUD = {TITLE: 4.0, OWN: 1.0, BACKGROUND: 0.0}
+
+
+def _loudest(found: list[Found], label: str, count: int = 2) -> list[str]:
+    """The phrases that speak for a label most: those of the title before others, those that mean it alone before others."""
+    heard = [
+        (-_LOUD[place] - weight, phrase)
+        for place, weights, phrase, _ in found
+        for own, weight in weights
+        if own == label
+    ]
+    return list(dict.fromkeys([phrase for _, phrase in sorted(heard)]))[:count]
 
 
 def weigh_phrases(found: list[Found]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Trained weights: from signals to kind, families, modality and stage, and back to the words that decided.
+"""Trained weights: from signals to kind, families, modality, stage and training-free, and back to the words that decided.
 
 The weights are a linear model, trained by `manage.py train_extractor` and kept in `trained/` with what they were trained
 on. They are whole numbers, so a decision is the same on every machine.
@@ -6,6 +6,7 @@ on. They are whole numbers, so a decision is the same on every machine.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,17 +17,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .signals import GROUPS, UNIT, Signals
+from .signals import GROUPS, UNIT, Signals, readable
+from .text import Document
 
-WEIGHT_UNIT = 256
+WEIGHT_UNIT = 64
 """The stored weight of 1.0."""
 FIRST = "first family"
-FIELDS = ("kind", FIRST, "families", "modality", "stage")
-CHOICES = frozenset({"kind", FIRST})
+FIELDS = ("kind", FIRST, "families", "modality", "stage", "training")
+CHOICES = frozenset({"kind", FIRST, "training"})
 """Fields of which one label is chosen; of the others, every label whose sum reaches the field's threshold."""
 NONE = "none"
 """The first family of a paper that is not about efficiency."""
-_OF_WORDS = ("title", "own", "background", "anywhere", "title pair", "own pair", "title phrase", "own phrase", "cue")
 STORED = Path(__file__).with_name("trained")
 
 
@@ -51,21 +52,14 @@ class Weights:
         return found
 
     @cached_property
-    def names(self) -> list[str]:
-        """What each signal is called before a person."""
-        named = [""] * len(self.table)
-        for group, numbers in self.keys.items():
-            for key, number in numbers.items():
-                named[number] = key if group in _OF_WORDS else f"{group}: {key}"
-        return named
+    def wide(self) -> NDArray[np.float64]:
+        """The table in numbers that are multiplied fast."""
+        return self.table.astype(np.float64, order="C")
 
     @cached_property
-    def of_words(self) -> NDArray[np.bool_]:
-        """Which signals are words of the paper, and not sums over many of them."""
-        are = np.zeros(len(self.table), np.bool_)
-        for group in _OF_WORDS:
-            are[list(self.keys[group].values())] = True
-        return are
+    def names(self) -> list[tuple[str, str]]:
+        """Group and key of each signal."""
+        return [(group, key) for group, numbers in self.keys.items() for key in numbers]
 
 
 class Totals(Protocol):
@@ -79,49 +73,68 @@ class Totals(Protocol):
 class Sums:
     """What the weights make of the signals of one paper."""
 
-    __slots__ = ("_signals", "_totals", "_weights")
+    __slots__ = ("_document", "_numbers", "_rows", "_strengths", "_totals", "_weights")
 
-    def __init__(self, weights: Weights, signals: Signals) -> None:
-        self._weights, self._signals = weights, signals
-        strengths = np.asarray(signals.strengths, np.int64)
-        self._totals = strengths @ weights.table[signals.numbers].astype(np.int64) + weights.bias
+    def __init__(self, weights: Weights, signals: Signals, document: Document) -> None:
+        self._weights, self._document = weights, document
+        self._numbers = signals.numbers
+        self._rows = weights.wide.take(signals.numbers, axis=0)
+        self._strengths = np.array(signals.strengths, np.float64)
+        # Whole numbers, whose products and sums stay far below 2^53: exact in any order.
+        self._totals = self._strengths @ self._rows + weights.bias
 
-    def of(self, field: str) -> dict[str, int]:
+    def of(self, field: str) -> dict[str, float]:
         """The sum of each label of a field."""
         labels, span = self._weights.labels[field], self._weights.spans[field]
         return dict(zip(labels, self._totals[span].tolist(), strict=True))
 
-    def threshold(self, field: str) -> int:
+    def threshold(self, field: str) -> float:
         return self._weights.thresholds[field]
 
     def words(self, field: str, labels: Iterable[str], count: int = 3) -> list[str]:
-        """The words of the paper that speak loudest for each label; where none does, whatever else speaks for it."""
-        numbers = np.asarray(self._signals.numbers, np.int64)
-        strengths = np.asarray(self._signals.strengths, np.int64)
+        """The words that speak loudest for each label: words and phrases of the paper, cues, and what its claims measure."""
         begin, known = self._weights.spans[field].start, self._weights.labels[field]
+        names = self._weights.names
         found: dict[str, None] = {}
         for label in labels:
-            gains = self._weights.table[numbers, begin + known.index(label)].astype(np.int64) * strengths
-            told = gains * self._weights.of_words[numbers]
-            loudest = told if told.max(initial=0) > 0 else gains
-            for at in np.argsort(-loudest, kind="stable")[:count].tolist():
-                if loudest[at] > 0:
-                    found[self._weights.names[numbers[at]]] = None
+            gains = self._strengths * self._rows[:, begin + known.index(label)]
+            mine: dict[str, None] = {}
+            said: set[tuple[str, str]] = set()
+            some = min(4 * count, len(gains))
+            for at in sorted(
+                gains.argpartition(-some)[-some:].tolist() if some else [], key=lambda at: (-gains[at], at)
+            ):
+                if gains[at] <= 0 or len(mine) >= count:
+                    break
+                group, key = names[self._numbers[at]]
+                # The scopes of one table of phrases name the same phrases.
+                if (once := (group.partition(" ")[0], key)) not in said:
+                    said.add(once)
+                    mine |= dict.fromkeys(readable(group, key, self._document))
+            found |= dict.fromkeys(list(mine)[:count])
         return list(found)
 
 
 def save_weights(weights: Weights, folder: Path) -> None:
-    """Write the two files; `load_weights` gives the same back."""
+    """Write the two files; `load_weights` gives the same back. What was there stays until both are written."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / "weights.npz", table=weights.table, bias=weights.bias)
     told = {
         "units": [UNIT, WEIGHT_UNIT],
+        "table": _digest(weights.table),
         "provenance": weights.provenance,
         "thresholds": weights.thresholds,
         "labels": weights.labels,
         "keys": {group: list(numbers) for group, numbers in weights.keys.items()},
     }
-    (folder / "weights.json").write_text(json.dumps(told, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    table, text = folder / "weights.new.npz", folder / "weights.new.json"
+    np.savez_compressed(table, table=weights.table, bias=weights.bias)
+    text.write_text(json.dumps(told, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    table.replace(folder / "weights.npz")
+    text.replace(folder / "weights.json")
+
+
+def _digest(table: NDArray[np.int16]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(table, "<i2").tobytes()).hexdigest()
 
 
 @cache
@@ -130,14 +143,14 @@ def load_weights(folder: Path = STORED) -> Weights:
     with np.load(folder / "weights.npz", allow_pickle=False) as stored:
         table, bias = stored["table"], stored["bias"]
     told = json.loads((folder / "weights.json").read_text("utf-8"))
+    if told["units"] != [UNIT, WEIGHT_UNIT] or set(told["keys"]) != set(GROUPS) or set(told["labels"]) != set(FIELDS):
+        raise ValueError("weights.json: of another version than this code; train the weights anew")
     keys: dict[str, dict[str, int]] = {group: {} for group in GROUPS}
     number = 0
     for group, words in told["keys"].items():
         keys[group] = dict(zip(words, range(number, number + len(words)), strict=True))
         number += len(words)
     labels = {field: tuple(told["labels"][field]) for field in FIELDS}
-    if set(keys) != set(GROUPS) or table.shape != (number, sum(map(len, labels.values()))):
+    if table.shape != (number, sum(map(len, labels.values()))) or _digest(table) != told["table"]:
         raise ValueError("weights.npz and weights.json do not belong together; train the weights anew")
-    if told["units"] != [UNIT, WEIGHT_UNIT]:
-        raise ValueError("weights.json: other units than this code's; train the weights anew")
     return Weights(keys, labels, table, bias, told["thresholds"], told["provenance"])

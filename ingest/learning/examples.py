@@ -28,6 +28,7 @@ class Example:
     families: tuple[str, ...]
     modality: tuple[str, ...]
     stage: tuple[str, ...]
+    training_free: bool | None
     invented: bool = False
 
     @property
@@ -42,20 +43,26 @@ def read_examples(files: Iterable[Path], abstracts: Mapping[str, str]) -> tuple[
     first counts. Raises LabelError.
     """
     examples: dict[str, Example] = {}
-    missing = 0
+    missing: set[str] = set()
     for path in files:
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            lines = path.read_bytes().decode("utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            raise LabelError(f"{path.name}: not UTF-8 at byte {error.start}") from None
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             example = _example(line, f"{path.name}, line {number}", abstracts)
-            if example is None:
-                missing += 1
+            title = fold_title(example.title)
+            if example.abstract:
+                examples.setdefault(title, example)
             else:
-                examples.setdefault(fold_title(example.title), example)
-    return list(examples.values()), missing
+                missing.add(title)
+    return list(examples.values()), len(missing - examples.keys())
 
 
-def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example | None:
+def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example:
+    """The example of a line; its abstract is empty where nothing holds it."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -70,14 +77,18 @@ def _example(line: str, where: str, abstracts: Mapping[str, str]) -> Example | N
         if not isinstance(values, list) or any(value not in words for value in values):
             raise LabelError(f"{where}: {field}: expected a list of some of {', '.join(words)}; found {values!r}")
         lists[field] = tuple(dict.fromkeys(values))
-    abstract = record.get("abstract") or abstracts.get(fold_title(title))
-    if not abstract:
-        return None
+    if not ((training_free := record.get("training_free")) is None or isinstance(training_free, bool)):
+        raise LabelError(f"{where}: training_free: {training_free!r} is none of true, false and null")
+    abstract = record.get("abstract") or abstracts.get(fold_title(title)) or ""
+    if not isinstance(abstract, str):
+        raise LabelError(f"{where}: abstract: expected text")
     invented = bool(record.get("invented"))
-    return Example(title, abstract, kind, lists["families"], lists["modality"], lists["stage"], invented)
+    return Example(title, abstract, kind, **lists, training_free=training_free, invented=invented)
 
 
 def digest_of(examples: Iterable[Example]) -> str:
     """SHA-256 over all that was learned from, in any order: the same examples give the same digest."""
-    lines = sorted(json.dumps([e.title, e.abstract, e.kind, e.families, e.modality, e.stage]) for e in examples)
+    lines = sorted(
+        json.dumps([e.title, e.abstract, e.kind, e.families, e.modality, e.stage, e.training_free]) for e in examples
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -16,12 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from ingest.extraction import EXTRACTOR_VERSION
 from ingest.extraction.reading import read_paper
 from ingest.extraction.signals import GROUPS, UNIT, Signals
+from ingest.extraction.training import ANSWERS
 from ingest.extraction.weights import FIELDS, FIRST, NONE, WEIGHT_UNIT, Weights
 
 from .examples import Example, digest_of
 from .scales import scale_of
 
-SPREAD = {"kind": 1.0, FIRST: 1.0, "families": 1.0, "modality": 1.0, "stage": 0.5}
+SPREAD = {"kind": 1.0, FIRST: 1.0, "families": 1.0, "modality": 1.0, "stage": 0.5, "training": 1.0}
 """The inverse strength of the penalty on large weights."""
 AT_LEAST = 3
 """So many papers must have a signal before it gets a weight."""
@@ -96,6 +97,8 @@ def labels_of(example: Example, field: str) -> tuple[str, ...]:
         return (example.kind,)
     if field == FIRST:
         return (example.first or NONE,)
+    if field == "training":
+        return (next(label for label, answer in ANSWERS.items() if answer is example.training_free),)
     found: tuple[str, ...] = getattr(example, field)
     return found
 
@@ -140,7 +143,7 @@ def to_weights(table: Table, fitted: Fitted, thresholds: Mapping[str, float], pr
     return Weights(
         keys=table.keys,
         labels={field: fitted[field][0] for field in FIELDS},
-        table=np.rint(stacked * WEIGHT_UNIT).astype(np.int16),
+        table=np.rint(stacked * WEIGHT_UNIT).astype(np.int16, order="C"),
         bias=np.rint(biases * WEIGHT_UNIT * UNIT).astype(np.int64),
         thresholds={field: round(value * WEIGHT_UNIT * UNIT) for field, value in thresholds.items()},
         provenance=provenance,

@@ -45,6 +45,12 @@ SCALES: Mapping[str, Mapping[str, float]] = {
         "families whole": 2.0, "families loud": 0.5, "stages whole": 2.0, "stages own": 0.5, "stages loud": 0.5,
         "metric": 2.0, "phase": 2.0, "other": 0.5,
     },
+    "training": {
+        **_WORDS,
+        "own phrase": 0.25,
+        "training whole": 4.0, "training own": 2.0, "training loud": 0.2, "families whole": 4.0, "kinds whole": 2.0,
+        "kind share": 1.0, "cue": 0.25, "stages whole": 0.5, "phase": 0.5,
+    },
 }  # fmt: skip
 
 

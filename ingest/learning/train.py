@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ingest.extraction.weights import Weights
 
 from .examples import Example
 from .fit import Table, fit_fields, provenance_of, to_weights
-from .validate import best_thresholds, figures, held_out
+from .validate import best_thresholds, figures, held_out, judge, real_rows
 
 FEWEST = 50
 """Of fewer real papers nothing is learned that would hold."""
@@ -29,19 +31,47 @@ def train(examples: Sequence[Example], folds: int = 8, say: Callable[[str], None
 
     Raises: ValueError where there are too few real papers.
     """
-    real = sum(not example.invented for example in examples)
-    if real < FEWEST:
-        raise ValueError(f"{real} labelled papers with an abstract; at least {FEWEST} are needed")
-    say(f"reading {len(examples)} papers ({len(examples) - real} invented)")
-    # In one order, so that the order of files changes nothing.
-    ordered = sorted(examples, key=lambda example: (example.title, example.abstract))
-    table = Table(ordered)
+    ordered, table = _read(examples, say)
     say(f"{table.matrix.shape[1]} signals; judging each paper by weights fitted without it, in {folds} parts")
     judged = held_out(table, ordered, folds)
     thresholds = best_thresholds(judged)
-    found = figures(judged, thresholds)
+    found = _rounded(figures(judged, thresholds))
     say("fitting to all papers")
-    fitted = fit_fields(table, ordered)
-    rounded = {name: round(value, 3) for name, value in found.items()}
-    weights = to_weights(table, fitted, thresholds, provenance_of(ordered, rounded))
-    return Trained(weights, rounded, table.matrix.shape[1])
+    weights = to_weights(table, fit_fields(table, ordered), thresholds, provenance_of(ordered, found))
+    return Trained(weights, found, table.matrix.shape[1])
+
+
+def judge_share(
+    examples: Sequence[Example], share: float, folds: int = 8, say: Callable[[str], None] = lambda line: None
+) -> dict[str, float]:
+    """Figures on a share (0 to 1) of the real papers that neither weights nor thresholds have seen.
+
+    Raises: ValueError where too few real papers remain.
+    """
+    ordered, table = _read(examples, say)
+    order = np.random.default_rng(0).permutation(real_rows(ordered))
+    out = order[: max(1, round(share * len(order)))]
+    rest = [ordered[at] for at in np.setdiff1d(np.arange(len(ordered)), out)]
+    _enough(rest)
+    say(f"{len(out)} papers held out; thresholds from the {len(rest)} others")
+    thresholds = best_thresholds(held_out(Table(rest), rest, folds))
+    return _rounded(figures(judge(table, ordered, out), thresholds))
+
+
+def _read(examples: Sequence[Example], say: Callable[[str], None]) -> tuple[list[Example], Table]:
+    """The examples in one order, so that the order of files changes nothing, and their signals."""
+    real = _enough(examples)
+    say(f"reading {len(examples)} papers ({len(examples) - real} invented)")
+    ordered = sorted(examples, key=lambda example: (example.title, example.abstract))
+    return ordered, Table(ordered)
+
+
+def _enough(examples: Sequence[Example]) -> int:
+    real = sum(not example.invented for example in examples)
+    if real < FEWEST:
+        raise ValueError(f"{real} labelled papers with an abstract; at least {FEWEST} are needed")
+    return real
+
+
+def _rounded(found: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in found.items()}

@@ -12,6 +12,7 @@ from ingest.extraction.families import find_families
 from ingest.extraction.kind import find_kind
 from ingest.extraction.modality import find_modality
 from ingest.extraction.stage import find_stage
+from ingest.extraction.training import find_training_free
 from ingest.extraction.weights import CHOICES, FIELDS
 
 from .examples import Example
@@ -30,6 +31,7 @@ class Decided:
     families: tuple[str, ...]
     modality: tuple[str, ...]
     stage: tuple[str, ...]
+    training_free: bool | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ def decide(totals: Totals, thresholds: Mapping[str, float]) -> Decided:
     """The fields of one paper."""
     sums = _Sums(totals, thresholds)
     families, _ = find_families(sums)
-    return Decided(find_kind(sums)[0], families, find_modality(sums)[0], find_stage(sums, families)[0])
+    return Decided(
+        find_kind(sums)[0], families, find_modality(sums)[0], find_stage(sums, families)[0], find_training_free(sums)[0]
+    )
 
 
 def totals_of(fitted: Fitted, table: Table, rows: NDArray[np.int64]) -> list[Totals]:
@@ -102,6 +106,7 @@ def figures(judged: Sequence[Judged], thresholds: Mapping[str, float]) -> dict[s
         pairs = [(set(getattr(example, field)), set(getattr(mine, field))) for example, mine in decided]
         both = sum(len(theirs & mine) for theirs, mine in pairs)
         found[field] = 2 * both / max(1, sum(len(theirs) + len(mine) for theirs, mine in pairs))
+    found["training free"] = _mean(example.training_free is mine.training_free for example, mine in decided)
     return found
 
 

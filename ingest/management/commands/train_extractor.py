@@ -13,8 +13,9 @@ OWN_LABELS = Path(__file__).resolve().parents[2] / "learning" / "labels"
 
 class Command(BaseCommand):
     help = (
-        "Train the weights behind kind, families, modality and stage from labelled records (JSON lines in the schema of "
-        "manage.py export_labels), and print how well they do on papers that they were not fitted to. Touches no database."
+        "Train the weights behind kind, families, modality, stage and training-free from labelled records (JSON lines in the "
+        "schema of manage.py export_labels), and print how well they do on papers that they were not fitted to. Touches no "
+        "database."
     )
     requires_system_checks: list[str] = []
 
@@ -23,6 +24,12 @@ class Command(BaseCommand):
         parser.add_argument("--pages", nargs="+", default=[], metavar="PAGE", help="pages that hold the abstracts")
         parser.add_argument("--only", action="store_true", help="leave out the labels that come with the project")
         parser.add_argument("--folds", type=int, default=8, help="parts for judging (default 8)")
+        parser.add_argument(
+            "--hold-out",
+            type=float,
+            metavar="SHARE",
+            help="judge on this share of the real papers, by weights and thresholds from the others; writes nothing",
+        )
         parser.add_argument("--out", default=str(STORED), metavar="FOLDER", help="where the weights go")
         parser.add_argument("--dry-run", action="store_true", help="judge, and write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
@@ -30,35 +37,50 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Training needs libraries that reading does not.
         from ingest.learning.examples import LabelError, digest_of, read_examples
-        from ingest.learning.train import train
+        from ingest.learning.train import judge_share, train
 
         files = [] if options["only"] else sorted(OWN_LABELS.glob("*.jsonl"))
         given = [Path(name) for name in options["labels"]]
         if absent := [str(path) for path in given if not path.is_file()]:
             raise CommandError(f"{absent[0]}: there is no such file")
-        if not 2 <= options["folds"] <= 50:
-            raise CommandError(f"--folds {options['folds']}: expected 2 to 50")
+        folds, share = options["folds"], options["hold_out"]
+        if not 2 <= folds <= 50:
+            raise CommandError(f"--folds {folds}: expected 2 to 50")
+        if share is not None and not 0 < share <= 0.8:
+            raise CommandError(f"--hold-out {share}: expected a share of the papers, above 0 and at most 0.8")
+        quiet = options["json"]
         try:
             examples, missing = read_examples([*given, *files], self._abstracts(options["pages"]))
-            quiet = options["json"]
-            trained = train(examples, options["folds"], lambda line: None if quiet else self.stderr.write(line))
+            told: dict[str, Any] = {
+                "papers": len(examples),
+                "without_abstract": missing,
+                "sha256": digest_of(examples),
+            }
+
+            def say(line: str) -> None:
+                if not quiet:
+                    self.stderr.write(line)
+
+            if share is not None:
+                self._tell({**told, "held_out": share, "figures": judge_share(examples, share, folds, say)}, quiet)
+                return
+            trained = train(examples, folds, say)
         except (LabelError, ValueError) as fault:
             raise CommandError(str(fault)) from None
-        told = {
-            "papers": len(examples),
-            "without_abstract": missing,
-            "signals": trained.signals,
-            "sha256": digest_of(examples),
-            "figures": trained.figures,
-        }
-        if options["json"]:
-            self.stdout.write(json.dumps(told))
-        else:
-            for name, value in told.items():
-                shown = ", ".join(f"{k} {v:.3f}" for k, v in value.items()) if isinstance(value, dict) else value
-                self.stdout.write(f"{name}: {shown}")
         if not options["dry_run"]:
-            save_weights(trained.weights, Path(options["out"]))
+            try:
+                save_weights(trained.weights, Path(options["out"]))
+            except OSError as fault:
+                raise CommandError(f"--out {options['out']}: {fault.strerror}") from None
+        self._tell({**told, "signals": trained.signals, "figures": trained.figures}, quiet)
+
+    def _tell(self, told: dict[str, Any], as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(told))
+            return
+        for name, value in told.items():
+            shown = ", ".join(f"{k} {v:.3f}" for k, v in value.items()) if isinstance(value, dict) else value
+            self.stdout.write(f"{name}: {shown}")
 
     def _abstracts(self, pages: list[str]) -> dict[str, str]:
         try:

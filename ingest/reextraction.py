@@ -132,10 +132,9 @@ def reextract(papers: QuerySet[Paper], progress: Progress = lambda done: None) -
     for pks in _batches(papers):
         with transaction.atomic():
             # Read anew and held, so that an abstract that was replaced meanwhile is the one that is read.
-            batch = Paper.objects.select_for_update(of=("self",)).select_related("technique").filter(pk__in=pks)
-            for paper in batch.order_by("pk"):
-                changed += services.extract_paper(paper)
-                done += 1
+            batch = Paper.objects.select_for_update().filter(pk__in=pks).order_by("pk")
+            changed += len(services.extract_papers(batch))
+            done += len(pks)
         progress(done)
     return changed
 

@@ -1,11 +1,10 @@
 """Reads pages, feeds and dumps into the knowledge base. Parsing and extraction are pure and live beside this file."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import Q
 
 from ingest.endpoint import services as endpoint
 from ingest.extraction import EXTRACTOR_VERSION, extract
@@ -13,10 +12,10 @@ from ingest.sources import Cursor, ParsedLinks, ParsedPage, ParsedPaper, ParseEr
 from ingest.sources.code_urls import group_links, links_in
 from ingest.sources.streams import START
 from papers.folding import fold_title
-from papers.models import Paper, PaperTitle
-from papers.services import SeenLink, SeenPaper, find_paper, record_paper
+from papers.models import Paper, Technique
+from papers.services import SeenLink, SeenPaper, record_papers
 
-BATCH = 500  # papers of a stream that are kept or lost together
+BATCH = 500  # papers that are recorded together; of a stream, they are kept or lost together
 LONGEST_LOCATOR = 300
 REFUSALS_KEPT = 100  # the rest is counted
 SUFFIXES = frozenset((".txt", ".xml", ".atom", ".json", ".jsonl", ".ndjson", ".html", ".htm", ".bib", ".gz"))
@@ -186,67 +185,56 @@ def _keep(
     report: PageReport,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    known = _known_keys(item for item in items if isinstance(item, ParsedLinks))
-    for done, item in enumerate(items, 1):
-        if isinstance(item, ParsedPaper):
-            _ingest_paper(item, reading, report)
-        elif known.isdisjoint(_keys(item)):
-            report.unmatched += 1
-        else:
-            _ingest_links(item, reading, report)
+    """Record the items and read the papers, BATCH at a time, so that a long page needs no more memory than a stream."""
+    for start in range(0, len(items), BATCH):
+        part = items[start : start + BATCH]
+        _record([_sight(item, reading, report.name[:LONGEST_LOCATOR]) for item in part], report)
         if reading.is_page:
-            progress(done, len(items))
+            progress(start + len(part), len(items))
 
 
-def _ingest_paper(parsed: ParsedPaper, reading: Reading, report: PageReport) -> None:
+def _sight(parsed: ParsedPaper | ParsedLinks, reading: Reading, locator: str) -> SeenPaper:
+    """The item as one of a page or feed. A dump of links names hundreds of thousands of papers that we never saw."""
     seen = SeenPaper(
         title=parsed.title,
-        abstract=parsed.abstract,
         arxiv_id=parsed.arxiv_id,
         doi=parsed.doi,
+        code_links=_seen_links(parsed),
+        source_kind=reading.source,
+        locator=locator,
+        line=parsed.line,
+        only_known=isinstance(parsed, ParsedLinks),
+    )
+    if isinstance(parsed, ParsedLinks):
+        return seen
+    return replace(
+        seen,
+        abstract=parsed.abstract,
         published_on=parsed.published_on,
         year=parsed.year or (parsed.published_on.year if parsed.published_on else None),
         authors=parsed.authors,
         author_count=parsed.author_count,
         votes=parsed.votes,
-        code_links=_seen_links(parsed),
-        source_kind=reading.source,
-        locator=report.name[:LONGEST_LOCATOR],
-        line=parsed.line,
         page_date=reading.page_date or "",
     )
-    _record(seen, report)
 
 
-def _ingest_links(parsed: ParsedLinks, reading: Reading, report: PageReport) -> None:
-    """Add code to the paper that is known under the id, DOI or title, and list the source with it."""
-    paper = find_paper(parsed.title, parsed.arxiv_id, parsed.doi)
-    if paper is None:
-        report.unmatched += 1
-        return
-    seen = SeenPaper(
-        title=paper.title,
-        arxiv_id=paper.arxiv_id or parsed.arxiv_id,
-        doi=paper.doi or parsed.doi,
-        code_links=_seen_links(parsed),
-        source_kind=reading.source,
-        locator=report.name[:LONGEST_LOCATOR],
-        line=parsed.line,
-    )
-    _record(seen, report)
-
-
-def _record(seen: SeenPaper, report: PageReport) -> None:
-    try:
-        paper, change = record_paper(seen)
-    except ValueError as fault:
-        report.refuse(str(fault), seen.line)
-        return
-    if extract_paper(paper) and change == "unchanged":
-        change = "updated"
-    report.new += change == "new"
-    report.updated += change == "updated"
-    report.duplicate += change == "unchanged"
+def _record(sights: Sequence[SeenPaper], report: PageReport) -> None:
+    rest = iter(sights)
+    for recorded in record_papers(sights):
+        changed = extract_papers({done.paper.pk: done.paper for done in recorded if done.paper is not None}.values())
+        for done, seen in zip(recorded, rest, strict=False):
+            if done.fault is not None:
+                report.refuse(str(done.fault), seen.line)
+            elif done.paper is None:
+                report.unmatched += 1
+            else:
+                # Of several sights of one paper, the first is the one whose text is read.
+                is_read_anew = done.paper.pk in changed
+                changed.discard(done.paper.pk)
+                report.new += done.change == "new"
+                report.updated += done.change == "updated" or (done.change == "unchanged" and is_read_anew)
+                report.duplicate += done.change == "unchanged" and not is_read_anew
 
 
 def _seen_links(parsed: ParsedPaper | ParsedLinks) -> tuple[SeenLink, ...]:
@@ -259,29 +247,21 @@ def _seen_links(parsed: ParsedPaper | ParsedLinks) -> tuple[SeenLink, ...]:
     )
 
 
-def _keys(links: ParsedLinks) -> set[str]:
-    return {key for key in (links.arxiv_id, links.doi, fold_title(links.title)) if key}
-
-
-def _known_keys(batch: Iterable[ParsedLinks]) -> set[str]:
-    """Which ids and folded titles of a batch some paper has: a dump names hundreds of thousands that we never saw."""
-    keys = set().union(*map(_keys, batch))
-    if not keys:
-        return set()
-    rows = Paper.objects.filter(Q(arxiv_id__in=keys) | Q(doi__in=keys) | Q(folded_title__in=keys))
-    known = {key for row in rows.values_list("arxiv_id", "doi", "folded_title") for key in row if key}
-    return known | set(PaperTitle.objects.filter(folded_title__in=keys).values_list("folded_title", flat=True))
-
-
 def extract_paper(paper: Paper) -> bool:
     """Bring the paper's record up to the extractor that is here. True if the record changed."""
-    if not paper.abstract:
-        return False
-    technique = getattr(paper, "technique", None)
+    return bool(extract_papers([paper]))
+
+
+def extract_papers(papers: Iterable[Paper]) -> set[int]:
+    """`extract_paper` for each of different papers; the keys of those whose records changed."""
+    papers = [paper for paper in papers if paper.abstract]
+    versions = Technique.objects.filter(paper__in=papers).order_by().values_list("paper_id", "extractor_version")
     # A replaced abstract leaves its record without a version.
-    if technique is not None and technique.extractor_version == EXTRACTOR_VERSION:
-        return False
-    record = extract(paper.title, paper.abstract).to_json()
-    changed = endpoint.store_beside_reading(paper, record)
-    endpoint.ask_after_commit(paper)
-    return changed
+    current = {pk for pk, version in versions if version == EXTRACTOR_VERSION}
+    stale = [paper for paper in papers if paper.pk not in current]
+    if not stale:
+        return set()
+    records = [(paper, extract(paper.title, paper.abstract).to_json()) for paper in stale]
+    changes = endpoint.store_beside_readings(records)
+    endpoint.ask_after_commit(stale)
+    return {paper.pk for paper, is_changed in zip(stale, changes, strict=True) if is_changed}

@@ -6,6 +6,7 @@ backslash, "pi". The key keeps letters and digits only and writes what LaTeX and
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Casefolding comes first, so small letters suffice. A final sigma is casefolded to an ordinary one.
 _SPELLED_OUT = {
@@ -36,6 +37,7 @@ _SILENT = re.compile(
 _VARIANT = re.compile(r"var(?=epsilon|phi|theta|rho|sigma|pi|kappa)")
 
 
+@lru_cache(maxsize=16_384)  # a batch asks for the keys of its titles, and of their words, more than once
 def fold_title(title: str) -> str:
     """Key of a title: two spellings of one title share it, two titles that differ in a letter or digit do not.
 

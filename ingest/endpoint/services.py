@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from celery import current_app
@@ -27,7 +28,7 @@ from ingest.extraction import EXTRACTOR_VERSION
 from ingest.models import EndpointDay, EndpointReading, ReadingOutcome
 from ingest.models.endpoint import lately_stopped, unread
 from papers.models import Claim, Paper, ReviewItem, ReviewReason, ReviewState
-from papers.services import CORRECTABLE, Doubt, open_review_items, store_record
+from papers.services import CORRECTABLE, Doubt, open_review_items, store_record, store_records
 from papers.services.claims import CLAIM_FIELDS
 from papers.services.queue import GONE, close_review_items
 from papers.services.statements import place_of, place_of_row
@@ -76,10 +77,16 @@ def settle(allowance: Allowance, usage: Usage) -> None:
 
 
 # ── who asks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def current_readings(papers: Iterable[Paper], config: EndpointConfig) -> set[int]:
+    """The keys of those papers about whose very text this model answered, asked in the present words."""
+    texts = {paper.pk: text_hash(paper.title, paper.abstract) for paper in papers}
+    rows = EndpointReading.objects.filter(paper__in=texts).answered_with(config.model, PROMPT_VERSION)
+    return {pk for pk, text in rows.values_list("paper_id", "text_hash") if text == texts[pk]}
+
+
 def is_current(paper: Paper, config: EndpointConfig) -> bool:
     """Whether this model answered about this very text, asked in the present words."""
-    reading = EndpointReading.objects.filter(paper=paper).answered_with(config.model, PROMPT_VERSION).first()
-    return reading is not None and reading.text_hash == text_hash(paper.title, paper.abstract)
+    return bool(current_readings([paper], config))
 
 
 def take(paper: Paper, config: EndpointConfig) -> bool:
@@ -158,28 +165,36 @@ def _sign(reading: EndpointReading, config: EndpointConfig, usage: Usage) -> Non
     reading.save()
 
 
-def store_beside_reading(paper: Paper, record: dict[str, Any]) -> bool:
-    """Store what the rules found, with what an earlier answer about the same text makes of it. True if the record changed."""
-    reading = _reading_of(paper)
-    if reading is None:
-        return store_record(paper, record, EXTRACTOR_VERSION) != "unchanged"
+def store_beside_readings(records: Sequence[tuple[Paper, dict[str, Any]]]) -> list[bool]:
+    """Store what the rules found in different papers, with what earlier answers about the same texts make of it.
+
+    Of each: whether the record changed.
+    """
     with transaction.atomic():
-        return _bear(paper, record, reading, _from_json(reading.answer))[0]
+        readings = _readings_of([paper for paper, _ in records])
+        plain = [(paper, record) for paper, record in records if paper.pk not in readings]
+        changes = store_records(plain, EXTRACTOR_VERSION)
+        changed = {paper.pk for (paper, _), change in zip(plain, changes, strict=True) if change != "unchanged"}
+        for paper, record in records:
+            reading = readings.get(paper.pk)
+            if reading is not None and _bear(paper, record, reading, _from_json(reading.answer))[0]:
+                changed.add(paper.pk)
+    return [paper.pk in changed for paper, _ in records]
 
 
 def raise_confidence(paper: Paper, record: dict[str, Any]) -> dict[str, Any]:
-    """The rules' record as `store_beside_reading` would store it, for a preview. Writes nothing to the database."""
-    reading = _reading_of(paper)
+    """The rules' record as `store_beside_readings` would store it, for a preview. Writes nothing to the database."""
+    reading = _readings_of([paper]).get(paper.pk)
     if reading is not None:
         _raise_agreed(compare(record, _from_json(reading.answer)))
     return record
 
 
-def _reading_of(paper: Paper) -> EndpointReading | None:
-    """The reading whose answer is about the paper's present text."""
-    reading = EndpointReading.objects.filter(paper=paper).exclude(answer=None).first()
-    is_of_text = reading is not None and reading.text_hash == text_hash(paper.title, paper.abstract)
-    return reading if is_of_text else None
+def _readings_of(papers: Iterable[Paper]) -> dict[int, EndpointReading]:
+    """By a paper's key, the reading whose answer is about its present text."""
+    texts = {paper.pk: text_hash(paper.title, paper.abstract) for paper in papers}
+    rows = EndpointReading.objects.filter(paper__in=texts).exclude(answer=None)
+    return {row.paper_id: row for row in rows if row.text_hash == texts[row.paper_id]}
 
 
 def _raise_agreed(found: Comparison) -> None:
@@ -284,10 +299,15 @@ def _close_settled(paper: Paper, asked: set[str], agreed: list[Claim | None]) ->
 
 
 # ── doorbells ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def ask_after_commit(paper: Paper) -> None:
-    """Have a worker ask about the paper once its text is in the database, unless it was read or the endpoint is off."""
-    if settings.ENDPOINT_URL and not is_current(paper, endpoint_config()):
-        transaction.on_commit(lambda: ring(paper.pk))
+def ask_after_commit(papers: Iterable[Paper]) -> None:
+    """Have a worker ask about the papers once their texts are in the database, unless they were read or the endpoint is off."""
+    if not settings.ENDPOINT_URL:
+        return
+    papers = list(papers)
+    current = current_readings(papers, endpoint_config())
+    for paper in papers:
+        if paper.pk not in current:
+            transaction.on_commit(partial(ring, paper.pk))
 
 
 def ring(paper_id: int) -> None:

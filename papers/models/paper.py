@@ -1,5 +1,6 @@
 """Papers and the places where they were seen."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.db import models
@@ -8,9 +9,10 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from papers.folding import fold_title
-from papers.likeness import HEAD, START, TAIL, title_keys
+from papers.likeness import HEAD, START, TAIL, TitleKeys, title_keys
 
 SLUG_LENGTH = 80
+TITLE_BLOCKS = tuple(f"title_{name}" for name in TitleKeys._fields)
 
 
 class PaperQuerySet(models.QuerySet["Paper"]):
@@ -59,10 +61,10 @@ class Paper(models.Model):
         help_text="The id that tells this paper from an earlier one of the same title; blank for the earlier one.",
     )
     # Blocks of titles that may be one paper's; see papers/likeness.py.
-    title_head = models.CharField(max_length=HEAD, blank=True, db_index=True, editable=False)
-    title_start = models.CharField(max_length=START, blank=True, db_index=True, editable=False)
-    title_tail = models.CharField(max_length=TAIL, blank=True, db_index=True, editable=False)
-    title_words = models.CharField(max_length=40, blank=True, db_index=True, editable=False)
+    title_head = models.CharField(max_length=HEAD, blank=True, editable=False)
+    title_start = models.CharField(max_length=START, blank=True, editable=False)
+    title_tail = models.CharField(max_length=TAIL, blank=True, editable=False)
+    title_words = models.CharField(max_length=40, blank=True, editable=False)
     slug = models.SlugField(max_length=SLUG_LENGTH, unique=True, editable=False)
     arxiv_id = models.CharField(max_length=20, unique=True, null=True, blank=True)
     doi = models.CharField(max_length=200, unique=True, null=True, blank=True)
@@ -98,30 +100,33 @@ class Paper(models.Model):
                 condition=Q(merged_into=None) | Q(withdrawn_at__isnull=False), name="paper_merged_is_withdrawn"
             ),
         ]
+        # How many visible papers a block holds is told by its index alone.
+        indexes = [
+            models.Index(fields=[name, "withdrawn_at"], name=f"paper_by_{name}")
+            for name in ("title_head", "title_start", "title_tail", "title_words")
+        ]
 
     def __str__(self) -> str:
         return self.title
 
     def save(self, *args: object, **kwargs: object) -> None:
-        self.folded_title = fold_title(self.title) + (f"#{self.homonym}" if self.homonym else "")
-        keys = title_keys(self.title)
-        self.title_head, self.title_start, self.title_tail, self.title_words = keys
+        self.set_keys()
         if not self.slug:
-            self.slug = self._free_slug()
+            self.slug = FreeSlugs().take(self.title)
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def get_absolute_url(self) -> str:
         return reverse("paper", args=[self.slug])
 
-    def _free_slug(self) -> str:
-        stem = slugify(self.title)[: SLUG_LENGTH - 6].strip("-") or "paper"
-        # Asked for by name, since not every database can use an index for a beginning.
-        for window in (range(1, 10), range(10, 1000), range(1000, 100_000)):
-            wanted = [stem if n == 1 else f"{stem}-{n}" for n in window]
-            taken = set(Paper.objects.filter(slug__in=wanted).values_list("slug", flat=True))
-            if free := next((slug for slug in wanted if slug not in taken), None):
-                return free
-        raise ValueError(f"title: more than 100000 papers have an address like {stem!r}")
+    def set_keys(self) -> None:
+        """Bring the keys in line with the title; all but the address, which stays."""
+        self.folded_title = fold_title(self.title) + (f"#{self.homonym}" if self.homonym else "")
+        self.title_head, self.title_start, self.title_tail, self.title_words = title_keys(self.title)
+
+    @property
+    def title_blocks(self) -> TitleKeys:
+        """The blocks that the paper is found in."""
+        return TitleKeys(self.title_head, self.title_start, self.title_tail, self.title_words)
 
     @property
     def arxiv_url(self) -> str:
@@ -131,6 +136,45 @@ class Paper(models.Model):
         from urllib.parse import urlencode
 
         return "https://arxiv.org/search/?" + urlencode({"query": self.title, "searchtype": "title"})
+
+
+class FreeSlugs:
+    """Addresses that no paper has, asked for many titles at once."""
+
+    # Asked for by name, since not every database can use an index for a beginning.
+    _WINDOWS = (range(1, 2), range(2, 10), range(10, 1000), range(1000, 100_000))
+
+    def __init__(self) -> None:
+        self._asked: set[str] = set()
+        self._taken: set[str] = set()
+
+    def ask(self, titles: Iterable[str]) -> None:
+        """Learn which of the titles' first addresses are in use."""
+        self._look_up([_stem(title) for title in titles])
+
+    def take(self, title: str) -> str:
+        """The first address that is free; from now on it is not. Raises: ValueError where there is none."""
+        stem = _stem(title)
+        for window in self._WINDOWS:
+            wanted = _numbered(stem, window)
+            self._look_up(wanted)
+            if free := next((slug for slug in wanted if slug not in self._taken), None):
+                self._taken.add(free)
+                return free
+        raise ValueError(f"title: more than 100000 papers have an address like {stem!r}")
+
+    def _look_up(self, slugs: list[str]) -> None:
+        if new := set(slugs) - self._asked:
+            self._asked |= new
+            self._taken |= set(Paper.objects.filter(slug__in=new).values_list("slug", flat=True))
+
+
+def _stem(title: str) -> str:
+    return slugify(title)[: SLUG_LENGTH - 6].strip("-") or "paper"
+
+
+def _numbered(stem: str, numbers: range) -> list[str]:
+    return [stem if n == 1 else f"{stem}-{n}" for n in numbers]
 
 
 class PaperTitle(models.Model):

@@ -5,11 +5,13 @@ from papers.services.code_links import SeenLink, record_code_links
 from papers.services.common import Actor, Change, FieldError, may_edit, write_audit
 from papers.services.deciding import AlreadyDecided, answers_to, decide, open_questions, subject_of
 from papers.services.merging import merge_papers
-from papers.services.papers import SeenPaper, find_paper, record_paper, withdraw_paper
+from papers.services.papers import find_paper, withdraw_paper
 from papers.services.people import CORRECTABLE, DECISIONS, PAPER_FIELDS, add_claim, edit_paper, review_claim
 from papers.services.queue import Doubt, open_review_item, open_review_items
+from papers.services.recording import Recorded, record_paper, record_papers
+from papers.services.sights import SeenPaper
 from papers.services.statements import same_statement
-from papers.services.techniques import EDITABLE, RecordDiff, diff_record, edit_technique, store_record
+from papers.services.techniques import EDITABLE, RecordDiff, diff_record, edit_technique, store_record, store_records
 from papers.services.twins import keep_apart
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Doubt",
     "FieldError",
     "RecordDiff",
+    "Recorded",
     "SeenLink",
     "SeenPaper",
     "add_claim",
@@ -41,10 +44,12 @@ __all__ = [
     "open_review_items",
     "record_code_links",
     "record_paper",
+    "record_papers",
     "review_claim",
     "same_statement",
     "store_card_claims",
     "store_record",
+    "store_records",
     "subject_of",
     "withdraw_paper",
     "write_audit",

@@ -1,6 +1,6 @@
 """Claims as extraction and cards give them. What a person decided is never touched here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -52,6 +52,8 @@ _CARD_FIELDS = (
 class ClaimPlan:
     """What finding these claims changes. The rows in it say already what they will; nothing is saved."""
 
+    paper: Paper
+    known: list[Claim]
     moved: list[Claim] = field(default_factory=list)
     new: list[Claim] = field(default_factory=list)
     changed: list[Claim] = field(default_factory=list)
@@ -63,11 +65,19 @@ class ClaimPlan:
         return any((self.moved, self.new, self.changed, self.restored, self.withdrawn))
 
 
-def plan_claims(paper: Paper, found: Iterable[Mapping[str, Any]]) -> ClaimPlan:
-    """What `sync_claims` would do."""
-    known = list(paper.claims.all()) if paper.pk else []
-    plan = ClaimPlan()
-    _follow(paper, known, plan)
+def claims_of(papers: Iterable[Paper]) -> dict[int, list[Claim]]:
+    """The claims of each paper by its key, withdrawn ones included."""
+    claims: dict[int, list[Claim]] = {paper.pk: [] for paper in papers if paper.pk}
+    if claims:
+        for claim in Claim.objects.filter(paper__in=claims):
+            claims[claim.paper_id].append(claim)
+    return claims
+
+
+def plan_claims(paper: Paper, found: Iterable[Mapping[str, Any]], known: list[Claim]) -> ClaimPlan:
+    """What `sync_claims` would do. known: all claims of the paper."""
+    plan = ClaimPlan(paper, known)
+    _follow(plan)
     wanted = _not_decided({place_of(c): c for c in found}, [c for c in known if c.is_reviewed])
     rows = _Rows([c for c in known if not c.is_reviewed])
     kept = {rows.take(paper, place, _fields_of(claim), plan).pk for place, claim in wanted.items()}
@@ -78,28 +88,32 @@ def plan_claims(paper: Paper, found: Iterable[Mapping[str, Any]]) -> ClaimPlan:
     return plan
 
 
-def sync_claims(paper: Paper, found: Iterable[Mapping[str, Any]]) -> bool:
-    """Make the paper's unreviewed claims be those that were found. True if anything changed.
+def sync_claims(found: Iterable[tuple[Paper, Iterable[Mapping[str, Any]]]]) -> set[int]:
+    """Make the unreviewed claims of each paper be those that were found. The keys of the papers where anything changed.
 
     Claims are matched by their place; ones that are no longer found are withdrawn, not deleted.
     """
-    plan = plan_claims(paper, found)
-    if plan:
-        _carry_out(plan)
-        question_claims(paper)
-    return bool(plan)
+    found = list(found)
+    known = claims_of(paper for paper, _ in found)
+    plans = [plan for paper, claims in found if (plan := plan_claims(paper, claims, known[paper.pk]))]
+    _carry_out(plans)
+    question_claims((plan.paper, [*plan.known, *plan.new]) for plan in plans)
+    return {plan.paper.pk for plan in plans}
 
 
-def _carry_out(plan: ClaimPlan) -> None:
+def _carry_out(plans: Iterable[ClaimPlan]) -> None:
     """Withdrawals come first: they free the places that others move to."""
-    for row in plan.withdrawn:
-        row.save()
-    for row in (*plan.moved, *plan.changed, *plan.restored, *plan.new):
-        _save(row)
-    gone = [row for row in (*plan.withdrawn, *plan.moved) if row.withdrawn_at is not None]
+    gone: list[Claim] = []
+    for plan in plans:
+        for row in plan.withdrawn:
+            row.save()
+        for row in (*plan.moved, *plan.changed, *plan.restored):
+            _save(row)
+        gone += [row for row in (*plan.withdrawn, *plan.moved) if row.withdrawn_at is not None]
+    Claim.objects.bulk_create([row for plan in plans for row in plan.new])
     if gone:
         claims_are_gone(gone)
-    open_review_items(plan.doubts)
+    open_review_items(doubt for plan in plans for doubt in plan.doubts)
 
 
 def _fields_of(claim: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,14 +211,22 @@ def follow_abstract(paper: Paper) -> bool:
     A quote that is nowhere leaves no span behind: an unreviewed claim of extraction is withdrawn until it is found
     again, a card's claim goes on without evidence, and one that a person decided on is asked about.
     """
-    plan = ClaimPlan()
-    _follow(paper, list(paper.claims.all()), plan)
-    _carry_out(plan)
-    return bool(plan)
+    return bool(follow_abstracts([paper]))
 
 
-def _follow(paper: Paper, claims: list[Claim], plan: ClaimPlan) -> None:
-    for claim in claims:
+def follow_abstracts(papers: Sequence[Paper]) -> set[int]:
+    """`follow_abstract` for each; the keys of the papers where anything changed."""
+    known = claims_of(papers)
+    plans = [ClaimPlan(paper, known[paper.pk]) for paper in papers]
+    for plan in plans:
+        _follow(plan)
+    _carry_out(plans)
+    return {plan.paper.pk for plan in plans if plan}
+
+
+def _follow(plan: ClaimPlan) -> None:
+    paper = plan.paper
+    for claim in plan.known:
         if claim.start is None or claim.withdrawn_at is not None:
             continue
         if paper.abstract[claim.start : claim.end] == claim.quote:
@@ -232,7 +254,7 @@ def _span_lost(paper: Paper, claim: Claim) -> Doubt:
 
 def _save(claim: Claim) -> None:
     """A claim that comes to the place of a live twin steps aside for it."""
-    if claim.start is not None and claim.withdrawn_at is None and claim.pk is not None:
+    if claim.start is not None and claim.withdrawn_at is None:
         twin = Claim.objects.filter(
             paper_id=claim.paper_id, start=claim.start, end=claim.end, metric=claim.metric, form=claim.form,
             value=claim.value, baseline=claim.baseline, withdrawn_at=None,
@@ -283,4 +305,4 @@ def store_card_claims(paper: Paper, card_name: str, claims: Iterable[Mapping[str
         gone = paper.claims.filter(card_key__startswith=f"{card_name}/", withdrawn_at=None).exclude(card_key__in=keys)
         gone.filter(start=None, review=Review.UNREVIEWED).update(withdrawn_at=timezone.now())
         gone.update(card_key=None)
-        question_claims(paper)
+        question_claims([(paper, paper.claims.all())])

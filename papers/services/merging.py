@@ -21,7 +21,8 @@ from papers.models import (
 from papers.services.claims import follow_abstract, nearest
 from papers.services.code_links import SeenLink, record_code_links
 from papers.services.common import Actor, FieldError, write_audit
-from papers.services.papers import abstract_was_replaced, longer
+from papers.services.papers import abstract_was_replaced
+from papers.services.sights import longer
 from papers.services.statements import place_of_row
 from papers.services.techniques import FACET_FIELDS, edit_technique
 from papers.services.twins import settle_twin

@@ -34,8 +34,9 @@ from papers.services.common import (
     words_of,
     write_audit,
 )
-from papers.services.papers import abstract_was_replaced, check_title
+from papers.services.papers import abstract_was_replaced
 from papers.services.queue import close_review_items
+from papers.services.sights import check_title
 from papers.services.twins import find_twins
 from papers.vocabulary import METRIC_LABELS
 

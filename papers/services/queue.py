@@ -1,7 +1,7 @@
 """What goes into the review queue and what leaves it. Finding a doubt again does not ask twice."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -80,25 +80,22 @@ def claims_are_gone(claims: Iterable[Claim]) -> None:
     close_review_items(gone, GONE, state=ReviewState.DISMISSED)
 
 
-def question_claims(paper: Paper) -> int:
-    """Ask about the paper's claims that are doubtful now: little confidence, or two that contradict each other."""
-    live = [c for c in paper.claims.filter(withdrawn_at=None) if c.review != Review.REJECTED]
+def question_claims(claims_of: Iterable[tuple[Paper, Iterable[Claim]]]) -> int:
+    """Ask about those of the papers' claims that are doubtful now: little confidence, or two that contradict each other."""
+    return open_review_items(doubt for paper, claims in claims_of for doubt in _doubts(paper, claims))
+
+
+def _doubts(paper: Paper, claims: Iterable[Claim]) -> Iterator[Doubt]:
+    live = [c for c in claims if c.withdrawn_at is None and c.review != Review.REJECTED]
+    live.sort(key=lambda c: (c.start is None, c.start, c.pk))
     fresh = [c for c in live if not c.is_reviewed]
-    doubts = [
-        Doubt(
-            ReviewReason.LOW_CONFIDENCE,
-            paper,
-            f"claim:{claim.pk}",
-            claim,
-            details={"confidence": claim.confidence, "below": settings.REVIEW_BELOW},
-        )
-        for claim in fresh
-        if claim.confidence is not None and claim.confidence < settings.REVIEW_BELOW
-    ]
+    for claim in fresh:
+        if claim.confidence is not None and claim.confidence < settings.REVIEW_BELOW:
+            details: dict[str, Any] = {"confidence": claim.confidence, "below": settings.REVIEW_BELOW}
+            yield Doubt(ReviewReason.LOW_CONFIDENCE, paper, f"claim:{claim.pk}", claim, details=details)
     for claim in fresh:
         against = [c for c in live if c.pk != claim.pk and read_one_number_twice(claim, c)]
         against += [c for c in live if c.card_key and c.start is None and contradicts_card(claim, c, live)]
         if against:
             details = {"with": [{"claim": c.pk, "figure": c.figure, "metric": c.metric} for c in against]}
-            doubts.append(Doubt(ReviewReason.CONFLICT, paper, f"claim:{claim.pk}", claim, details=details))
-    return open_review_items(doubts)
+            yield Doubt(ReviewReason.CONFLICT, paper, f"claim:{claim.pk}", claim, details=details)

@@ -1,6 +1,6 @@
 """Technique records, as extraction, cards and people give them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +41,10 @@ class RecordDiff:
 
 def diff_record(paper: Paper, record: Mapping[str, Any]) -> RecordDiff:
     """What `store_record` would do with what extraction says. Writes nothing."""
-    known = Technique.objects.filter(paper=paper).prefetch_related("labels").first()
+    known = _techniques_of([paper]).get(paper.pk)
     technique = known or Technique(paper=paper)
     fields = _field_changes(technique, record, set(technique.edited_fields))
-    return RecordDiff(known is None, fields, plan_claims(paper, record.get("claims", ())))
+    return RecordDiff(known is None, fields, plan_claims(paper, record.get("claims", ()), list(paper.claims.all())))
 
 
 def store_record(
@@ -56,28 +56,63 @@ def store_record(
     found are withdrawn, not deleted, and what a person decided is not touched. `edited` names fields of this record
     that a card sets: they win over later extractions, and lose to people.
     """
+    return store_records([(paper, record)], extractor_version, edited=edited)[0]
+
+
+def store_records(
+    records: Sequence[tuple[Paper, Mapping[str, Any]]], extractor_version: str, *, edited: Iterable[str] = ()
+) -> list[Change]:
+    """`store_record` for each of different papers, in few queries and one transaction."""
     edited = set(edited)
     with transaction.atomic():
-        known = Technique.objects.filter(paper=paper).prefetch_related("labels").first()
-        technique = known or Technique(paper=paper)
-        guarded = technique.set_by_people if edited else set(technique.edited_fields)
-        marks = ("extractor_version", "edited_fields", "card_fields")
-        before = [getattr(technique, name) for name in marks]
-        changes = _field_changes(technique, record, guarded)
-        for name in changes.keys() & set(PLAIN_FIELDS):
-            setattr(technique, name, changes[name][1])
-        technique.extractor_version = extractor_version
-        technique.edited_fields = sorted(set(technique.edited_fields) | edited)
-        technique.card_fields = sorted(set(technique.card_fields) | (edited - guarded))
-        is_changed = bool(changes) or before != [getattr(technique, name) for name in marks]
-        if known is None or is_changed:
-            technique.save()
-        _set_labels(technique, {f: changes[n][1] for n, f in FACET_FIELDS.items() if n in changes})
-        if "claims" in record:
-            is_changed |= sync_claims(paper, record["claims"])
-        if known is not None and is_changed:
-            Paper.objects.filter(pk=paper.pk).update(updated_at=timezone.now())
-    return "new" if known is None else "updated" if is_changed else "unchanged"
+        known = _techniques_of(paper for paper, _ in records)
+        plans = [_plan(paper, known.get(paper.pk), record, extractor_version, edited) for paper, record in records]
+        Technique.objects.bulk_create(plan.technique for plan in plans if plan.is_new)
+        for plan in plans:
+            if plan.is_changed and not plan.is_new:
+                plan.technique.save()
+        _set_labels((plan.technique, plan.labels, plan.is_new) for plan in plans)
+        changed = sync_claims((paper, record["claims"]) for paper, record in records if "claims" in record)
+        changed |= {plan.technique.paper_id for plan in plans if plan.is_changed}
+        touched = changed & known.keys()
+        if touched:
+            Paper.objects.filter(pk__in=touched).update(updated_at=timezone.now())
+    return [
+        "new" if paper.pk not in known else "updated" if paper.pk in changed else "unchanged" for paper, _ in records
+    ]
+
+
+def _techniques_of(papers: Iterable[Paper]) -> dict[int, Technique]:
+    rows = Technique.objects.filter(paper__in=[paper.pk for paper in papers]).order_by().prefetch_related("labels")
+    return {row.paper_id: row for row in rows}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A technique that says already what it will, with the labels of the facets that change; nothing is saved."""
+
+    technique: Technique
+    labels: dict[Facet, list[str]]
+    is_new: bool
+    is_changed: bool
+
+
+def _plan(
+    paper: Paper, known: Technique | None, record: Mapping[str, Any], extractor_version: str, edited: set[str]
+) -> _Plan:
+    technique = known or Technique(paper=paper)
+    guarded = technique.set_by_people if edited else set(technique.edited_fields)
+    marks = ("extractor_version", "edited_fields", "card_fields")
+    before = [getattr(technique, name) for name in marks]
+    changes = _field_changes(technique, record, guarded)
+    for name in changes.keys() & set(PLAIN_FIELDS):
+        setattr(technique, name, changes[name][1])
+    technique.extractor_version = extractor_version
+    technique.edited_fields = sorted(set(technique.edited_fields) | edited)
+    technique.card_fields = sorted(set(technique.card_fields) | (edited - guarded))
+    is_changed = bool(changes) or before != [getattr(technique, name) for name in marks]
+    labels = {facet: changes[name][1] for name, facet in FACET_FIELDS.items() if name in changes}
+    return _Plan(technique, labels, known is None, is_changed)
 
 
 def _field_changes(technique: Technique, record: Mapping[str, Any], guarded: set[str]) -> dict[str, tuple[Any, Any]]:
@@ -95,16 +130,21 @@ def _field_changes(technique: Technique, record: Mapping[str, Any], guarded: set
     return {name: (now[name], value) for name, value in said.items() if name not in guarded and value != now[name]}
 
 
-def _set_labels(technique: Technique, wanted: Mapping[Facet, Iterable[str]]) -> None:
-    """Make the labels of the facets named be these, in this order."""
-    if not wanted:
-        return
-    technique.labels.filter(facet__in=list(wanted)).delete()
-    TechniqueLabel.objects.bulk_create(
-        TechniqueLabel(technique=technique, facet=facet, value=value, position=position)
-        for facet, values in wanted.items()
-        for position, value in enumerate(values)
-    )
+def _set_labels(wanted: Iterable[tuple[Technique, Mapping[Facet, Iterable[str]], bool]]) -> None:
+    """Make the labels of the facets named be these, in this order. Each with whether the technique is new."""
+    new: list[TechniqueLabel] = []
+    stale: dict[frozenset[Facet], list[Technique]] = {}
+    for technique, labels, is_new in wanted:
+        if labels and not is_new:
+            stale.setdefault(frozenset(labels), []).append(technique)
+        new += [
+            TechniqueLabel(technique=technique, facet=facet, value=value, position=position)
+            for facet, values in labels.items()
+            for position, value in enumerate(values)
+        ]
+    for facets, techniques in stale.items():
+        TechniqueLabel.objects.filter(technique__in=techniques, facet__in=facets).delete()
+    TechniqueLabel.objects.bulk_create(new)
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +176,7 @@ def edit_technique(paper: Paper, fields: Mapping[str, Any], actor: Actor, note: 
         technique.card_fields = sorted(set(technique.card_fields) - set(clean))
         technique.save()
         labels = {FACET_FIELDS[name]: value for name, value in clean.items() if name in FACET_FIELDS}
-        _set_labels(technique, labels)
+        _set_labels([(technique, labels, change == "new")])
         Paper.objects.filter(pk=paper.pk).update(updated_at=timezone.now())
         close_review_items(ReviewItem.objects.filter(paper=paper, field__in=list(clean)), "correct", actor)
         write_audit(actor, "edit-technique", paper.slug, before=before, after=clean, note=note)

@@ -1,69 +1,124 @@
 """Papers that may be one: found by likeness, decided by people, merged only on their word."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from papers.likeness import TWIN_AT, Likeness, Sighting, compare
+from papers.likeness import TWIN_AT, Likeness, Near, Sighting, compare
 from papers.models import Paper, ReviewItem, ReviewReason, TwinCandidate, TwinState
+from papers.services.blocks import Blocks
 from papers.services.common import Actor, FieldError, write_audit
 from papers.services.queue import Doubt, close_review_items, open_review_items
 
-# A block with more members than this says nothing: "Towards efficient ..." is no evidence.
-LARGEST_BLOCK = 50
 _COMPARED = ("pk", "title", "authors", "year", "arxiv_id", "doi")
 
 
 def find_twins(paper: Paper) -> int:
-    """Ask about papers whose titles are nearly this one's; how many pairs are new.
+    """Ask about papers whose titles are nearly this one's, which is saved; how many pairs are new.
 
-    Costs four index probes of at most 51 rows each and as many comparisons, however many papers there are.
+    However many papers there are, it is compared with at most 50 of each of its four blocks.
     """
-    pairs = [(other, _likeness(paper, other), "near-title") for other in _block_members(paper)]
-    return _ask(paper, [pair for pair in pairs if pair[1].score >= TWIN_AT])
+    twins = Twins({paper.pk: paper})
+    twins.blocks.leave(paper)
+    twins.find(paper)
+    return twins.write()
 
 
-def suspect_twins(paper: Paper, others: Iterable[Paper], ids_of_sight: dict[str, str | None]) -> int:
-    """Ask about papers that one sight names both: by an id the one, by its title or another id the other."""
-    pairs = [(other, _likeness(paper, other), "ids-differ" if paper.homonym else "one-sight") for other in others]
-    return _ask(paper, pairs, {"ids_of_sight": ids_of_sight})
+@dataclass(frozen=True)
+class _Pair:
+    """Told of the older paper first. is_new: the pair cannot have been asked about before."""
+
+    first: Paper
+    second: Paper
+    likeness: Likeness
+    explanation: dict[str, Any]
+    is_new: bool
 
 
-def _likeness(paper: Paper, other: Paper) -> Likeness:
-    """Told of the older paper first."""
-    first, second = sorted((paper, other), key=lambda p: p.pk)
-    return compare(_sighting(first), _sighting(second))
+class Twins:
+    """The pairs that a batch of papers asks about. They are in the database after `write`.
+
+    rows: papers of the batch that are saved, by key; their objects say what the database may not say yet.
+    """
+
+    def __init__(self, rows: Mapping[int, Paper]) -> None:
+        self.blocks = Blocks()
+        self._rows = rows
+        self._pairs: dict[tuple[Any, Any], _Pair] = {}
+        self._born: dict[int, int] = {}  # by id(): the order of papers that are not saved yet
+
+    def find(self, paper: Paper) -> None:
+        """Ask about papers whose titles are nearly this one's. The paper shall not be in its blocks yet."""
+        self._age(paper)  # every paper is told of here, in the order in which they are going to be saved
+        near = Near(_bare(paper.folded_title))
+        members = self.blocks.members(paper.title_blocks)
+        alike = [member for member, folded in members if not near.rules_out(_bare(folded))]
+        known = self._load([member for member in alike if isinstance(member, int)])
+        for member in alike:
+            other = known[member] if isinstance(member, int) else member
+            likeness = self._likeness(paper, other)
+            if likeness.score >= TWIN_AT:
+                self._ask(paper, other, likeness, {"why": "near-title"})
+
+    def suspect(self, paper: Paper, others: Iterable[Paper], ids_of_sight: dict[str, str | None]) -> None:
+        """Ask about papers that one sight names both: by an id the one, by its title or another id the other."""
+        why = "ids-differ" if paper.homonym else "one-sight"
+        for other in others:
+            likeness = self._likeness(paper, other)
+            self._ask(paper, other, likeness, {"why": why, "ids_of_sight": ids_of_sight})
+
+    def write(self) -> int:
+        """Keep the pairs, whose papers are saved by now; how many are new."""
+        pairs = {(p.first.pk, p.second.pk): p for p in self._pairs.values()}
+        self._pairs, self._born = {}, {}
+        self.blocks.written()
+        old = [pks for pks, pair in pairs.items() if not pair.is_new]
+        if old:
+            firsts, seconds = zip(*old, strict=True)
+            asked = TwinCandidate.objects.filter(first__in=firsts, second__in=seconds)
+            for pks in asked.values_list("first_id", "second_id"):
+                pairs.pop(pks, None)
+        rows = TwinCandidate.objects.bulk_create(
+            TwinCandidate(first=p.first, second=p.second, score=p.likeness.score, explanation=p.explanation)
+            for p in pairs.values()
+        )
+        return open_review_items(
+            Doubt(ReviewReason.TWIN, row.first, f"{row.first_id}:{row.second_id}", twin=row) for row in rows
+        )
+
+    def _load(self, pks: list[int]) -> dict[int, Paper]:
+        rest = [pk for pk in pks if pk not in self._rows]
+        rows = Paper.objects.only(*_COMPARED).in_bulk(rest) if rest else {}
+        return rows | {pk: self._rows[pk] for pk in pks if pk in self._rows}
+
+    def _likeness(self, paper: Paper, other: Paper) -> Likeness:
+        first, second = sorted((paper, other), key=self._age)
+        return compare(_sighting(first), _sighting(second))
+
+    def _ask(self, paper: Paper, other: Paper, likeness: Likeness, details: dict[str, Any]) -> None:
+        first, second = sorted((paper, other), key=self._age)
+        is_new = second.pk is None
+        pair = _Pair(first, second, likeness, likeness.to_json() | details, is_new)
+        self._pairs.setdefault((self._age(first), self._age(second)), pair)
+
+    def _age(self, paper: Paper) -> tuple[int, int]:
+        """Sorts older papers first."""
+        if paper.pk is not None:
+            return 0, paper.pk
+        return 1, self._born.setdefault(id(paper), len(self._born))
 
 
-def _block_members(paper: Paper) -> list[Paper]:
-    """Papers that share a block with this one, blocks that are too large left out."""
-    members: dict[int, Paper] = {}
-    for name in ("title_head", "title_start", "title_tail", "title_words"):
-        key = getattr(paper, name)
-        if key:
-            block = Paper.objects.filter(**{name: key}, withdrawn_at=None).exclude(pk=paper.pk).order_by()
-            rows = list(block.only(*_COMPARED)[: LARGEST_BLOCK + 1])
-            members |= {row.pk: row for row in rows} if len(rows) <= LARGEST_BLOCK else {}
-    return list(members.values())
+def _bare(folded: str) -> str:
+    """The key of the title alone, without the id that tells it from another paper's."""
+    bare = folded.partition("#")[0]
+    return bare if any(map(str.isalnum, bare)) else folded  # a title of symbols alone may hold the mark itself
 
 
 def _sighting(paper: Paper) -> Sighting:
     return Sighting(paper.title, tuple(paper.authors), paper.year, paper.arxiv_id, paper.doi)
-
-
-def _ask(paper: Paper, pairs: list[tuple[Paper, Likeness, str]], details: dict[str, Any] | None = None) -> int:
-    doubts = []
-    for other, likeness, why in pairs:
-        first, second = sorted((paper, other), key=lambda p: p.pk)
-        explanation = likeness.to_json() | {"why": why} | (details or {})
-        twin, is_new = TwinCandidate.objects.get_or_create(
-            first=first, second=second, defaults={"score": likeness.score, "explanation": explanation}
-        )
-        if is_new:
-            doubts.append(Doubt(ReviewReason.TWIN, first, f"{first.pk}:{second.pk}", twin=twin))
-    return open_review_items(doubts)
 
 
 def keep_apart(twin: TwinCandidate, actor: Actor, note: str = "") -> bool:

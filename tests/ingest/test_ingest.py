@@ -100,6 +100,7 @@ def test_nothing_readable_at_all_is_an_error(content: bytes, tmp_path: Path) -> 
 
 @pytest.mark.django_db
 def test_a_failure_half_way_leaves_the_page_unread(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "BATCH", 1)
     calls: list[int] = []
 
     def failing(done: int, total: int) -> None:

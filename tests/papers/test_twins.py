@@ -17,7 +17,7 @@ from papers.services import (
     review_claim,
     store_record,
 )
-from papers.services.twins import LARGEST_BLOCK
+from papers.services.blocks import LARGEST_BLOCK
 from tests.factories import make_implementation, make_run, make_source, make_user, make_verdict
 from tests.papers.sample import ABSTRACT, a_claim, a_record, the_paper
 

@@ -120,7 +120,7 @@ class Paper(models.Model):
 
     def set_keys(self) -> None:
         """Bring the keys in line with the title; all but the address, which stays."""
-        self.folded_title = fold_title(self.title) + (f"#{self.homonym}" if self.homonym else "")
+        self.folded_title = fold_title(self.title) + _mark(self.homonym)
         self.title_head, self.title_start, self.title_tail, self.title_words = title_keys(self.title)
 
     @property
@@ -167,6 +167,15 @@ class FreeSlugs:
         if new := set(slugs) - self._asked:
             self._asked |= new
             self._taken |= set(Paper.objects.filter(slug__in=new).values_list("slug", flat=True))
+
+
+def bare_key(folded_title: str, homonym: str) -> str:
+    """What `fold_title` makes of the title alone, from the two columns that say it."""
+    return folded_title.removesuffix(_mark(homonym))
+
+
+def _mark(homonym: str) -> str:
+    return f"#{homonym}" if homonym else ""
 
 
 def _stem(title: str) -> str:

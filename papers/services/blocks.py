@@ -8,7 +8,7 @@ from django.db.models import Count, F, Value
 
 from papers.likeness import TitleKeys
 from papers.models import Paper
-from papers.models.paper import TITLE_BLOCKS
+from papers.models.paper import TITLE_BLOCKS, bare_key
 
 # A block with more members than this says nothing: "Towards efficient ..." is no evidence.
 LARGEST_BLOCK = 50
@@ -47,7 +47,7 @@ class Blocks:
         for places in self._left.values():
             for place in places & new:
                 self._blocks[place].size -= 1
-        self._read({place for place in new if 0 < self._blocks[place].size <= LARGEST_BLOCK})
+        self._read({place for place in new if self._blocks[place].size <= LARGEST_BLOCK})
 
     def members(self, title: TitleKeys) -> list[tuple[Member, str]]:
         """Papers that share a block with the title, each with its folded title; blocks that are too large left out."""
@@ -55,13 +55,13 @@ class Blocks:
         found: dict[int, tuple[Member, str]] = {}
         for place in _places(title):
             block = self._blocks[place]
-            if not 0 < block.size <= LARGEST_BLOCK:
+            if block.size > LARGEST_BLOCK:
                 continue
             if block.rows is None:  # it was too large before a paper left it
                 self._read({place})
             saved = {paper.pk for paper in block.joined.values()}
             found |= {-pk: (pk, key) for pk, key in (block.rows or {}).items() if pk not in saved}
-            found |= {key: (paper, paper.folded_title) for key, paper in block.joined.items()}
+            found |= {at: (paper, bare_key(paper.folded_title, paper.homonym)) for at, paper in block.joined.items()}
         return list(found.values())
 
     def join(self, paper: Paper) -> None:
@@ -89,12 +89,12 @@ class Blocks:
         self._left.clear()
 
     def _read(self, places: set[_Place]) -> None:
-        if not places:
-            return
         members: dict[_Place, dict[int, str]] = {place: {} for place in places}
-        for name, key, pk, folded in _query(places, member=F("pk"), folded=F("folded_title")):
+        columns = {"member": F("pk"), "folded": F("folded_title"), "mark": F("homonym")}
+        filled = [place for place in places if self._blocks[place].size]
+        for name, key, pk, folded, homonym in _query(filled, **columns):
             if (name, key) not in self._left.get(pk, ()):
-                members[name, key][pk] = folded
+                members[name, key][pk] = bare_key(folded, homonym)
         for place, rows in members.items():
             self._blocks[place].rows = rows
 
@@ -108,6 +108,8 @@ def _query(places: Iterable[_Place], **columns: Count | F) -> Iterable[tuple[Any
     keys: dict[str, list[str]] = {}
     for name, key in places:
         keys.setdefault(name, []).append(key)
+    if not keys:
+        return []
     visible = Paper.objects.visible().order_by()
     first, *rest = (
         visible.filter(**{f"{name}__in": wanted}).values_list(Value(name), name).annotate(**columns)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from papers.likeness import TWIN_AT, Likeness, Near, Sighting, compare
 from papers.models import Paper, ReviewItem, ReviewReason, TwinCandidate, TwinState
+from papers.models.paper import bare_key
 from papers.services.blocks import Blocks
 from papers.services.common import Actor, FieldError, write_audit
 from papers.services.queue import Doubt, close_review_items, open_review_items
@@ -53,9 +54,9 @@ class Twins:
     def find(self, paper: Paper) -> None:
         """Ask about papers whose titles are nearly this one's. The paper shall not be in its blocks yet."""
         self._age(paper)  # every paper is told of here, in the order in which they are going to be saved
-        near = Near(_bare(paper.folded_title))
+        near = Near(bare_key(paper.folded_title, paper.homonym))
         members = self.blocks.members(paper.title_blocks)
-        alike = [member for member, folded in members if not near.rules_out(_bare(folded))]
+        alike = [member for member, folded in members if not near.rules_out(folded)]
         known = self._load([member for member in alike if isinstance(member, int)])
         for member in alike:
             other = known[member] if isinstance(member, int) else member
@@ -109,12 +110,6 @@ class Twins:
         if paper.pk is not None:
             return 0, paper.pk
         return 1, self._born.setdefault(id(paper), len(self._born))
-
-
-def _bare(folded: str) -> str:
-    """The key of the title alone, without the id that tells it from another paper's."""
-    bare = folded.partition("#")[0]
-    return bare if any(map(str.isalnum, bare)) else folded  # a title of symbols alone may hold the mark itself
 
 
 def _sighting(paper: Paper) -> Sighting:

@@ -120,7 +120,9 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(older: list[Paper], monkeyp
 def test_a_failure_undoes_its_batch_alone(older: list[Paper], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reextraction, "BATCH", 2)
     whole = services.extract_papers
-    monkeypatch.setattr(services, "extract_papers", lambda papers: whole(papers) if older[2] not in papers else int("no"))
+    monkeypatch.setattr(
+        services, "extract_papers", lambda papers: whole(papers) if older[2] not in papers else int("no")
+    )
     with pytest.raises(ValueError, match="invalid literal"):
         reextraction.reextract(reextraction.stale_papers())
     assert [p.pk for p in reextraction.stale_papers()] == [older[2].pk]

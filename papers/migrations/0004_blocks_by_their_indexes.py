@@ -1,10 +1,9 @@
-
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("papers", "0002_records_over_time"),
+        ("papers", "0003_regressions"),
     ]
 
     operations = [

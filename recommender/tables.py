@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from papers.templatetags.figures import amount
 from recommender.gains import Gain
 
 PASSES = {"prefill": "Prompt", "decode_per_token": "Each new token", "training_step": "Training step"}
@@ -52,12 +53,11 @@ def _situation(situation: dict[str, Any], console: Console) -> None:
         f"{memory['total']:.4g} GiB{there}{fits}; {parts}", highlight=False,
     )  # fmt: skip
     if situation["time_by_part"]:
-        table = Table("Time (modelled)", "ms", "low to high", "compute", "memory", "launch", "link", "waits for")
+        table = Table("Time (modelled)", "in all", "low to high", "compute", "memory", "launch", "link", "waits for")
         for name, cost in situation["time_by_part"].items():
-            table.add_row(
-                PASSES[name], f"{cost['ms']:.4g}", f"{cost['low']:.4g} to {cost['high']:.4g}", f"{cost['compute_ms']:.3g}",
-                f"{cost['memory_ms']:.3g}", f"{cost['launch_ms']:.3g}", f"{cost['link_ms']:.3g}", cost["binds"],
-            )  # fmt: skip
+            shares = (amount(cost[part], "ms") for part in ("compute_ms", "memory_ms", "launch_ms", "link_ms"))
+            span = f"{amount(cost['low'], 'ms')} to {amount(cost['high'], 'ms')}"
+            table.add_row(PASSES[name], amount(cost["ms"], "ms"), span, *shares, cost["binds"])
         console.print(table)
 
 

@@ -12,6 +12,11 @@ RUNNERS = Path(__file__).resolve().parent
 BLOCKS = RUNNERS / "blocks"
 
 
+def capability_numbers(text: str) -> tuple[int, ...]:
+    """A CUDA capability such as "9.0" as numbers, to be compared; () where it is not known."""
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
 @dataclass(frozen=True)
 class Needs:
     """What the technique's subject needs. `memory_gib` is for the largest timed workload."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import threading
 import tomllib
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -20,6 +21,9 @@ __all__ = [
 ]  # fmt: skip
 
 IMPLEMENTATIONS = RUNNERS / "implementations"
+_PARSING = (
+    threading.Lock()
+)  # Python 3.11 counts depth for all threads together: two that parse at once can end in a SystemError
 
 SLUG = r"[a-z0-9]+(-[a-z0-9]+)*"
 IDENTIFIER = r"[a-z][a-z0-9_]*"
@@ -306,7 +310,8 @@ def _check_subjects(card: Card) -> None:
     if not card.module_path.is_file():
         raise CardError(f"{card.path}: module: {card.module_path.name} is missing; put it beside the card")
     try:
-        subjects = _declared_subjects(ast.parse(card.module_path.read_text(encoding="utf-8")))
+        with _PARSING:
+            subjects = _declared_subjects(ast.parse(card.module_path.read_text(encoding="utf-8")))
     except SyntaxError as error:
         raise CardError(f"{card.module_path}: line {error.lineno}: is not Python ({error.msg}); mend it") from error
     if subjects is None:

@@ -1,15 +1,8 @@
 """The device that this worker measures on: found without importing torch, registered, and kept alive by a heartbeat."""
 
 import logging
-import os
-import platform
-import re
-import shutil
-import socket
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -19,15 +12,13 @@ from django.utils import timezone
 from papers.models import Device, DeviceKind
 from runners.bench.records import ceilings_problem
 from runners.bench.session import measure_ceilings
+from runners.facts import NoDevice, find_facts
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
-GPU_QUERY = ("uuid", "name", "memory.total", "compute_cap", "driver_version")
-
-
-class NoDevice(RuntimeError):
-    """The device that the settings name is not on this machine."""
+OF_AGENTS = "agent:"
+"""How the uid of a device begins that an agent offers; no worker's does, since a host's name holds no colon."""
 
 
 def own_device() -> Device:
@@ -38,15 +29,6 @@ def own_device() -> Device:
     return register(find_facts(settings.DEVICE))
 
 
-def find_facts(kind: str) -> dict[str, Any]:
-    """What this machine says of its device of that kind, as fields of Device."""
-    if kind == DeviceKind.CUDA:
-        return _gpu_facts()
-    if kind == DeviceKind.CPU:
-        return _cpu_facts()
-    raise NoDevice(f"DEVICE={kind!r}: use one of {', '.join(DeviceKind.values)}")
-
-
 def register(facts: dict[str, Any]) -> Device:
     """Stores what was found and that the device is alive; what was measured on it before stays."""
     known = Device.objects.filter(uid=facts["uid"]).values_list("details", flat=True).first() or {}
@@ -55,6 +37,12 @@ def register(facts: dict[str, Any]) -> Device:
         uid=facts["uid"], defaults={**facts, "details": details, "last_seen_at": timezone.now()}
     )
     return device
+
+
+def only_agents_offer(kind: str) -> bool:
+    """Whether devices of that kind are alive, and all of them are of agents, which hear no message of the broker."""
+    alive = Device.objects.alive().filter(kind=kind)
+    return alive.exists() and not alive.exclude(uid__startswith=OF_AGENTS).exists()
 
 
 def store_ceilings(device: Device, rows: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> None:
@@ -85,45 +73,6 @@ def measure_ceilings_once(device: Device) -> bool:
         return False
     store_ceilings(device, findings.ceilings, findings.environment)
     return True
-
-
-def _host() -> str:
-    return os.environ.get("DEVICE_HOST") or socket.gethostname()
-
-
-def _cpu_facts() -> dict[str, Any]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    name = model[1].strip() if model else platform.processor() or platform.machine()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "uid": f"{_host()}/cpu",
-        "kind": DeviceKind.CPU,
-        "name": f"{name}, {cores} cores",
-        "memory_bytes": memory,
-        "details": {"cores": cores, "host": _host()},
-    }
-
-
-def _gpu_facts() -> dict[str, Any]:
-    if shutil.which("nvidia-smi") is None:
-        raise NoDevice("DEVICE=cuda, but nvidia-smi is not on the path; install the driver or set DEVICE=cpu")
-    index = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
-    query = ["nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader,nounits", "-i", index]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    if answer.returncode:
-        raise NoDevice(f"DEVICE=cuda, but the driver shows no GPU: {(answer.stdout or answer.stderr).strip()[:200]}")
-    uuid, name, memory_mib, capability, driver = (part.strip() for part in answer.stdout.splitlines()[0].split(","))
-    return {
-        "uid": f"{_host()}/{uuid}",
-        "kind": DeviceKind.CUDA,
-        "name": name,
-        "memory_bytes": int(float(memory_mib) * 2**20),
-        "capability": capability,
-        "driver": driver,
-        "details": {"index": index, "host": _host()},
-    }
 
 
 def start_heartbeat() -> threading.Thread:

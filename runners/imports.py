@@ -11,12 +11,24 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from papers.models import Claim, Device, DeviceKind, Implementation, Measurement, Outcome, Run, RunState, Verdict
+from papers.models import (
+    Claim,
+    Device,
+    DeviceKind,
+    Implementation,
+    Measurement,
+    Outcome,
+    Run,
+    RunMode,
+    RunState,
+    Verdict,
+)
 from papers.services import Actor, write_audit
 from runners.bench.records import RecordError, results_and_selftests, to_line
 from runners.devices import store_ceilings
 
 SAME = 0.005  # how far a recomputed ratio may be from the recorded one, relatively: rounding, not another result
+ASKED_AT_ONCE = 5000  # a database takes only so many values in one query
 UNITS = {"time": "ms", "parameters": "", "flops": ""}
 
 
@@ -48,8 +60,17 @@ def import_file(path: Path, actor: Actor = None) -> ImportReport:
         records, selftests = results_and_selftests(path)
     except OSError as fault:
         raise RecordError(f"{path}: cannot be read: {fault.strerror}") from None
-    for session in sessions_of(records):
+    sessions = list(sessions_of(records))
+    digests = [digest_of(session) for session in sessions]
+    known = _versions_by_digest(digests)
+    current = {name: (card, code) for name, card, code in _versions_here()}
+    for session, digest in zip(sessions, digests, strict=True):
         report.sessions += 1
+        if (version := known.get(digest)) is not None:
+            name, *hashes = version
+            report.known += 1
+            report.older += current.get(name) != tuple(hashes)
+            continue
         try:
             run, is_new = import_session(session, path.name, actor)
         except ValueError as fault:
@@ -78,13 +99,32 @@ def sessions_of(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, An
     yield from groups.values()
 
 
+def digest_of(session: Iterable[dict[str, Any]]) -> str:
+    """What a session is known by, in whatever order its records come."""
+    return hashlib.sha256("\n".join(sorted(map(to_line, session))).encode()).hexdigest()
+
+
+def _versions_by_digest(digests: list[str]) -> dict[str, tuple[str, str, str]]:
+    """Implementation, card and code of each session that is here already; in bulk, since every start asks for all."""
+    found = {}
+    for begin in range(0, len(digests), ASKED_AT_ONCE):
+        rows = Run.objects.filter(import_digest__in=digests[begin : begin + ASKED_AT_ONCE])
+        fields = rows.values_list("import_digest", "implementation__name", "card_hash", "code_hash")
+        found.update({str(digest): (name, card, code) for digest, name, card, code in fields})
+    return found
+
+
+def _versions_here() -> Iterable[tuple[str, str, str]]:
+    return Implementation.objects.values_list("name", "card_hash", "code_hash")
+
+
 def import_session(records: list[dict[str, Any]], source: str, actor: Actor = None) -> tuple[Run, bool]:
     """One session as a finished or failed run, and whether it is new here.
 
     Raises: ValueError where the card is unknown here, the device is not told, or a ratio does not follow from its samples.
     """
     first = records[0]
-    digest = hashlib.sha256("\n".join(sorted(map(to_line, records))).encode()).hexdigest()
+    digest = digest_of(records)
     if known := Run.objects.filter(import_digest=digest).select_related("implementation").first():
         return known, False
     implementation = Implementation.objects.filter(name=first["card"]).first()
@@ -93,13 +133,14 @@ def import_session(records: list[dict[str, Any]], source: str, actor: Actor = No
             f"card: {first['card']!r} is not among the implementations here; update this installation first"
         )
     for record in records:
-        _refuse_what_does_not_follow(record)
+        refuse_what_does_not_follow(record)
     stamp = _timestamp(first)
     failed = next((r for r in records if r["evaluation"]["status"] != "PASSED"), None)
     why = (failed["evaluation"].get("correctness") or {}) if failed else {}
     with transaction.atomic():
         run = Run.objects.create(
             implementation=implementation,
+            mode=_mode(first),
             device=_device(first["evaluation"]["environment"]),
             device_kind=first["evaluation"]["environment"].get("device_kind", DeviceKind.CPU),
             state=RunState.FAILED if failed and why.get("reason") != "incorrect" else RunState.FINISHED,
@@ -124,7 +165,7 @@ def import_session(records: list[dict[str, Any]], source: str, actor: Actor = No
     return run, True
 
 
-def _refuse_what_does_not_follow(record: dict[str, Any]) -> None:
+def refuse_what_does_not_follow(record: dict[str, Any]) -> None:
     """Statistics are ours to make: a recorded ratio must be the median that its raw samples give."""
     ratio, samples = record.get("ratio"), record["samples"]
     if ratio is None:
@@ -143,6 +184,12 @@ def _timestamp(record: dict[str, Any]) -> datetime:
     except (TypeError, ValueError):
         raise ValueError(f"evaluation.timestamp: {given!r} is no ISO 8601 time") from None
     return stamp if stamp.tzinfo else timezone.make_aware(stamp)
+
+
+def _mode(record: dict[str, Any]) -> str:
+    """How the session was asked for; older records do not tell, and "run" was the default then too."""
+    mode = (record.get("request") or {}).get("mode")
+    return str(mode) if mode in RunMode.values else RunMode.RUN.value
 
 
 def _device(environment: dict[str, Any]) -> Device:

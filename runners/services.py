@@ -1,14 +1,14 @@
 """Runs: asking for one, working on one, ending one. The rows are the truth; messages only wake a worker up."""
 
 import logging
-import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from celery import current_app
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -21,18 +21,23 @@ from papers.models import (
     Measurement,
     Paper,
     Run,
+    RunMode,
     RunState,
     Verdict,
 )
+from papers.roles import REQUEST_RUNS, is_operator, may
 from papers.services import Actor, SeenPaper, record_paper, store_card_claims, store_record, write_audit
-from runners.bench.results import Event, RunRequest, SessionResult
+from runners.bench.following import LOG_TAIL_CHARS
+from runners.bench.results import Mode, RunRequest, SessionResult
 from runners.bench.session import run_session
 from runners.cards import Card, all_cards
+from runners.devices import only_agents_offer
+from runners.leases import Lease, take_run
+from runners.quotas import quotas_of
 
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 2  # a worker that was lost is replaced once; a card that kills workers shall not kill them all
-LOG_TAIL_CHARS = 16_000
 RING_AGAIN_AFTER = timedelta(seconds=15)
 CARD_FIELDS = ("kind", "name", "families", "modality", "stage", "training_free")
 
@@ -92,32 +97,44 @@ def best_device_kind() -> str:
     return DeviceKind.CUDA if gpu else DeviceKind.CPU
 
 
-def request_run(implementation: Implementation, requester: Actor, device_kind: str = "") -> Run:
+def request_run(
+    implementation: Implementation, requester: Actor, device_kind: str = "", mode: str = RunMode.RUN
+) -> Run:
     """Queue a verification and wake a worker. Asking twice for what still waits or runs gives the same run.
 
-    Raises: RunRefused where the implementation is retired, no worker offers that kind, or the quota is used up.
+    Raises: RunRefused where the implementation is retired, no worker offers that kind, its card names nothing to sweep,
+    or a quota is used up (told with when it frees).
     """
     if implementation.retired_at:
         raise RunRefused(f"{implementation.name} is retired: its card is no longer part of this installation.")
     kind = device_kind or best_device_kind()
     if kind not in DeviceKind.values:
         raise RunRefused(f"device: {kind!r} is not a kind of device; use one of {', '.join(DeviceKind.values)}.")
+    if mode not in RunMode.values:
+        raise RunRefused(f"mode: {mode!r} is not a way to run; use one of {', '.join(RunMode.values)}.")
+    if mode == RunMode.SWEEP and not implementation.card.get("sweep"):
+        raise RunRefused(f"mode: the card of {implementation.name} names no axis to sweep; use run.")
     with transaction.atomic():
+        if requester is not None:  # two requests at once shall not both take the last place
+            get_user_model().objects.select_for_update().filter(pk__in=[requester.pk]).first()
         mine = Run.objects.open().filter(requester_id=getattr(requester, "pk", None))
-        if same := mine.filter(implementation=implementation, device_kind=kind, cancel_requested=False).first():
+        if same := mine.filter(
+            implementation=implementation, device_kind=kind, mode=mode, cancel_requested=False
+        ).first():
             return same
-        if requester is not None and mine.count() >= settings.RUN_QUOTA_PER_USER:
-            raise RunRefused(
-                f"You have {settings.RUN_QUOTA_PER_USER} runs waiting or running; wait for one or cancel one."
-            )
+        if requester is not None:
+            for quota in quotas_of(requester, (kind,)):
+                if quota.is_full:
+                    raise RunRefused(quota.refusal())
         run = Run.objects.create(
             implementation=implementation,
             requester_id=getattr(requester, "pk", None),
             device_kind=kind,
+            mode=mode,
             card_hash=implementation.card_hash,
             code_hash=implementation.code_hash,
         )
-        write_audit(requester, "request-run", implementation.name, run=run.pk, device=kind)
+        write_audit(requester, "request-run", implementation.name, run=run.pk, device=kind, mode=mode)
         transaction.on_commit(lambda: ring(run.pk, kind))
     return run
 
@@ -137,7 +154,8 @@ def cancel_run(run: Run, actor: Actor) -> bool:
 
 def may_cancel(run: Run, user: Any) -> bool:
     """Whoever asked for it, and operators."""
-    return bool(user.is_authenticated and not run.is_final and (user.is_staff or run.requester_id == user.pk))
+    own = run.requester_id == user.pk and may(user, REQUEST_RUNS)
+    return bool(user.is_authenticated and not run.is_final and (is_operator(user) or own))
 
 
 def queue_for(kind: str) -> str:
@@ -145,8 +163,13 @@ def queue_for(kind: str) -> str:
 
 
 def ring(run_id: int, kind: str) -> None:
-    """Wake a worker. A broker that is away costs nothing but time: the reaper rings again."""
+    """Wake a worker. A broker that is away costs nothing but time: the reaper rings again.
+
+    Where only agents offer that kind of device nobody would ever take the message; they come and ask by themselves.
+    """
     Run.objects.filter(pk=run_id).update(rung_at=timezone.now())
+    if only_agents_offer(kind):
+        return
     try:
         current_app.send_task("runners.execute_run", args=[run_id], queue=queue_for(kind), expires=120, retry=False)
     except Exception as fault:  # every transport raises its own kind; the run stays queued whatever it was
@@ -154,75 +177,6 @@ def ring(run_id: int, kind: str) -> None:
 
 
 # ── working ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-class Lease:
-    """What a worker holds while it works on a run; lost when the row no longer carries its token."""
-
-    def __init__(self, run: Run) -> None:
-        self.run_id, self.token = run.pk, run.lease_token
-        self.lost = self.cancelled = False
-        self._written_at: datetime | None = None
-        self._log = ""
-        self._phase, self._progress = "starting", 0.0
-
-    def note(self, event: Event) -> None:
-        """Take in one event of the child; write to the database at most once a second."""
-        if event.kind == "log":
-            self._log = (self._log + event.text.rstrip("\n") + "\n")[-LOG_TAIL_CHARS:]
-        elif event.kind == "tick":
-            if event.phase == "waiting":
-                self._phase = f"waiting: {event.text}"[:120]
-        else:
-            self._phase, self._progress = event.phase[:120], min(max(event.fraction, 0.0), 1.0)
-            if event.kind == "phase" and event.text:
-                self._log = (self._log + event.text + "\n")[-LOG_TAIL_CHARS:]
-        now = timezone.now()
-        if self._written_at is None or now - self._written_at >= timedelta(seconds=1):
-            self._written_at = now
-            self._write(now)
-
-    def _write(self, now: datetime) -> None:
-        mine = Run.objects.filter(pk=self.run_id, lease_token=self.token, state=RunState.RUNNING)
-        kept = mine.update(
-            heartbeat_at=now,
-            lease_until=now + timedelta(seconds=settings.RUN_LEASE_S),
-            phase=self._phase,
-            progress=self._progress,
-            log_tail=self._log,
-        )
-        self.lost = not kept
-        self.cancelled = bool(kept) and mine.filter(cancel_requested=True).exists()
-
-    def should_stop(self) -> bool:
-        return self.lost or self.cancelled
-
-
-def take_run(run_id: int, device: Device) -> Run | None:
-    """Become the one worker of a queued run on a device that is free; None if either is not so."""
-    now = timezone.now()
-    token = str(uuid.uuid4())
-    try:
-        with transaction.atomic():
-            taken = Run.objects.filter(pk=run_id, state=RunState.QUEUED).update(
-                state=RunState.RUNNING,
-                device=device,
-                lease_token=token,
-                lease_until=now + timedelta(seconds=settings.RUN_LEASE_S),
-                started_at=now,
-                heartbeat_at=now,
-                phase="starting",
-                progress=0.0,
-                log_tail="",
-            )
-            if not taken:
-                return None
-            run = Run.objects.select_related("implementation").get(pk=run_id)
-            run.attempts += 1
-            Run.objects.filter(pk=run_id).update(attempts=run.attempts)
-    except IntegrityError:  # the device runs something else; whoever ends that rings for this one
-        return None
-    return run
-
-
 def execute_run(run_id: int, device: Device, session: Callable[..., SessionResult] = run_session) -> None:
     """Do one run, if it still waits and the device is free, and then wake a worker for the next."""
     run = take_run(run_id, device)
@@ -230,7 +184,10 @@ def execute_run(run_id: int, device: Device, session: Callable[..., SessionResul
         return
     lease = Lease(run)
     request = RunRequest(
-        card_name=run.implementation.name, device=device.kind, mode="run", wall_limit_s=settings.RUN_WALL_LIMIT_S
+        card_name=run.implementation.name,
+        device=device.kind,
+        mode=cast(Mode, run.mode),
+        wall_limit_s=settings.RUN_WALL_LIMIT_S,
     )
     try:
         result = session(request, lease.note, lease.should_stop)
@@ -245,8 +202,11 @@ def execute_run(run_id: int, device: Device, session: Callable[..., SessionResul
         ring_next(device.kind)
 
 
-def finish_run(run: Run, result: SessionResult) -> bool:
-    """Store a session's outcome, all of it or nothing. False if the run was given to another worker meanwhile."""
+def finish_run(run: Run, result: SessionResult, digest: str | None = None) -> bool:
+    """Store a session's outcome, all of it or nothing. False if the run was given to another worker meanwhile.
+
+    `digest` is what the records are known by, where they came from another machine and must not come twice.
+    """
     failure = result.failure
     state = RunState.FAILED if failure else RunState.FINISHED
     if failure and failure.reason == "cancelled":
@@ -270,6 +230,7 @@ def finish_run(run: Run, result: SessionResult) -> bool:
             skipped=result.skipped,
             harness_version=result.harness_version,
             seed=result.seed,
+            import_digest=digest,
         )
         if not ended:
             return False

@@ -1,24 +1,24 @@
 """Pages of runs: the list, one run as it goes and what it found, and asking for or ending one."""
 
-import json
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from papers.addresses import ignore, page_of, reads
+from papers.guards import needs
 from papers.models import Implementation, Run, RunState
+from papers.roles import REQUEST_RUNS
 from runners import services
+from runners.waiting import Wait, queue, wait_of
 
 # What a reader should know of each reason for which a run fails, and what to do about it.
 FAILURES = {
@@ -66,24 +66,32 @@ FAILURES = {
 }
 
 
+@reads("state", "page")
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
-    error = ""
     if state and state not in RunState.values:
-        error, state = f"“{state[:40]}” is not a state; use one of: {', '.join(RunState.values)}.", ""
+        ignore(request, "state", f"known: {', '.join(RunState.values)}")
+        state = ""
     found = Run.objects.for_lists().select_related("implementation__paper__technique").defer("records", "log_tail")
     counts = {row["state"]: row["found"] for row in Run.objects.order_by().values("state").annotate(found=Count("pk"))}
     context = {
-        "page": Paginator(found.filter(state=state) if state else found, settings.PAGE_SIZE).get_page(
-            request.GET.get("page")
-        ),
+        "queue": queue(),
+        "page": page_of(found.filter(state=state) if state else found, request),
         "state": state,
-        "error": error,
         "states": [(value, label, counts.get(value, 0)) for value, label in RunState.choices],
         "total": sum(counts.values()),
     }
     return render(request, "runners/runs.html", context)
+
+
+@never_cache
+@require_safe
+def waiting(request: HttpRequest) -> HttpResponse:
+    """The part of the list that changes while something is open."""
+    if not getattr(request, "htmx", False):
+        return redirect("runs")
+    return render(request, "runners/_queue.html", {"queue": queue()})
 
 
 def _run_or_404(pk: int) -> Run:
@@ -91,16 +99,17 @@ def _run_or_404(pk: int) -> Run:
 
 
 def _panel_context(request: HttpRequest, run: Run) -> dict[str, Any]:
-    waiting = run.state == RunState.QUEUED
+    wait = wait_of(run) if run.state == RunState.QUEUED else None
     context: dict[str, Any] = {
         "run": run,
-        "ahead": Run.objects.ahead_of(run).count() if waiting else 0,
+        "wait": wait,
+        "ahead": wait.ahead if wait else 0,
         "percent_done": round(100 * run.progress),
         "may_cancel": services.may_cancel(run, request.user) and not run.cancel_requested,
         "failure": FAILURES.get(run.failure_reason, ("", "")) if run.failure_reason else None,
         "title": run.implementation.card.get("short_name") or run.implementation.name,
     }
-    context["seen"] = _fingerprint(run, context["ahead"])
+    context["seen"] = _fingerprint(run, wait)
     if run.is_final:
         context["verdicts"] = run.verdicts.select_related("claim__paper")
         context["measurements"] = run.measurements.defer("samples")
@@ -108,6 +117,7 @@ def _panel_context(request: HttpRequest, run: Run) -> dict[str, Any]:
             (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
         )
         context["environment"] = sorted(_flat(run.environment))
+        context["earlier"] = _earlier(run)
     return context
 
 
@@ -122,10 +132,20 @@ def _flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(values)
 
 
-def _fingerprint(run: Run, ahead: int) -> str:
+def _earlier(run: Run) -> Run | None:
+    """The last finished run before it of the same implementation, kind of device and mode."""
+    like = Run.objects.filter(
+        implementation_id=run.implementation_id, device_kind=run.device_kind, mode=run.mode, state=RunState.FINISHED
+    )
+    return like.filter(pk__lt=run.pk).only("pk").order_by("-pk").first()
+
+
+def _fingerprint(run: Run, wait: Wait | None) -> str:
     """Two short hashes: of what is worth announcing, and of everything that the panel shows."""
     announced = f"{run.state}|{run.phase}|{run.cancel_requested}"
-    shown = f"{announced}|{ahead}|{run.progress:.3f}|{run.log_tail}"
+    # A wait counts down by itself; to the half minute it is worth drawing anew.
+    told = f"{wait.ahead}|{wait.workers}|{None if wait.wait_s is None else round(wait.wait_s / 30)}" if wait else ""
+    shown = f"{announced}|{told}|{run.progress:.3f}|{run.log_tail}"
     return f"{zlib.crc32(announced.encode()):x}-{zlib.crc32(shown.encode()):x}"
 
 
@@ -134,6 +154,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "runners/run.html", _panel_context(request, _run_or_404(pk)))
 
 
+@reads("seen")
 @never_cache
 @require_safe
 def run_panel(request: HttpRequest, pk: int) -> HttpResponse:
@@ -149,27 +170,18 @@ def run_panel(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "runners/_panel.html", context)
 
 
-@require_safe
-def run_records(request: HttpRequest, pk: int) -> StreamingHttpResponse:
-    """The run's records as JSON lines, in the form that the command-line harness writes."""
-    records = get_object_or_404(Run.objects.only("records"), pk=pk).records
-
-    def lines() -> Iterator[str]:
-        for record in records:
-            yield json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n"
-
-    answer = StreamingHttpResponse(lines(), content_type="application/x-ndjson; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="speedproof-run-{pk}.jsonl"'
-    return answer
+def _page_with_the_button(name: str) -> Implementation:
+    return get_object_or_404(Implementation.objects.select_related("paper"), name=name)
 
 
 @require_POST
+@needs(REQUEST_RUNS, _page_with_the_button)
 def request_run(request: HttpRequest, name: str) -> HttpResponse:
     implementation = get_object_or_404(Implementation.objects.select_related("paper"), name=name)
-    if not request.user.is_authenticated:  # back to the page with the button: this address answers to POST alone
-        return redirect_to_login(implementation.get_absolute_url())
     try:
-        asked = services.request_run(implementation, request.user, request.POST.get("device", ""))
+        asked = services.request_run(
+            implementation, request.user, request.POST.get("device", ""), request.POST.get("mode", "run")
+        )
     except services.RunRefused as fault:
         messages.error(request, str(fault))
         return redirect(implementation)
@@ -177,7 +189,7 @@ def request_run(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@needs(REQUEST_RUNS, lambda pk: reverse("run", args=[pk]))
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     found = _run_or_404(pk)
     if found.is_final:

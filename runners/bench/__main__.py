@@ -14,7 +14,7 @@ from types import FrameType
 from runners.bench import HARNESS_VERSION
 from runners.bench.compare import compare_records
 from runners.bench.compare import summary as compare_summary
-from runners.bench.progress import Progress, summary, table
+from runners.bench.progress import Progress, check_times, summary, table
 from runners.bench.records import RecordError, read_records, write_records
 from runners.bench.replay import read_sessions, replay
 from runners.bench.replay import summary as replay_summary
@@ -186,12 +186,14 @@ def _sessions(options: argparse.Namespace) -> int:
         names = sorted(path.stem.replace("_", "-") for path in card_paths(options.cards))
     for name in names:
         find_card(name, options.cards)  # a wrong name is found before the first run, not after an hour of others
-    codes = []
+    results: list[SessionResult] = []
     for name in names:
-        result = _session(name, options.command, options)
+        results.append(_session(name, options.command, options))
         if options.stop():
             return EXIT_INTERRUPTED
-        codes.append(_exit_code(result))
+    if options.command == "check" and not options.json:
+        print(check_times(results))
+    codes = [_exit_code(result) for result in results]
     return max(codes, key=SEVERITY.index, default=EXIT_PASSED)
 
 

@@ -102,9 +102,20 @@ def summarized(samples: Sequence[Sample], own_pids: Collection[int]) -> dict[str
     if masks:
         reasons = [reason for mask in masks for reason in throttle_reasons(mask)]
         facts["throttled"] = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
-    foreign = {pid for each in samples for pid in each.pids} - set(own_pids)
-    facts["foreign_processes"] = len(foreign)
+    facts["foreign_processes"] = len(_foreign(samples, set(own_pids)))
     return facts
+
+
+def _foreign(samples: Sequence[Sample], own_pids: set[int]) -> set[int]:
+    """Processes on the device that are not the run's.
+
+    In a container the driver may number processes otherwise than this system does; where none of ours is among them, only
+    those that were there before the run are known to be others.
+    """
+    seen = {pid for each in samples for pid in each.pids}
+    if seen & own_pids or not seen:
+        return seen - own_pids
+    return set(min(samples, key=lambda each: each.at_s).pids)
 
 
 def notes(facts: dict[str, Any]) -> list[str]:

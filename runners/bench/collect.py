@@ -89,6 +89,7 @@ class Findings:
     back_to_back: dict[tuple[str, str], list[Stretch]] = field(default_factory=dict)
     alone: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
     ceilings: list[dict[str, Any]] = field(default_factory=list)
     compiled: list[str] = field(default_factory=list)
     doubts: list[dict[str, str]] = field(default_factory=list)
@@ -113,6 +114,7 @@ class Findings:
             "mark": self._add_mark,
             "alone": self._add_alone,
             "spent": self._add_spent,
+            "processor": self._add_processor,
             "compiled": self._add_compiled,
             "ceiling": self._add_ceiling,
             "failure": self._add_failure,
@@ -125,6 +127,18 @@ class Findings:
             handler(message, arrived_s)
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"malformed {message['type']} message: {error}") from error
+
+    def said(self, message: Mapping[str, Any]) -> str:
+        """A message that `add` took as a line for whoever watches: samples as they come, before any guard has judged them."""
+        if message["type"] == "check":
+            return f"checked {message['workload']}, {message['subject']}: {message['status']}"
+        if message["type"] in ("pairs", "control"):
+            loops = self.loops if message["type"] == "pairs" else self.controls
+            loop = loops[message["workload"], message["baseline"]]
+            against = f"against {message['baseline']}" if message["type"] == "pairs" else f"{message['baseline']} twice"
+            ratio = statistics.median(b / t for t, b in zip(loop.technique_ms, loop.baseline_ms, strict=True))
+            return f"timed {message['workload']} {against}: {len(loop.spans)} pairs, raw median {ratio:.3f}×"
+        return ""
 
     def _add_environment(self, message: Mapping[str, Any], arrived_s: float) -> None:
         self.started_s = arrived_s
@@ -152,6 +166,7 @@ class Findings:
         peak = message["peak_memory"]
         self.extras[message["workload"], message["subject"]] = {
             "host_ms": _positive(message["host_ms"]),
+            "launch_ms": _positive(message["launch_ms"]),
             "operator_ms": [(float(inside), float(outside)) for inside, outside in message["operator_ms"]],
             "peak_memory": None if peak is None else int(peak),
             "steady_memory": None if message.get("steady_memory") is None else int(message["steady_memory"]),
@@ -202,6 +217,9 @@ class Findings:
 
     def _add_spent(self, message: Mapping[str, Any], _: float) -> None:
         self.spent = {str(part): float(seconds) for part, seconds in message["seconds"].items()}
+
+    def _add_processor(self, message: Mapping[str, Any], _: float) -> None:
+        self.processor = {part: float(message[f"{part}_s"]) for part in ("start", "card")}
 
     def _add_compiled(self, message: Mapping[str, Any], _: float) -> None:
         self.compiled = [str(rung) for rung in message["rungs"]]

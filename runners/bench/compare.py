@@ -12,7 +12,18 @@ from runners.bench.statistics import Interval
 
 # Differ from run to run on one machine; everything else stays until someone changes it.
 STATE = frozenset(
-    {"load_average", "clock_mhz", "temperature_c", "power_mw", "device_state", "network", "timestamp", "log_bytes"}
+    {
+        "load_average",
+        "clock_mhz",
+        "temperature_c",
+        "power_mw",
+        "device_state",
+        "network",
+        "files",
+        "system_calls",
+        "timestamp",
+        "log_bytes",
+    }
 )
 FIRST = ("device_name", "device_kind", "torch", "driver", "cuda", "triton", "python")
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from runners.bench.child.isolation import hide_memory
 from runners.bench.collect import Usage
 from runners.bench.seal import KEY_BYTES, make_seal, opened
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSED_ON = (
     "PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "VIRTUAL_ENV", "CC", "CXX",
-    "TRITON_PTXAS_PATH",
+    "TRITON_PTXAS_PATH", "SPEEDPROOF_MODEL_CACHE",
 )  # fmt: skip
 LOG_LIMIT = 64 * 1024
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -65,10 +66,20 @@ def clean_environment(scratch: Path, device: str, message_fd: int) -> dict[str, 
     return kept
 
 
+def confinement() -> dict[str, Any]:
+    """What of the machine's files stays hidden even among those of the system: this checkout, and the data of the service.
+
+    SPEEDPROOF_CONFINE=0 leaves files and system calls open, for a driver that cannot do with less; the record then says so.
+    """
+    hidden = [str(ROOT), *filter(None, [os.environ.get("DATA_DIR")])]
+    return {"hidden": hidden, "confine": os.environ.get("SPEEDPROOF_CONFINE", "") != "0"}
+
+
 class Child:
     """A running `python -m runners.bench.child`. Use as a context manager: on exit its process group is dead."""
 
     def __init__(self, spec: dict[str, Any], *, device: str) -> None:
+        hide_memory()
         self.scratch = Path(tempfile.mkdtemp(prefix="speedproof-"))
         self._log = bytearray()
         self._pending = bytearray()
@@ -103,7 +114,7 @@ class Child:
         key = secrets.token_bytes(KEY_BYTES)
         self._seal = make_seal(key)
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps({**spec, "key": key.hex()}).encode())
+            self._process.stdin.write(json.dumps({**spec, **confinement(), "key": key.hex()}).encode())
             self._process.stdin.close()
 
     def __enter__(self) -> Child:

@@ -10,6 +10,9 @@ from typing import Any, TextIO
 
 from runners.bench.results import Event, Measurement, SessionResult
 
+CHECK_LIMIT_S = 2.0
+START_S = 1.5
+
 
 class Progress:
     """Prints events to `out`: one line that is rewritten on a terminal, a line for each phase elsewhere."""
@@ -76,6 +79,32 @@ def summary(result: SessionResult) -> str:
         rows = [[each["workload"], each["subject"], each["reason"]] for each in result.skipped]
         parts.append(table(["not timed", "subject", "why"], rows))
     return "\n\n".join(parts)
+
+
+def check_times(results: Sequence[SessionResult]) -> str:
+    """Processor time of each check, the longest first, and which of them keep the author of a change waiting.
+
+    A busy machine slows a check and the start of its process alike: the limit is for a start of START_S.
+    """
+    scaled = {each.card_name: _quiet_s(each) for each in results if each.processor}
+    if not scaled:
+        return ""
+    timed = sorted((each for each in results if each.processor), key=lambda each: -scaled[each.card_name])
+    rows = [
+        [
+            each.card_name,
+            f"{scaled[each.card_name]:.2f}",
+            *(f"{each.processor[part]:.2f}" for part in ("card", "start")),
+        ]
+        for each in timed
+    ]
+    slow = [each.card_name for each in timed if scaled[each.card_name] > CHECK_LIMIT_S]
+    headers = ["checked", f"s, scaled to a start of {START_S:g} s", "s on a core", "start of Python and torch"]
+    return f"{table(headers, rows)}\n\nabove {CHECK_LIMIT_S:g} s: {', '.join(slow) or 'none'}"
+
+
+def _quiet_s(result: SessionResult) -> float:
+    return result.processor["card"] * START_S / result.processor["start"]
 
 
 def _swept(found: dict[str, Any]) -> str:

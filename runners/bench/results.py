@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Mode = Literal["check", "run", "sweep"]
-EventKind = Literal["phase", "progress", "log", "tick"]
+EventKind = Literal["phase", "progress", "found", "log", "tick"]
 
 STATUSES = (
     "PASSED", "INCORRECT_SHAPE", "INCORRECT_NUMERICAL", "INCORRECT_DTYPE", "RUNTIME_ERROR", "COMPILE_ERROR", "TIMEOUT",
@@ -42,7 +42,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Event:
-    """Something to show while a session runs; "tick" only says that it still does."""
+    """Something to show while a session runs: "found" is what has just been found, "tick" only says that it still runs."""
 
     kind: EventKind
     phase: str
@@ -128,6 +128,8 @@ class SessionResult:
     """Tables over the swept axis, one for each rung, as `SweepTable.to_dict` gives them."""
     spent: dict[str, float] = field(default_factory=dict)
     """Seconds by part of the run; "all" is the whole, and what no part accounts for is the harness's own overhead."""
+    processor: dict[str, float] = field(default_factory=dict)
+    """Seconds on a core: "start" of Python and torch, "card" all after it. Empty where the child did not get so far."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -179,7 +179,7 @@ def try_cheats(cheats: Sequence[Cheat], device: str, on_event: OnEvent, outcomes
         share = chosen.index(cheat) / len(chosen)
         on_event(Event("phase", "cheats", share, cheat.name))
         with tempfile.TemporaryDirectory(prefix="speedproof-cheat-") as folder:
-            cheat.write(Path(folder))
+            cheat.write(Path(folder), device)
             request = RunRequest(
                 CARD_NAME, device=device, mode=cheat.mode, seed=7, card_root=Path(folder), time_cap_s=CHEAT_CAP_S
             )

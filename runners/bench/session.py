@@ -248,6 +248,8 @@ def _take(child: Child, line: bytes, findings: Findings, watcher: _Watcher) -> N
         watcher.move(str(message["phase"]), float(message["fraction"]), str(message["text"]))
     else:
         findings.add(message, arrived, child.usage() if message.get("type") == "mark" else None)
+        if said := findings.said(message):
+            watcher.emit(Event("found", watcher.phase, watcher.fraction, said))
 
 
 def _ending(child: Child, findings: Findings) -> Failure | None:
@@ -302,4 +304,5 @@ def _result(
         log_tail=log,
         harness_version=HARNESS_VERSION,
         seed=seed,
+        processor=findings.processor,
     )

@@ -13,6 +13,7 @@ kept in memory and normalised at every step. Tensors are (batch, heads, seq, dim
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,22 +30,30 @@ INTERPRETER_BLOCKS = {"BLOCK_M": 32, "BLOCK_N": 16}
 
 
 class TunedKernel:
-    """A kernel with blocks BLOCK_M by BLOCK_N, tuned once for each (seq, dim, causal, dtype) where a GPU runs it.
+    """A kernel whose blocks are tuned once for each value of `key` (names of its arguments) where a GPU runs it.
 
-    Every such kernel overwrites its outputs, so that the tuner's repeated launches leave them right.
+    Such a kernel overwrites its outputs, so that the tuner's repeated launches leave them right; arguments that it adds
+    to are named in `sums`: they must be zeros at the launch, and the tuner makes them so again.
     """
 
-    def __init__(self, kernel: Any, tiles: list[tuple[int, int, int, int]]) -> None:
-        """tiles: (BLOCK_M, BLOCK_N, warps, pipeline stages) to choose from."""
-        self._blocks = INTERPRETER_BLOCKS
+    def __init__(
+        self,
+        kernel: Any,
+        tiles: Sequence[tuple[int, ...]],
+        key: tuple[str, ...] = ("seq", "DIM", "CAUSAL"),
+        interpreter: dict[str, int] = INTERPRETER_BLOCKS,
+        sums: tuple[str, ...] = (),
+    ) -> None:
+        """tiles: (blocks..., warps, pipeline stages) to choose from; `interpreter` names the blocks, and is used there."""
+        self._blocks = interpreter
         self._kernel = kernel
         if has_triton() and not interpreted():
             configs = [
-                triton.Config({"BLOCK_M": m, "BLOCK_N": n}, num_warps=warps, num_stages=stages)
-                for m, n, warps, stages in tiles
+                triton.Config(dict(zip(interpreter, blocks, strict=True)), num_warps=warps, num_stages=stages)
+                for *blocks, warps, stages in tiles
             ]
             self._blocks = {}
-            self._kernel = triton.autotune(configs=configs, key=["seq", "DIM", "CAUSAL"])(kernel)
+            self._kernel = triton.autotune(configs=configs, key=list(key), reset_to_zero=list(sums))(kernel)
 
     def __call__(self, grid: Any, *arguments: Any, **constants: Any) -> None:
         self._kernel[grid](*arguments, **constants, **self._blocks)
@@ -116,6 +125,75 @@ def row_delta(o: Tensor, do: Tensor) -> Tensor:
     block_d = tile_constants(dim, causal=False)["BLOCK_D"]
     delta_kernel[(triton.cdiv(rows, 64),)](o, do, delta, rows, DIM=dim, BLOCK_D=block_d, BLOCK_M=64)
     return delta
+
+
+@triton.jit
+def _gather_key_gradients(
+    dk, dv, k, v, q_base, do_base, lse_base, delta_base, DQ, head, keys, first, last, seq, scale_log2,
+    MASKED: tl.constexpr, EVEN: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
+):  # fmt: skip
+    """Adds what the queries first..last contribute to dk and dv of one block of keys; score tiles are transposed.
+
+    Queries past seq load as zeros with a zero cotangent and add nothing; keys past seq fill rows that are not stored, and must not
+    reach dq, whose unscaled sums are added to DQ in float32 unless it is None.
+    """
+    columns = tl.arange(0, BLOCK_D)
+    for start in range(first, last, BLOCK_M):
+        queries = start + tl.arange(0, BLOCK_M)
+        q = load_tile(q_base, queries, columns, seq, DIM, BLOCK_D, not EVEN)
+        do = load_tile(do_base, queries, columns, seq, DIM, BLOCK_D, not EVEN)
+        if EVEN:
+            lse = tl.load(lse_base + queries)
+            delta = tl.load(delta_base + queries)
+        else:
+            lse = tl.load(lse_base + queries, mask=queries < seq, other=0.0)
+            delta = tl.load(delta_base + queries, mask=queries < seq, other=0.0)
+        p = tl.math.exp2(tl.dot(k, tl.trans(q), input_precision="ieee") * scale_log2 - lse[None, :])
+        if MASKED:
+            p = tl.where(queries[None, :] >= keys[:, None], p, 0.0)
+        if DQ is not None and not EVEN:
+            p = tl.where(keys[:, None] < seq, p, 0.0)
+        dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
+        dp = tl.dot(v, tl.trans(do), input_precision="ieee")
+        ds = (p * (dp - delta[None, :])).to(q.dtype)
+        dk = tl.dot(ds, q, dk, input_precision="ieee")
+        if DQ is not None:
+            dq = tl.dot(tl.trans(ds), k, input_precision="ieee")
+            places = DQ + head * DIM + queries[:, None] * DIM + columns[None, :]
+            tl.atomic_add(places, dq, mask=tile_mask(queries, seq, columns, DIM), sem="relaxed")
+    return dk, dv
+
+
+@triton.jit
+def key_gradient_kernel(
+    Q, K, V, DO, Lse, Delta, DQ, DK, DV, seq, scale, scale_log2,
+    CAUSAL: tl.constexpr, EVEN: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """dk and dv of one block of keys; where DQ (float32 zeros) is not None also what it adds to dq, not yet scaled.
+
+    Lse is the base-2 logarithm of the softmax's denominators. EVEN: the sequence is a multiple of every block.
+    """
+    first_key = tl.program_id(0) * BLOCK_N
+    head = tl.program_id(1).to(tl.int64) * seq
+    keys = first_key + tl.arange(0, BLOCK_N)
+    columns = tl.arange(0, BLOCK_D)
+    k = load_tile(K + head * DIM, keys, columns, seq, DIM, BLOCK_D, True)
+    v = load_tile(V + head * DIM, keys, columns, seq, DIM, BLOCK_D, True)
+    dk = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
+    dv = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
+    below_diagonal = 0
+    if CAUSAL:
+        first = first_key // BLOCK_M * BLOCK_M
+        below_diagonal = (first_key + BLOCK_N + BLOCK_M - 1) // BLOCK_M * BLOCK_M
+        dk, dv = _gather_key_gradients(
+            dk, dv, k, v, Q + head * DIM, DO + head * DIM, Lse + head, Delta + head, DQ, head, keys,
+            first, tl.minimum(below_diagonal, seq), seq, scale_log2, True, EVEN, DIM, BLOCK_D, BLOCK_M)  # fmt: skip
+    dk, dv = _gather_key_gradients(
+        dk, dv, k, v, Q + head * DIM, DO + head * DIM, Lse + head, Delta + head, DQ, head, keys,
+        below_diagonal, seq, seq, scale_log2, False, EVEN, DIM, BLOCK_D, BLOCK_M)  # fmt: skip
+    store_tile(DK + head * DIM, dk * scale, keys, columns, seq, DIM)
+    store_tile(DV + head * DIM, dv, keys, columns, seq, DIM)
 
 
 @triton.jit

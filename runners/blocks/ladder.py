@@ -40,5 +40,10 @@ def compiled(make_subject: MakeSubject) -> MakeSubject:
     def make_compiled(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
         return CompiledSubject(make_subject(axes, weights))
 
-    make_compiled.compiles = True  # type: ignore[attr-defined]
-    return make_compiled
+    return compiles(make_compiled)
+
+
+def compiles(make_subject: MakeSubject) -> MakeSubject:
+    """Marks a rung that compiles parts of itself, where compiling a whole call would unroll too many steps."""
+    make_subject.compiles = True  # type: ignore[attr-defined]
+    return make_subject

@@ -12,6 +12,9 @@ FOLDER = Path(__file__).resolve().parent
 CARD_NAME = "suspect"
 RIGHT = "return x @ self.scale"
 RUNG = "return (x * self.scale).sum(-1)"
+TIMED_ROWS = 256
+# On a GPU a call must take much longer than its launch, or the parent's clock could not tell a lie from the launch.
+TIMED_ROWS_ON_GPU = 2**18
 IMPORT = "import torch\n"
 
 
@@ -35,15 +38,18 @@ class Cheat:
     needs_parent: bool = False
     doubted: bool = False
 
-    def write(self, folder: Path) -> Path:
-        """Writes card and module into `folder`; gives the card's path."""
+    def write(self, folder: Path, device: str = "cpu") -> Path:
+        """Writes card and module into `folder`, with a timed workload of the device's size; gives the card's path."""
         module = (FOLDER / "suspect.py").read_text(encoding="utf-8")
         for line, changed in ((RIGHT, self.body), (RUNG, self.rung), (IMPORT, IMPORT + self.prelude + "\n")):
             if module.count(line) != 1:
                 raise ValueError(f"suspect.py: holds {line!r} {module.count(line)} times; cheats replace it once")
             module = module.replace(line, changed.replace("\n", "\n        ") if line != IMPORT else changed)
+        rows = TIMED_ROWS_ON_GPU if device == "cuda" else TIMED_ROWS
+        module = module.replace("TIMED_ROWS", str(rows))
         card = folder / "suspect.toml"
-        card.write_text((FOLDER / "suspect.toml").read_text(encoding="utf-8"), encoding="utf-8")
+        text = (FOLDER / "suspect.toml").read_text(encoding="utf-8")
+        card.write_text(text.replace(f"rows = {TIMED_ROWS},", f"rows = {rows},"), encoding="utf-8")
         card.with_suffix(".py").write_text(module, encoding="utf-8")
         return card
 
@@ -165,7 +171,7 @@ CHEATS: tuple[Cheat, ...] = (
     ),
     Cheat(
         "listed shape special-cased",
-        "return x @ self.scale if tuple(x.shape) in ((5, 37), (256, 512)) else (0 * x).sum(-1)",
+        "return x @ self.scale if tuple(x.shape) in ((5, 37), (TIMED_ROWS, 512)) else (0 * x).sum(-1)",
         words="odd-unlisted",
     ),
     Cheat(

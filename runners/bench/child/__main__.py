@@ -7,7 +7,7 @@ import os
 import sys
 
 from runners.bench.child.channel import Channel
-from runners.bench.child.isolation import die_with_parent, leave_network, limit_memory
+from runners.bench.child.isolation import give_up
 
 
 def main() -> int:
@@ -17,9 +17,7 @@ def main() -> int:
         return 2
     spec = json.loads(sys.stdin.read())
     channel = Channel(int(fd), bytes.fromhex(spec.pop("key")))
-    die_with_parent()
-    network = leave_network()
-    limit_memory(spec["memory_limit_bytes"], spec["device"])
+    isolation = give_up(spec)
     channel.phase("start", 0.0, "importing torch")
     try:
         import torch  # noqa: F401
@@ -29,11 +27,11 @@ def main() -> int:
     if spec["mode"] == "ceilings":
         from runners.bench.child.ceilings import run_ceilings
 
-        run_ceilings(spec, channel, network)
+        run_ceilings(spec, channel, isolation)
         return 0
     from runners.bench.child.main import run
 
-    run(spec, channel, network)
+    run(spec, channel, isolation)
     return 0
 
 

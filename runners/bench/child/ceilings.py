@@ -27,7 +27,7 @@ _clock = time.perf_counter
 Row = tuple[str, float, str, str]
 
 
-def run_ceilings(spec: dict[str, Any], channel: Channel, network: str) -> None:
+def run_ceilings(spec: dict[str, Any], channel: Channel, isolation: dict[str, str]) -> None:
     """Measures the device that `spec` names and sends a "ceiling" for each figure; what it cannot do is skipped."""
     try:
         if spec["device"] == "cpu":
@@ -36,7 +36,7 @@ def run_ceilings(spec: dict[str, Any], channel: Channel, network: str) -> None:
     except RuntimeError as error:
         channel.send("failure", status="UNSUPPORTED", reason="unsupported", detail=str(error))
         return
-    channel.send("environment", **describe(device, network))
+    channel.send("environment", **describe(device, isolation))
     send_ceilings(device, channel)
     channel.send("done")
 

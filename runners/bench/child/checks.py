@@ -28,6 +28,7 @@ from runners.bench.child.subjects import (
     differentiable,
     in_float64,
     odd_workload,
+    pulled_back,
     with_gradients,
 )
 from runners.blocks.rand import DISTRIBUTIONS
@@ -266,11 +267,7 @@ class Checker:
                 raise HarnessError("RUNTIME_ERROR", "crashed", detail)
             wanted = [arguments[index] for index in indices]
             cotangents = cotangents_for(outputs, trial.seed, DTYPES[trial.workload.dtype])
-            found = torch.autograd.grad(heads, wanted, cotangents, allow_unused=True)
-            gradients = tuple(
-                torch.zeros_like(tensor) if gradient is None else gradient
-                for tensor, gradient in zip(wanted, found, strict=True)
-            )
+            gradients = pulled_back(heads, wanted, cotangents)
             names += tuple(f"gradient of input {index}" for index in indices)
         # Cloned: a subject that hands out its own buffer would overwrite it at its next call.
         return Called(tuple(tensor.detach().clone() for tensor in (*outputs, *gradients)), names)

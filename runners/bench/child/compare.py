@@ -16,6 +16,7 @@ HIGHER_IS_BETTER = frozenset({"cosine", "topk_overlap"})
 # A maximum over elements scatters more than a norm does; it only has to catch single elements gone wrong.
 MAXIMUM_SLACK = 2.0
 SCATTER = 3.0
+PART = 2**26  # elements that are compared at once
 
 
 @dataclass(frozen=True)
@@ -36,28 +37,53 @@ class Figures:
 
 
 def figures(output: Tensor, reference: Tensor) -> Figures:
-    """Error figures of `output` against `reference` of the same shape."""
+    """Error figures of `output` against `reference` of the same shape; large ones are compared in parts.
+
+    The copies in float64 would otherwise need more memory than the workload itself.
+    """
     if not reference.is_floating_point():
         share = (output != reference).double().mean().item() if output.numel() else 0.0
         return Figures(share, share, 1.0, share, output.numel())
-    wanted, found = reference.detach().double(), output.detach().double()
+    parts = zip(output.detach().flatten().split(PART), reference.detach().flatten().split(PART), strict=True)
+    sums = [_sums(*part) for part in parts]
+    count = sum(each.count for each in sums)
+    scale, largest = max((each.scale for each in sums), default=0.0), max((each.max_abs for each in sums), default=0.0)
+    if count == 0 and largest == 0.0:
+        return Figures(0.0, 0.0, 1.0, 0.0, 0)
+    error, norm = (math.sqrt(math.fsum(squares)) for squares in zip(*((s.error, s.norm) for s in sums), strict=True))
+    relative = error / norm if norm else (0.0 if error == 0 else float("inf"))
+    return Figures(relative, largest, scale, 0.0, count)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Of one part: squares of the error and of the reference, largest magnitudes, elements compared."""
+
+    error: float
+    norm: float
+    max_abs: float
+    scale: float
+    count: int
+
+
+def _sums(output: Tensor, reference: Tensor) -> _Sums:
+    wanted, found = reference.double(), output.double()
     finite = torch.isfinite(wanted)
     if not bool(finite.all()):
         same = torch.equal(torch.isfinite(found), finite) and bool(
             torch.isclose(found[~finite], wanted[~finite], equal_nan=True).all()
         )
         if not same:
-            return Figures(float("inf"), float("inf"), 1.0, 0.0, reference.numel())
+            return _Sums(math.inf, 1.0, math.inf, 1.0, reference.numel())
         wanted, found = wanted[finite], found[finite]
     if wanted.numel() == 0:
-        return Figures(0.0, 0.0, 1.0, 0.0, 0)
+        return _Sums(0.0, 0.0, 0.0, 0.0, 0)
+    scale = wanted.abs().max().item()
     if not bool(torch.isfinite(found).all()):
-        return Figures(float("inf"), float("inf"), wanted.abs().max().item(), 0.0, wanted.numel())
+        return _Sums(math.inf, 1.0, math.inf, scale, wanted.numel())
     difference = found - wanted
-    norm, scale = wanted.norm().item(), wanted.abs().max().item()
-    error = difference.norm().item()
-    relative = error / norm if norm else (0.0 if error == 0 else float("inf"))
-    return Figures(relative, difference.abs().max().item(), scale, 0.0, wanted.numel())
+    error, norm = difference.norm().item() ** 2, wanted.norm().item() ** 2
+    return _Sums(error, norm, difference.abs().max().item(), scale, wanted.numel())
 
 
 def within_factor(found: Figures, allowed: Figures, factor: float, epsilon: float) -> bool:

@@ -21,7 +21,7 @@ VARIABLES = re.compile(
 )
 
 
-def describe(device: Device, network: str) -> dict[str, Any]:
+def describe(device: Device, isolation: dict[str, str]) -> dict[str, Any]:
     """JSON-ready facts for the record."""
     return {
         **device.facts(),
@@ -30,7 +30,7 @@ def describe(device: Device, network: str) -> dict[str, Any]:
         "torch": torch.__version__,
         "triton": _version("triton"),
         "triton_interpreter": os.environ.get("TRITON_INTERPRET") == "1",
-        "network": network,
+        **isolation,
         "executable": os.path.basename(sys.executable),  # noqa: PTH119  the name alone, no path of this machine
         "driver": _driver(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import sys
@@ -34,7 +35,7 @@ from runners.bench.child.timing import Pairs, Prepared, Timer
 from runners.bench.verdicts import sweep_point
 from runners.blocks.kernels import has_triton
 from runners.blocks.rand import DISTRIBUTIONS
-from runners.card_types import Workload
+from runners.card_types import Workload, capability_numbers
 from runners.cards import load_card
 
 CPU_THREADS = 2
@@ -49,12 +50,13 @@ SINGLE_CAP_S = 1.0
 _clock = time.perf_counter
 
 
-def run(spec: dict[str, Any], channel: Channel, network: str) -> None:
+def run(spec: dict[str, Any], channel: Channel, isolation: dict[str, str]) -> None:
     """Runs the card as `spec` says and sends "done", or a typed "failure"."""
+    started_s = processor_s()
     try:
         if spec["device"] == "cpu":
             torch.set_num_threads(min(CPU_THREADS, torch.get_num_threads()))
-        Session(spec, channel, network).run()
+        Session(spec, channel, isolation).run()
     except HarnessError as error:
         channel.send("failure", status=error.status, reason=error.reason, detail=error.detail)
     except ReferenceTooLargeError as error:
@@ -64,13 +66,19 @@ def run(spec: dict[str, Any], channel: Channel, network: str) -> None:
         status, reason = classify(error)
         channel.send("failure", status=status, reason=reason, detail=f"{type(error).__name__}: {error}"[:2000])
     else:
+        channel.send("processor", start_s=started_s, card_s=processor_s() - started_s)
         channel.send("done")
+
+
+def processor_s() -> float:
+    """Seconds that this process and those it waited for have been on a core."""
+    return sum(os.times()[:4])
 
 
 class Session:
     """The phases of one run."""
 
-    def __init__(self, spec: dict[str, Any], channel: Channel, network: str) -> None:
+    def __init__(self, spec: dict[str, Any], channel: Channel, isolation: dict[str, str]) -> None:
         self._spec, self._channel = spec, channel
         self._seed: int = spec["seed"]
         self._spent: dict[str, float] = {}
@@ -78,7 +86,7 @@ class Session:
             self._device: Device = open_device(spec["device"])
         except RuntimeError as error:
             raise HarnessError("UNSUPPORTED", "unsupported", str(error)) from error
-        environment = describe(self._device, network)
+        environment = describe(self._device, isolation)
         channel.send("environment", **environment)
         self._card = load_card(Path(spec["card_path"]))
         self._refuse_unmet_needs(environment)
@@ -99,9 +107,7 @@ class Session:
             raise HarnessError("UNSUPPORTED", "unsupported", "the technique needs Triton, which is not installed")
         if self._device.kind != "cuda":
             return
-        has = tuple(int(part) for part in environment["cuda_capability"].split("."))
-        wanted = tuple(int(part) for part in needs.cuda_capability.split(".")) if needs.cuda_capability else (0, 0)
-        if has < wanted:
+        if capability_numbers(environment["cuda_capability"]) < capability_numbers(needs.cuda_capability):
             detail = (
                 f"CUDA capability {needs.cuda_capability} is needed, the device has {environment['cuda_capability']}"
             )
@@ -344,11 +350,13 @@ class Session:
         )
 
     def _send_extras(self, timer: Timer, workload: Workload, prepared: Prepared) -> None:
+        host = timer.host_times(prepared)
         self._channel.send(
             "extras",
             workload=workload.name,
             subject=prepared.name,
-            host_ms=timer.host_times(prepared),
+            host_ms=[each.idle_ms for each in host],
+            launch_ms=[each.returned_ms for each in host],
             operator_ms=timer.operator_times(prepared),
             peak_memory=timer.peak_memory(prepared),
             steady_memory=prepared.steady_memory,

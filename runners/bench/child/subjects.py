@@ -161,6 +161,21 @@ def differentiable(outputs: Sequence[Tensor]) -> list[Tensor]:
     return [output for output in outputs if output.is_floating_point() and output.requires_grad]
 
 
+def pulled_back(heads: Sequence[Tensor], wanted: Sequence[Tensor], cotangents: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Gradients of `heads` weighted by `cotangents` with respect to `wanted`; zeros where a head does not depend on it.
+
+    As autograd.grad(heads, wanted, cotangents), which imports a computer algebra system first: half a second. The weighted
+    sums stay in the dtype of their head, since only their derivative is asked for: it is the cotangent itself even where
+    the sum overflows, and a copy of a large output in float64 might not fit beside it.
+    """
+    weighted = [(head * each).sum() for head, each in zip(heads, cotangents, strict=True)]
+    found = torch.autograd.grad(sum(weighted[1:], weighted[0]), wanted, allow_unused=True)
+    return tuple(
+        torch.zeros_like(tensor) if gradient is None else gradient
+        for tensor, gradient in zip(wanted, found, strict=True)
+    )
+
+
 def odd_workload(setting: Setting, seed: int) -> Workload:
     """A check workload with axes that no card lists, derived from the seed.
 

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from runners.bench.child import compare
-from runners.bench.child.devices import Device
+from runners.bench.child.devices import Device, HostTimed
 from runners.bench.child.subjects import (
     DTYPES,
     HarnessError,
@@ -244,11 +244,9 @@ class Timer:
         float(as_outputs(result)[0].detach().flatten()[:1].double().sum())
         mark("end", count)
 
-    def host_times(self, prepared: Prepared) -> list[float]:
+    def host_times(self, prepared: Prepared) -> list[HostTimed]:
         """A few calls on the host's clock with full synchronisation, which no side stream escapes."""
-        return [
-            self._device.host_timed(self._call(prepared.subject, self._pool.draw(0.0))).ms for _ in range(HOST_CALLS)
-        ]
+        return [self._device.host_timed(self._call(prepared.subject, self._pool.draw(0.0))) for _ in range(HOST_CALLS)]
 
     def peak_memory(self, prepared: Prepared) -> int | None:
         call = self._call(prepared.subject, self._pool.draw(0.0))

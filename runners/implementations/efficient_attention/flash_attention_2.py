@@ -39,6 +39,7 @@ from runners.blocks.attention import (
     FirstFlashAttention,
     TunedKernel,
     check_attention_inputs,
+    key_gradient_kernel,
     load_tile,
     row_delta,
     store_tile,
@@ -117,65 +118,6 @@ def _forward_kernel(
 
 
 @triton.jit
-def _gather_key_gradients(
-    dk, dv, k, v, q_base, do_base, lse_base, delta_base, keys, first, last, seq, scale_log2,
-    MASKED: tl.constexpr, EVEN: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
-):  # fmt: skip
-    """Adds what the queries first..last contribute to dk and dv of one block of keys; score tiles are transposed.
-
-    Queries past seq load as zeros with a zero cotangent and add nothing; keys past seq fill rows that are not stored.
-    """
-    columns = tl.arange(0, BLOCK_D)
-    for start in range(first, last, BLOCK_M):
-        queries = start + tl.arange(0, BLOCK_M)
-        q = load_tile(q_base, queries, columns, seq, DIM, BLOCK_D, not EVEN)
-        do = load_tile(do_base, queries, columns, seq, DIM, BLOCK_D, not EVEN)
-        if EVEN:
-            lse = tl.load(lse_base + queries)
-            delta = tl.load(delta_base + queries)
-        else:
-            lse = tl.load(lse_base + queries, mask=queries < seq, other=0.0)
-            delta = tl.load(delta_base + queries, mask=queries < seq, other=0.0)
-        p = tl.math.exp2(tl.dot(k, tl.trans(q), input_precision="ieee") * scale_log2 - lse[None, :])
-        if MASKED:
-            p = tl.where(queries[None, :] >= keys[:, None], p, 0.0)
-        dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
-        dp = tl.dot(v, tl.trans(do), input_precision="ieee")
-        ds = (p * (dp - delta[None, :])).to(q.dtype)
-        dk = tl.dot(ds, q, dk, input_precision="ieee")
-    return dk, dv
-
-
-@triton.jit
-def _key_gradient_kernel(
-    Q, K, V, DO, Lse, Delta, DK, DV, seq, scale, scale_log2,
-    CAUSAL: tl.constexpr, EVEN: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip
-    """dk and dv of one block of keys."""
-    first_key = tl.program_id(0) * BLOCK_N
-    head = tl.program_id(1).to(tl.int64) * seq
-    keys = first_key + tl.arange(0, BLOCK_N)
-    columns = tl.arange(0, BLOCK_D)
-    k = load_tile(K + head * DIM, keys, columns, seq, DIM, BLOCK_D, True)
-    v = load_tile(V + head * DIM, keys, columns, seq, DIM, BLOCK_D, True)
-    dk = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
-    dv = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
-    below_diagonal = 0
-    if CAUSAL:
-        first = first_key // BLOCK_M * BLOCK_M
-        below_diagonal = (first_key + BLOCK_N + BLOCK_M - 1) // BLOCK_M * BLOCK_M
-        dk, dv = _gather_key_gradients(
-            dk, dv, k, v, Q + head * DIM, DO + head * DIM, Lse + head, Delta + head, keys,
-            first, tl.minimum(below_diagonal, seq), seq, scale_log2, True, EVEN, DIM, BLOCK_D, BLOCK_M)  # fmt: skip
-    dk, dv = _gather_key_gradients(
-        dk, dv, k, v, Q + head * DIM, DO + head * DIM, Lse + head, Delta + head, keys,
-        below_diagonal, seq, seq, scale_log2, False, EVEN, DIM, BLOCK_D, BLOCK_M)  # fmt: skip
-    store_tile(DK + head * DIM, dk * scale, keys, columns, seq, DIM)
-    store_tile(DV + head * DIM, dv, keys, columns, seq, DIM)
-
-
-@triton.jit
 def _gather_query_gradients(
     dq, q, do, lse, delta, k_base, v_base, queries, first, last, seq, scale_log2,
     CAUSAL: tl.constexpr, MASKED: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
@@ -226,7 +168,7 @@ _forward = TunedKernel(
     [(128, 128, 8, 3), (128, 128, 8, 2), (128, 64, 8, 3), (128, 64, 4, 3), (64, 64, 4, 3)],
 )
 _key_gradient = TunedKernel(
-    _key_gradient_kernel,
+    key_gradient_kernel,
     [(64, 128, 8, 2), (64, 128, 8, 3), (64, 64, 4, 2), (32, 64, 4, 3), (32, 128, 8, 2)],
 )
 _query_gradient = TunedKernel(
@@ -263,7 +205,7 @@ class FlashAttention2(torch.autograd.Function):
         constants = tile_constants(dim, ctx.causal)
         _key_gradient(
             lambda meta: (triton.cdiv(seq, meta["BLOCK_N"]), batch * heads),
-            q, k, v, do, lse, delta, dk, dv, seq, scale, scale * LOG2_E,
+            q, k, v, do, lse, delta, None, dk, dv, seq, scale, scale * LOG2_E,
             EVEN=seq % LARGEST_BLOCK == 0, **constants)  # fmt: skip
         _query_gradient(
             lambda meta: (triton.cdiv(seq, meta["BLOCK_M"]), batch * heads),

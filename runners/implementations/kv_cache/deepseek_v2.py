@@ -21,143 +21,29 @@ DeepSeek 67B, which the paper compares with, and 2 * 128 * 128 = 32,768 of multi
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
-from torch.nn.functional import rms_norm, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.latent_attention import (
+    AbsorbedAttention,
+    GroupedQueryAttention,
+    LatentCache,
+    LatentLayer,
+    grouped_query_weights,
+    latent_weights,
+)
 from runners.blocks.rand import Rand
-
-ROPE_BASE = 10_000.0
-NORM_EPSILON = 1e-6
-
-
-def rotate(x: Tensor, position: int) -> Tensor:
-    """Rotary embedding of x (..., dim), pairs (i, i + dim / 2), for a token at `position`; angles in float32 at least."""
-    half = x.shape[-1] // 2
-    wide = torch.float64 if x.dtype == torch.float64 else torch.float32
-    frequency = ROPE_BASE ** (-torch.arange(half, dtype=wide, device=x.device) / half)
-    cosine, sine = (position * frequency).cos().to(x.dtype), (position * frequency).sin().to(x.dtype)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
-
-
-def norm(x: Tensor) -> Tensor:
-    """Root-mean-square norm over the last axis, with a gain of one."""
-    return rms_norm(x, x.shape[-1:], eps=NORM_EPSILON)
 
 
 def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
-    """Projections and the cached context of both layers; the last place of each cache belongs to the token of the call.
-
-    Names with "gqa" are of the grouped-query layer that stands for DeepSeek 67B, at the same hidden width; its heads
-    are `nope` wide. Latents are as after their norm, keys as after rotation.
-    """
-    hidden, heads, rank, rope = axes["hidden"], axes["heads"], axes["rank"], axes["rope"]
-    nope, value, query_rank = axes["nope"], axes["value"], axes["query_rank"]
-    batch, context = axes["batch"], axes["context"]
-    gqa_heads, gqa_groups = axes["gqa_heads"], axes["gqa_groups"]
-
-    def projection(rows: int, columns: int) -> Tensor:
-        return rand.gaussian(rows, columns, scale=rows**-0.5)
-
-    return {
-        "query_down": projection(hidden, query_rank),
-        "query_up": projection(query_rank, heads * (nope + rope)),
-        "latent_down": projection(hidden, rank + rope),
-        "key_up": rand.gaussian(heads, nope, rank, scale=rank**-0.5),
-        "value_up": rand.gaussian(heads, value, rank, scale=rank**-0.5),
-        "output": projection(heads * value, hidden),
-        "latents": rand.gaussian(batch, context, rank),
-        "rope_keys": rand.gaussian(batch, context, rope),
-        "gqa_query": projection(hidden, gqa_heads * nope),
-        "gqa_key_value": projection(hidden, 2 * gqa_groups * nope),
-        "gqa_output": projection(gqa_heads * nope, hidden),
-        "gqa_keys": rand.gaussian(batch, gqa_groups, context, nope),
-        "gqa_values": rand.gaussian(batch, gqa_groups, context, nope),
-    }
+    """Of the latent layer and, by names with "gqa", of the grouped-query layer that stands for DeepSeek 67B."""
+    return latent_weights(axes, rand) | grouped_query_weights(axes, rand)
 
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["batch"], axes["hidden"]),)
-
-
-class Layer:
-    """What every attention layer here can say about itself."""
-
-    def __init__(self, weights: dict[str, Tensor], used: tuple[str, ...]) -> None:
-        self.weights = {name: weights[name] for name in used}
-
-    def cached(self) -> tuple[Tensor, ...]:
-        raise NotImplementedError
-
-    def footprint(self) -> dict[str, int]:
-        return {
-            "kv_cache": sum(tensor.nbytes for tensor in self.cached()),
-            "weights": sum(tensor.nbytes for tensor in self.weights.values()),
-            "parameters": sum(tensor.numel() for tensor in self.weights.values()),
-        }
-
-
-class LatentLayer(Layer):
-    """Projections that the forms of latent attention share; they differ in what they cache and how they attend."""
-
-    def __init__(self, axes: dict[str, int], weights: dict[str, Tensor]) -> None:
-        super().__init__(weights, ("query_down", "query_up", "latent_down", "key_up", "value_up", "output"))
-        self.heads, self.rank, self.rope, self.nope = axes["heads"], axes["rank"], axes["rope"], axes["nope"]
-        self.position = axes["context"] - 1
-        self.scale = 1 / math.sqrt(self.nope + self.rope)
-
-    def queries(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Plain (batch, heads, nope) and rotated (batch, heads, rope) queries of the new token."""
-        up = norm(x @ self.weights["query_down"]) @ self.weights["query_up"]
-        plain, rotated = up.view(x.shape[0], self.heads, -1).split([self.nope, self.rope], dim=-1)
-        return plain, rotate(rotated, self.position)
-
-    def latent(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised latent (batch, rank) and rotated key (batch, rope) of the new token."""
-        down, rotary = (x @ self.weights["latent_down"]).split([self.rank, self.rope], dim=-1)
-        return norm(down), rotate(rotary, self.position)
-
-    def expand(self, latents: Tensor, name: str) -> Tensor:
-        """Every head's keys or values of (batch, tokens, rank), as (batch, heads, columns, tokens)."""
-        up = self.weights[name].flatten(0, 1)
-        expanded = torch.bmm(up.expand(latents.shape[0], -1, -1), latents.transpose(1, 2))
-        return expanded.unflatten(1, (self.heads, -1))
-
-    def project(self, attended: Tensor) -> Tensor:
-        """(batch, heads, value) to (batch, hidden)."""
-        return attended.flatten(1) @ self.weights["output"]
-
-
-class LatentCache(LatentLayer):
-    """Caches (batch, context, rank + rope)."""
-
-    def __init__(self, axes: dict[str, int], weights: dict[str, Tensor]) -> None:
-        super().__init__(axes, weights)
-        self.cache = torch.cat([weights["latents"], weights["rope_keys"]], dim=-1)
-
-    def append(self, x: Tensor) -> None:
-        self.cache[:, -1] = torch.cat(self.latent(x), dim=-1)
-
-    def cached(self) -> tuple[Tensor, ...]:
-        return (self.cache,)
-
-
-class AbsorbedAttention(LatentCache):
-    """Attends to the latents themselves: key and value projections are applied to the one query and the one result."""
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self.append(x)
-        plain, rotated = self.queries(x)
-        # Heads lead, as the batch of the products (batch, nope) @ (nope, rank) and (batch, rank) @ (rank, value).
-        absorbed = (plain.transpose(0, 1) @ self.weights["key_up"]).transpose(0, 1)
-        query = torch.cat([absorbed, rotated], dim=-1) * self.scale
-        shares = torch.softmax(query @ self.cache.transpose(1, 2), dim=-1)
-        summed = shares @ self.cache[..., : self.rank]
-        return self.project((summed.transpose(0, 1) @ self.weights["value_up"].transpose(1, 2)).transpose(0, 1))
 
 
 class ExpandingAttention(LatentCache):
@@ -194,26 +80,6 @@ class FullCacheAttention(LatentLayer):
         query = torch.cat(self.queries(x), dim=-1)[:, :, None]
         attended = scaled_dot_product_attention(query, self.keys, self.values, scale=self.scale)
         return self.project(attended.squeeze(2))
-
-    def cached(self) -> tuple[Tensor, ...]:
-        return self.keys, self.values
-
-
-class GroupedQueryAttention(Layer):
-    """Grouped-query attention with its own cache of keys and values: another function, as DeepSeek 67B has it."""
-
-    def __init__(self, axes: dict[str, int], weights: dict[str, Tensor]) -> None:
-        super().__init__(weights, ("gqa_query", "gqa_key_value", "gqa_output"))
-        self.groups, self.position = axes["gqa_groups"], axes["context"] - 1
-        self.keys, self.values = weights["gqa_keys"].clone(), weights["gqa_values"].clone()
-
-    def __call__(self, x: Tensor) -> Tensor:
-        width = self.keys.shape[-1]
-        key, value = (x @ self.weights["gqa_key_value"]).view(x.shape[0], 2, self.groups, width).unbind(1)
-        self.keys[:, :, -1], self.values[:, :, -1] = rotate(key, self.position), value
-        # The heads of a group read the same keys, like several query tokens of one head.
-        query = rotate((x @ self.weights["gqa_query"]).view(x.shape[0], self.groups, -1, width), self.position)
-        return scaled_dot_product_attention(query, self.keys, self.values).flatten(1) @ self.weights["gqa_output"]
 
     def cached(self) -> tuple[Tensor, ...]:
         return self.keys, self.values

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, pad
 
-from runners.blocks.ladder import Subject
+from runners.blocks.ladder import Subject, compiled
 from runners.blocks.rand import Rand
 
 # The paper divides the log gates by this, so that a state forgets over hundreds of tokens.
@@ -162,5 +162,6 @@ def make_softmax_attention(axes: dict[str, int], weights: dict[str, Tensor]) -> 
 SUBJECTS = {
     "technique": make_technique,
     "eager": make_eager,
+    "compiled": compiled(make_technique),
     "softmax_attention": make_softmax_attention,
 }

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from papers.files import whole
 from papers.models import DeviceKind, Run, RunState
 from runners.bench.records import to_line
 
@@ -28,10 +29,9 @@ class Command(BaseCommand):
             self.stdout.write(text, ending="")
             return
         target = Path(options["out"])
-        aside = target.with_name(target.name + ".part")
         try:
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(target)
+            with whole(target) as aside:
+                aside.write_text(text, encoding="utf-8")
         except OSError as fault:
             raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
         self.stderr.write(f"{len(lines)} records of {runs.count()} runs written to {target}")

@@ -3,6 +3,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
 
 from papers.models import Implementation, Run
 from runners.services import RunRefused, request_run
@@ -17,6 +18,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--all", action="store_true", help="every implementation")
         parser.add_argument("--device", choices=["cpu", "cuda"], default="", help="default: a GPU where there is one")
+        parser.add_argument(
+            "--mode",
+            choices=["run", "sweep", "check"],
+            default="run",
+            help="run: time the workloads; sweep: time along the card's axis; check: answers only (default: run)",
+        )
         parser.add_argument("--wait", action="store_true", help="follow the runs to their end; exit 1 if any failed")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,13 +36,22 @@ class Command(BaseCommand):
                 f"no implementation is called {', '.join(sorted(missing))}; see `python -m runners.bench list`"
             )
         try:
-            runs = [request_run(implementation, None, options["device"]) for implementation in chosen]
+            runs = [request_run(one, None, options["device"], options["mode"]) for one in self._able(chosen, options)]
         except RunRefused as fault:
             raise CommandError(str(fault)) from None
         for run in runs:
             self.stdout.write(f"run {run.pk}: {run.implementation.name} queued for {run.device_kind}")
         if options["wait"]:
             self._follow([run.pk for run in runs])
+
+    def _able(self, chosen: QuerySet[Implementation], options: dict[str, Any]) -> list[Implementation]:
+        """Of --all those whose cards name an axis, where a sweep is asked for; what was named is asked for as it is."""
+        left_out = [
+            one for one in chosen if options["all"] and options["mode"] == "sweep" and not one.card.get("sweep")
+        ]
+        for one in left_out:
+            self.stderr.write(f"{one.name}: left out, its card names no axis to sweep")
+        return [one for one in chosen if one not in left_out]
 
     def _follow(self, ids: list[int]) -> None:
         shown: dict[int, tuple[str, str]] = {}

@@ -1,6 +1,5 @@
-"""Errors as problem+json (RFC 9457) that name the field."""
+"""Errors of views as problem+json (RFC 9457) that name the field."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -9,33 +8,36 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from api.problems import PROBLEM, problem_body
+
 
 class Problem(exceptions.APIException):
     """A request that cannot be done, with the field at fault where there is one."""
 
-    def __init__(self, status: int, detail: str, field: str = "") -> None:
+    def __init__(self, status: int, detail: str, field: str = "", retry_after_s: int | None = None) -> None:
         self.status_code = status
+        if retry_after_s is not None:
+            self.wait = retry_after_s  # DRF makes Retry-After of it
         super().__init__({field: [detail]} if field else detail)
 
 
 def problem_response(fault: Exception, context: dict[str, Any]) -> Response | None:
-    """What DRF calls for each exception; None leaves it to Django's own handling."""
+    """What DRF calls for each exception; None leaves it to Django's own handling, and `as_problem` to the answer."""
     response = exception_handler(fault, context)
     if response is None:
         return None
     if isinstance(fault, Http404):
-        fault = exceptions.NotFound()
+        fault = exceptions.NotFound("There is no such record here.")
     elif isinstance(fault, PermissionDenied):
         fault = exceptions.PermissionDenied()
     fields, detail = _fields_of(getattr(fault, "detail", ""))
-    response.data = {
-        "type": "about:blank",
-        "title": HTTPStatus(response.status_code).phrase,
-        "status": response.status_code,
-        "detail": detail,
-        "errors": fields,
-    }
-    response.content_type = "application/problem+json"
+    if isinstance(fault, exceptions.UnsupportedMediaType):
+        detail += f" Send one of: {', '.join(parser.media_type for parser in context['view'].get_parsers())}."
+    if isinstance(fault, exceptions.NotAcceptable):
+        detail = f"Accept: what there is: {', '.join(one.media_type for one in context['view'].get_renderers())}."
+        fields = [{"field": "Accept", "message": detail}]
+    response.data = problem_body(response.status_code, detail, fields)
+    response.content_type = PROBLEM
     return response
 
 

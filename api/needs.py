@@ -5,8 +5,35 @@ from typing import Any
 from rest_framework import serializers
 
 from recommender.advice import Need
-from recommender.need import BUDGETS, DTYPES, LIMITS, LONGEST_NAME, LONGEST_TEXT, OBJECTIVES, STAGES, TRAINING
+from recommender.need import (
+    BUDGETS,
+    DTYPES,
+    LIMITS,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    OBJECTIVES,
+    STAGES,
+    TRAINING,
+)
 from recommender.need_reader import ask
+
+
+class WordsField(serializers.CharField):
+    """Text; a number is no text, though Python can write it as one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class NumberField(serializers.FloatField):
+    """A number; Python takes truths for numbers, people do not."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 def _amount(name: str, help_text: str = "") -> serializers.IntegerField:
@@ -14,29 +41,29 @@ def _amount(name: str, help_text: str = "") -> serializers.IntegerField:
 
 
 def _budget(name: str, help_text: str) -> serializers.FloatField:
-    return serializers.FloatField(min_value=0, max_value=BUDGETS[name], required=False, help_text=help_text)
+    return NumberField(min_value=0, max_value=BUDGETS[name], required=False, help_text=help_text)
 
 
 class NeedSerializer(serializers.Serializer[Any]):
     """What is not given is read from the words of `need`; what is given wins."""
 
-    need = serializers.CharField(
+    need = WordsField(
         max_length=LONGEST_TEXT, help_text="In plain words: one RTX 4090, Llama-3-8B, 32k prompts, no retraining."
     )
     stage = serializers.ChoiceField(choices=STAGES, required=False)
-    gpu = serializers.CharField(max_length=LONGEST_NAME, required=False)
+    gpu = WordsField(max_length=LONGEST_NAME, required=False)
     gpus = _amount("gpus")
-    model = serializers.CharField(
+    model = WordsField(
         max_length=LONGEST_NAME,
         required=False,
-        help_text="A name, or a shape: layers=32 hidden=4096 heads=32 kv_heads=8 ffn=14336 vocab=32000.",
+        help_text="A name, a size such as 7B, or a shape: layers=32 hidden=4096 heads=32 kv_heads=8 ffn=14336 vocab=32000.",
     )
     batch = _amount("batch", "Sequences at once, over all devices.")
     prompt = _amount("prompt", "Tokens of the prompt.")
     new_tokens = _amount("new_tokens")
     seq = _amount("seq", "Tokens of a training sequence.")
     training = serializers.ChoiceField(choices=TRAINING, required=False)
-    max_error = serializers.FloatField(min_value=0, required=False, help_text="Largest accepted relative error.")
+    max_error = NumberField(min_value=0, required=False, help_text="Largest accepted relative error.")
     objective = serializers.ChoiceField(choices=OBJECTIVES, required=False)
     dtype = serializers.ChoiceField(choices=DTYPES, required=False, help_text="Of the weights before any technique.")
     memory_gib = _budget("memory_gib", "Memory allowed over all devices.")

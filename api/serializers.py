@@ -14,6 +14,7 @@ from papers.models import (
     Measurement,
     Paper,
     Run,
+    RunMode,
     Source,
     Technique,
     Verdict,
@@ -44,6 +45,20 @@ class ClaimSerializer(serializers.ModelSerializer[Claim]):
         )  # fmt: skip
 
 
+class JudgedClaimSerializer(ClaimSerializer):
+    """A claim with the verdict that stands for it, and all others. The claim's own figures are claimed, never measured."""
+
+    standing = VerdictSerializer(
+        read_only=True,
+        allow_null=True,
+        help_text="The newest decisive verdict, else the newest from a GPU, else from a CPU; null while there is none.",
+    )
+    verdicts = VerdictSerializer(many=True, read_only=True, source="judged")
+
+    class Meta(ClaimSerializer.Meta):
+        fields = (*ClaimSerializer.Meta.fields, "standing", "verdicts")  # type: ignore[assignment]
+
+
 class SourceSerializer(serializers.ModelSerializer[Source]):
     class Meta:
         model = Source
@@ -58,6 +73,11 @@ class CodeLinkSerializer(serializers.ModelSerializer[CodeLink]):
         fields = ("url", "original", "kind", "official", "framework", "said_by")
 
 
+@extend_schema_field({"type": ["object", "null"], "additionalProperties": {}})
+class ObjectField(serializers.JSONField):
+    """JSON that is an object or null, which the schema cannot tell by itself."""
+
+
 class TechniqueSerializer(serializers.ModelSerializer[Technique]):
     paper = serializers.SlugRelatedField(slug_field="slug", read_only=True)  # type: ignore[var-annotated]
     title = serializers.CharField(source="paper.title", read_only=True)
@@ -65,6 +85,7 @@ class TechniqueSerializer(serializers.ModelSerializer[Technique]):
     modality = serializers.ListField(child=serializers.CharField(), read_only=True)
     stage = serializers.ListField(child=serializers.CharField(), read_only=True)
     hardware = serializers.ListField(child=serializers.CharField(), read_only=True)
+    quality_cost = ObjectField(read_only=True, allow_null=True)
 
     class Meta:
         model = Technique
@@ -93,10 +114,18 @@ class PaperListSerializer(serializers.ModelSerializer[Paper]):
         )  # fmt: skip
         extra_kwargs = {"arxiv_url": {"read_only": True}}
 
+    def to_representation(self, instance: Paper) -> Any:
+        """A paper without a technique has none of these; REST framework would make null of them."""
+        row = super().to_representation(instance)
+        for name, blank in (("name", ""), ("kind", ""), ("families", [])):
+            if name in row and row[name] is None:
+                row[name] = blank
+        return row
+
 
 class PaperSerializer(PaperListSerializer):
-    technique = TechniqueSerializer(read_only=True)
-    claims = ClaimSerializer(many=True, read_only=True, source="visible_claims")
+    technique = TechniqueSerializer(read_only=True, allow_null=True)
+    claims = JudgedClaimSerializer(many=True, read_only=True, source="settled_claims")
     sources = SourceSerializer(many=True, read_only=True)
     code_links = CodeLinkSerializer(many=True, read_only=True)
     other_titles = serializers.SlugRelatedField(many=True, slug_field="title", read_only=True)  # type: ignore[var-annotated]
@@ -148,7 +177,7 @@ class RunListSerializer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = (
-            "url", "id", "implementation", "device_kind", "device", "state", "status", "requested_at", "started_at",
+            "url", "id", "implementation", "device_kind", "device", "mode", "state", "status", "requested_at", "started_at",
             "finished_at", "attempts", "cancel_requested", "phase", "progress", "failure_reason", "failure_detail",
         )  # fmt: skip
 
@@ -180,16 +209,25 @@ class RunRequestSerializer(serializers.Serializer[Any]):
     device = serializers.ChoiceField(
         choices=DeviceKind.choices, required=False, default="", help_text="Default: a GPU where a worker has one."
     )
+    mode = serializers.ChoiceField(choices=RunMode.choices, required=False, default=RunMode.RUN)
 
 
 class HitSerializer(serializers.Serializer[Any]):
     paper = PaperListSerializer()
     score = serializers.FloatField()
-    parts = serializers.DictField(child=serializers.FloatField(), help_text="The scores before they were joined.")
+    parts = serializers.DictField(
+        child=serializers.FloatField(), help_text="What the score is made of; they add up to it."
+    )
     snippet = serializers.CharField(help_text="The passage that matched.")
 
 
 class SearchSerializer(serializers.Serializer[Any]):
     query = serializers.CharField()
+    corrected = serializers.CharField(help_text="What was searched for instead of mistyped words; blank if as typed.")
+    total = serializers.IntegerField(help_text="Papers that the filters leave; all of them are ranked.")
     note = serializers.CharField(help_text="What the reader should know, such as an index that is being built.")
+    facets = serializers.DictField(
+        child=serializers.DictField(child=serializers.IntegerField()),
+        help_text="For each filter its values with how many of what was found have them.",
+    )
     results = HitSerializer(many=True)

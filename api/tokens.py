@@ -23,6 +23,7 @@ class TokenAuthentication(BaseAuthentication):
         token = ApiToken.objects.valid(parts[1])
         if token is None:
             raise AuthenticationFailed("Authorization: this token is unknown, expired or revoked.")
+        token.owner.acting_token = token.pk  # type: ignore[attr-defined]  # the audit names it
         return token.owner, token.touch()
 
     def authenticate_header(self, request: Request) -> str:
@@ -34,4 +35,8 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "A token made with `manage.py create_token`."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token made on the account page or with `manage.py create_token`.",
+        }

@@ -6,7 +6,9 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from api.models import ApiToken, Scope
+from api.models import Scope
+from api.services import make_token
+from papers.services import FieldError
 
 
 class Command(BaseCommand):
@@ -22,8 +24,11 @@ class Command(BaseCommand):
         user = get_user_model().objects.filter(username=options["username"]).first()
         if user is None:
             raise CommandError(f"username: there is no user {options['username']!r}")
-        if options["days"] < 0:
+        if not 0 <= options["days"] <= 36_500:
             raise CommandError("--days: give 0 (never) or a number of days")
         expires = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
-        _, token = ApiToken.objects.issue(user, options["label"], list(options["scopes"]), expires)
+        try:
+            _, token = make_token(user, options["label"], list(options["scopes"]), expires, None)
+        except FieldError as fault:
+            raise CommandError(str(fault)) from None
         self.stdout.write(token)

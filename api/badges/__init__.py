@@ -1,0 +1,1 @@
+"""A line for a README: what was measured of an implementation, beside what was claimed."""

@@ -1,0 +1,1 @@
+"""The data set as files: tables, writers, and where the files are."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from django.conf import settings
 
@@ -16,7 +17,7 @@ from ingest.fetching.downloads import Place, download
 from ingest.fetching.errors import FetchError
 from ingest.fetching.feed import Ask, Batch, Position
 from ingest.services import PageReport, count_file, find_files, ingest_file
-from ingest.sources import Cursor
+from ingest.sources import Cursor, ParsedPage
 from ingest.sources.streams import START
 from ingest.targets import (
     DailyTarget,
@@ -72,6 +73,25 @@ def read_targets(targets: Sequence[Target], run: Run) -> Iterator[PageReport]:
             for target in targets:
                 if isinstance(target, PageTarget):
                     yield _read_address(target.address, fetcher, run)
+
+
+def fetch_pages(target: Target, run: Run) -> Iterator[tuple[str, BinaryIO | ParsedPage]]:
+    """What a target brings, for someone to look at first: pages, or a whole file, each with its name. Nothing is kept.
+
+    Raises: FetchError where a host does not give what was asked for.
+    """
+    with kept.open_fetcher(run.clock) as fetcher:
+        if isinstance(target, PageTarget):
+            folder = settings.DATA_DIR / "downloads"
+            got = download(fetcher, target.address, folder, fetcher.limits)
+            assert got.path is not None  # noqa: S101 - no version was named that could be the newest
+            with got.path.open("rb") as file:
+                yield target.name, file
+            Place(folder, target.address).clear()
+            return
+        for name, feed in _feeds([target], run):
+            for batch in feed(Ask(fetcher), {}):
+                yield batch.name or name, batch.page
 
 
 def _feeds(targets: Sequence[Target], run: Run) -> Iterator[tuple[str, Feed]]:

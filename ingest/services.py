@@ -49,6 +49,24 @@ class PageReport:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What came of one entry of a page. change: new, updated, duplicate, unmatched or refused; reason: why it was refused."""
+
+    title: str
+    line: int | None
+    change: str
+    reason: str = ""
+    paper: Paper | None = None
+
+
+Told = Callable[[Entry], None]
+
+
+def _tell_nobody(entry: Entry) -> None:
+    pass
+
+
 def find_files(targets: Iterable[str]) -> list[Path]:
     """Files named, and the files of folders named whose names end like pages, feeds or dumps, in a stable order.
 
@@ -163,11 +181,15 @@ def count_file(path: Path, name: str = "") -> PageReport:
     return file.report
 
 
-def store_page(page: ParsedPage, name: str) -> PageReport:
-    """Keep the papers of a page that was read already, whole or not at all. name: the place that its papers list."""
+def store_page(page: ParsedPage, name: str, told: Told = _tell_nobody) -> PageReport:
+    """Keep the papers of a page that was read already, whole or not at all. name: the place that its papers list.
+
+    `told` hears of each entry, in the transaction that keeps it.
+    """
     report = report_page(page, name)
+    reading = Reading(page.source, page.layout, True, iter(()), page.page_date)
     with transaction.atomic():
-        _keep((*page.papers, *page.links), Reading(page.source, page.layout, True, iter(()), page.page_date), report)
+        _keep((*page.papers, *page.links), reading, report, told=told)
     return report
 
 
@@ -184,11 +206,12 @@ def _keep(
     reading: Reading,
     report: PageReport,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    told: Told = _tell_nobody,
 ) -> None:
     """Record the items and read the papers, BATCH at a time, so that a long page needs no more memory than a stream."""
     for start in range(0, len(items), BATCH):
         part = items[start : start + BATCH]
-        _record([_sight(item, reading, report.name[:LONGEST_LOCATOR]) for item in part], report)
+        _record([_sight(item, reading, report.name[:LONGEST_LOCATOR]) for item in part], report, told)
         if reading.is_page:
             progress(start + len(part), len(items))
 
@@ -219,22 +242,24 @@ def _sight(parsed: ParsedPaper | ParsedLinks, reading: Reading, locator: str) ->
     )
 
 
-def _record(sights: Sequence[SeenPaper], report: PageReport) -> None:
+def _record(sights: Sequence[SeenPaper], report: PageReport, told: Told) -> None:
     rest = iter(sights)
     for recorded in record_papers(sights):
         changed = extract_papers({done.paper.pk: done.paper for done in recorded if done.paper is not None}.values())
         for done, seen in zip(recorded, rest, strict=False):
             if done.fault is not None:
                 report.refuse(str(done.fault), seen.line)
-            elif done.paper is None:
-                report.unmatched += 1
-            else:
+                told(Entry(seen.title, seen.line, "refused", str(done.fault)))
+                continue
+            change = "unmatched"
+            if done.paper is not None:
                 # Of several sights of one paper, the first is the one whose text is read.
                 is_read_anew = done.paper.pk in changed
                 changed.discard(done.paper.pk)
-                report.new += done.change == "new"
-                report.updated += done.change == "updated" or (done.change == "unchanged" and is_read_anew)
-                report.duplicate += done.change == "unchanged" and not is_read_anew
+                change = "updated" if done.change == "unchanged" and is_read_anew else done.change
+                change = "duplicate" if change == "unchanged" else change
+            setattr(report, change, getattr(report, change) + 1)
+            told(Entry(seen.title, seen.line, change, paper=done.paper))
 
 
 def _seen_links(parsed: ParsedPaper | ParsedLinks) -> tuple[SeenLink, ...]:

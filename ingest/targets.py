@@ -149,6 +149,33 @@ def parse_target(text: str, today: date) -> Target:
     text = text.strip()
     if not text or "\0" in text:
         raise TargetError(f"a blank target; {_told_forms()}")
+    if (marked := _marked(text, today)) is not None:
+        return marked
+    path = Path(text)
+    if _exists(path):
+        return PathTarget(path)
+    if _BARE_ID.fullmatch(text):
+        return PaperTarget(_checked_id(text, text))
+    raise TargetError(_told_missing(text, path))
+
+
+def parse_remote_target(text: str, today: date) -> Target:
+    """The target that text names, never a file: this is for people who must not look at the disk. See `parse_target`.
+
+    Raises: TargetError.
+    """
+    text = text.strip()
+    if not text or "\0" in text:
+        raise TargetError(f"a blank target; {_told_forms(FORMS[1:])}")
+    if (marked := _marked(text, today)) is not None:
+        return marked
+    if _BARE_ID.fullmatch(text):
+        return PaperTarget(_checked_id(text, text))
+    raise TargetError(f"{text[:80]}: names nothing that can be fetched. {_told_forms(FORMS[1:])}")
+
+
+def _marked(text: str, today: date) -> Target | None:
+    """The target of text that says by its beginning what it is."""
     scheme, colon, rest = text.partition(":")
     if _SCHEME.match(text):
         return _page(text)
@@ -156,12 +183,7 @@ def parse_target(text: str, today: date) -> Target:
         return _hub(text, rest.strip(), today)
     if colon and scheme.lower() == "arxiv":
         return _arxiv(text, rest.strip(), today)
-    path = Path(text)
-    if _exists(path):
-        return PathTarget(path)
-    if _BARE_ID.fullmatch(text):
-        return PaperTarget(_checked_id(text, text))
-    raise TargetError(_told_missing(text, path))
+    return None
 
 
 def parse_targets(texts: Sequence[str], today: date) -> list[Target]:
@@ -298,5 +320,5 @@ def _told_nearest(text: str, forms: Sequence[str]) -> str:
     return f"{text}: the nearest form is {max(forms, key=likeness)}. {_told_forms()}"
 
 
-def _told_forms() -> str:
-    return f"Targets are: {'; '.join(FORMS)}"
+def _told_forms(forms: Sequence[str] = FORMS) -> str:
+    return f"Targets are: {'; '.join(forms)}"

@@ -1,14 +1,12 @@
 """Doorbells: each takes an id or nothing, calls one service, and may ring twice. The rows know what is due."""
 
-import logging
-import threading
 from typing import Any
 
-from celery import current_app, shared_task
+from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-logger = logging.getLogger(__name__)
+from papers.doorbell import ring_for_ever
 
 RING_S = 600.0
 
@@ -36,18 +34,23 @@ def ring_for_unread() -> None:
     services.ring_for_unread()
 
 
+@shared_task(name="ingest.work_on_submission", acks_late=True, ignore_result=True)
+def work_on_submission(pk: int) -> None:
+    from ingest import submissions
+
+    submissions.work_on(pk)
+
+
+@worker_ready.connect
+def take_up_submissions(sender: Any, **kwargs: Any) -> None:
+    """What was handed in while no worker was there."""
+    if "default" in {queue.name for queue in sender.task_consumer.queues}:
+        from ingest import submissions
+
+        submissions.ring_for_idle()
+
+
 @worker_ready.connect
 def begin_ringing(sender: Any, **kwargs: Any) -> None:
-    """With no beat process, as on one machine, a worker of the default queue rings instead."""
-    if settings.DAILY_PAPERS and "default" in {queue.name for queue in sender.task_consumer.queues}:
-        threading.Thread(target=_ring, name="daily-papers", daemon=True).start()
-
-
-def _ring() -> None:
-    pause = threading.Event()
-    while True:
-        try:
-            current_app.send_task("ingest.daily_papers", queue="default", expires=RING_S, retry=False)
-        except Exception as fault:  # every transport raises its own kind; the next ring may get through
-            logger.warning("the daily job was not rung for, the broker did not answer: %s", fault)
-        pause.wait(RING_S)
+    if settings.DAILY_PAPERS:
+        ring_for_ever(sender, "ingest.daily_papers", RING_S)

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from papers import people_admin  # noqa: F401  registers accounts
 from papers.models import AuditEntry, Claim, Paper, ReviewItem, Source, Technique, TechniqueLabel, TwinCandidate
 from papers.services import FieldError, answers_to, decide, keep_apart, review_claim, withdraw_paper
 

@@ -1,23 +1,34 @@
 """What papers and techniques can be filtered by: one set of parameters for pages, search and API."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import django_filters as filters
 from django import forms
-from django.db.models import Case, CharField, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, Count, F, OrderBy, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from papers.models import Claim, Facet, Implementation, Paper, Technique, TechniqueLabel, Verdict
+from papers.rankings import RANKINGS
 from papers.vocabulary import FAMILY_LABELS, KIND_LABELS, METRIC_LABELS, MODALITY_LABELS, STAGE_LABELS, label_of
 
 TRAINING = (("free", "Applies without training"), ("needed", "Needs training"), ("unclear", "Not stated"))
 TRAINING_VALUES = {"free": True, "needed": False, "unclear": None}
 YES_NO = (("true", "Yes"), ("false", "No"))
-ORDERINGS = (("newest", "Newest"), ("claims", "Most claims"), ("votes", "Most votes"), ("title", "Title"))
-NEWEST = (F("published_on").desc(nulls_last=True), F("year").desc(nulls_last=True), F("pk").desc())
+RANKING_WORDS = (
+    ("claimed", "Largest claimed gain"),
+    ("measured", "Best measured on a GPU"),
+    ("gap", "Largest gap to the claim"),
+)
+ORDERINGS = (
+    ("newest", "Newest"),
+    *RANKING_WORDS,
+    ("claims", "Most claims"),
+    ("votes", "Most votes"),
+    ("title", "Title"),
+)
 LABEL_FACETS = ("family", "modality", "stage", "hardware")
 # In the order in which a page shows them.
 FACET_TITLES = {
@@ -166,8 +177,50 @@ def verified_papers() -> QuerySet[Any]:
     return Verdict.objects.current().decisive().order_by().values("claim__paper_id")
 
 
+def newest(prefix: str = "") -> tuple[OrderBy, ...]:
+    """By the paper's date, as far as it is known; `prefix` leads to the paper."""
+    dates = (F(f"{prefix}published_on").desc(nulls_last=True), F(f"{prefix}year").desc(nulls_last=True))
+    return *dates, F(f"{prefix}pk").desc()
+
+
+def most_claims(paper: str) -> OrderBy:
+    """By the number of claims; `paper` is the outer query's way to the paper's key."""
+    counted = Claim.objects.visible().filter(paper=OuterRef(paper)).order_by().values("paper")
+    return Coalesce(Subquery(counted.annotate(found=Count("pk")).values("found")), 0).desc()
+
+
+def by_figure(name: str, paper: str) -> OrderBy:
+    return RANKINGS[name].of(paper).desc(nulls_last=True)
+
+
+class TechniqueOrdering(filters.OrderingFilter):
+    """By fields of the record, or by what is known of the paper; papers of equal rank come newest first."""
+
+    of_papers = ("newest", "claims", *RANKINGS)
+
+    def __init__(self, **options: Any) -> None:
+        fields = {"paper_id": "id", "name": "name", "updated_at": "updated_at"}
+        words = [*self.build_choices(fields, {}), *((name, dict(ORDERINGS)[name]) for name in self.of_papers)]
+        super().__init__(fields=fields, choices=words, error_messages=one_of(words), **options)
+
+    def filter(self, qs: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
+        if not value:
+            return qs
+        wanted = [each for word in value for each in self._order_of(word)]
+        ties = newest("paper__") if set(value) & set(self.of_papers) else ()
+        return qs.order_by(*wanted, *ties, "-paper_id")
+
+    def _order_of(self, word: str) -> Iterable[Any]:
+        if word in RANKINGS:
+            return [by_figure(word, "paper_id")]
+        if word == "claims":
+            return [most_claims("paper_id")]
+        return newest("paper__") if word == "newest" else [self.get_ordering_value(word)]
+
+
 class TechniqueFilter(RecordFilter):
     paper_ref = "paper_id"
+    ordering = TechniqueOrdering(label="Sort by")
 
     class Meta:
         model = Technique
@@ -185,21 +238,23 @@ class PaperFilter(RecordFilter):
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found: QuerySet[Any] = super().filter_queryset(queryset)
-        return found if self.form.cleaned_data.get("ordering") else found.order_by(*NEWEST)
+        return found if self.form.cleaned_data.get("ordering") else found.order_by(*newest())
 
     def in_order(self, found: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if value in RANKINGS:
+            return found.order_by(by_figure(value, "pk"), *newest())
         if value == "claims":
-            counted = Claim.objects.visible().filter(paper=OuterRef("pk")).order_by().values("paper")
-            most = Coalesce(Subquery(counted.annotate(found=Count("pk")).values("found")), 0).desc()
-            return found.order_by(most, *NEWEST)
+            return found.order_by(most_claims("pk"), *newest())
         if value == "votes":
-            return found.order_by(F("votes").desc(nulls_last=True), *NEWEST)
-        return found.order_by("folded_title") if value == "title" else found.order_by(*NEWEST)
+            return found.order_by(F("votes").desc(nulls_last=True), *newest())
+        return found.order_by("folded_title") if value == "title" else found.order_by(*newest())
+
+    _within: Callable[[str], Iterable[int]] | None = None
 
     # ── facets ──────────────────────────────────────────────────────────────────────────────────────────────────────
-    def facets(self) -> list[FacetGroup]:
-        """Every facet with its counts, in one query."""
-        counted = self._counts()
+    def facets(self, within: Callable[[str], Iterable[int]] | None = None) -> list[FacetGroup]:
+        """Every facet with its counts, in one query; `within` gives, for a facet, the papers to count among."""
+        counted = self._counts(within)
         return [self._group(name, counted[name]) for name in FACET_TITLES]
 
     def _group(self, name: str, counts: dict[str, int]) -> FacetGroup:
@@ -214,15 +269,25 @@ class PaperFilter(RecordFilter):
         options = [FacetOption(w, labels.get(w) or label_of(w), counts.get(w, 0), w in chosen) for w in words if w]
         return FacetGroup(name, FACET_TITLES[name], options, name in ("runnable", "verified"), errors)
 
+    def passing_without(self, name: str) -> set[int] | None:
+        """Ids of the papers that pass all filters but one; None where no other is set."""
+        self.form.is_valid()
+        if not any(value for other, value in self.form.cleaned_data.items() if other not in (name, "ordering", "q")):
+            return None
+        return set(self._without(name).values_list("pk", flat=True))
+
     def _without(self, name: str) -> QuerySet[Paper]:
         found = Paper.objects.visible()
+        if self._within is not None:
+            return found.filter(pk__in=list(self._within(name))).order_by()
         for other, value in self.form.cleaned_data.items():
             if other not in (name, "ordering"):
                 found = self.filters[other].filter(found, value)
         return found.order_by()
 
-    def _counts(self) -> dict[str, dict[str, int]]:
+    def _counts(self, within: Callable[[str], Iterable[int]] | None = None) -> dict[str, dict[str, int]]:
         self.form.is_valid()
+        self._within = within
         training = Case(
             When(technique__training_free=True, then=Value("free")),
             When(technique__training_free=False, then=Value("needed")),

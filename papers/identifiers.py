@@ -6,10 +6,12 @@ from urllib.parse import unquote
 _ARXIV_ADDRESS = re.compile(r"^(?:https?://)?(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/|^arxiv:\s*", re.IGNORECASE)
 _ARXIV_ID = re.compile(
     r"(?:(?P<new>\d{4}\.\d{4,5})|(?P<archive>[a-z][a-z-]+)(?:\.[a-z]{2})?/(?P<number>\d{7}))(?:v\d+)?(?:\.pdf)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
+# What every dialect of regular expressions reads: the id alone, for those who describe a parameter by it.
+ARXIV_ID_PATTERN = r"^([0-9]{4}\.[0-9]{4,5}|[a-z][a-z-]+(\.[A-Z]{2})?/[0-9]{7})(v[0-9]+)?$"
 _DOI_ADDRESS = re.compile(r"^(?:https?://)?(?:dx\.|www\.)?doi\.org/|^doi:\s*", re.IGNORECASE)
-_DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/\S+")
+_DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S+")
 _ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(?P<id>.+)")
 LONGEST_DOI = 200
 

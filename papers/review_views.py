@@ -1,13 +1,9 @@
 """The review queue: one question after another, answered in place or as plain forms."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
@@ -15,18 +11,20 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.http import HttpResponseClientRedirect, replace_url
+from django_htmx.http import replace_url
 
+from papers.addresses import ignore, reads
+from papers.guards import needs
 from papers.models import Claim, ReviewItem, ReviewReason
 from papers.models.review import ReviewItemQuerySet
 from papers.review_forms import FormField, changed_in, claim_form, field_form
+from papers.roles import EDIT
 from papers.services import (
     CORRECTABLE,
     AlreadyDecided,
     FieldError,
     answers_to,
     decide,
-    may_edit,
     open_questions,
     subject_of,
 )
@@ -34,7 +32,6 @@ from papers.views import wants_partial
 from papers.vocabulary import label_of
 
 NEXT_IN_LINE = 6
-View = Callable[..., HttpResponse]
 # What the page says after an answer.
 DONE = {
     "accept": "Accepted",
@@ -46,20 +43,7 @@ DONE = {
 }
 
 
-def editors_only(view: View) -> View:
-    """Whoever is not signed in may sign in; whoever may not edit is told so."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.is_authenticated:
-            sign_in = redirect_to_login(request.get_full_path() if request.method == "GET" else reverse("review"))
-            # The page of a session that ran out goes there as a whole; HTMX would swap the form into its part.
-            return HttpResponseClientRedirect(sign_in.url) if wants_partial(request) else sign_in
-        if not may_edit(request.user):
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
-
-    return guarded
+reviewers_only = needs(EDIT, "review")
 
 
 @dataclass(frozen=True)
@@ -86,19 +70,26 @@ class Filter:
         return reverse("review") + (f"?{query.urlencode()}" if query else "")
 
 
+@reads("reason", "state", "item")
 @never_cache
-@editors_only
+@reviewers_only
 @require_safe
 @vary_on_headers("HX-Request")
 def review(request: HttpRequest) -> HttpResponse:
     chosen = Filter.of(request.GET)
     given = request.GET.get("item", "")
     pk = int(given) if given.isascii() and given.isdigit() and len(given) < 18 else 0
+    if given.strip() and not pk:
+        ignore(request, "item", "the number of a question, such as 12")
+    if request.GET.get("reason", "").strip() and not chosen.reason:
+        ignore(request, "reason", f"known: {', '.join(ReviewReason.values)}")
+    if request.GET.get("state", "").strip() and not chosen.decided:
+        ignore(request, "state", "known: decided")
     return _show(request, chosen, _at_or_after(chosen, pk))
 
 
 @never_cache
-@editors_only
+@reviewers_only
 @require_POST
 def answer(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer one question and show the next, or the same with what was wrong."""

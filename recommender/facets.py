@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import read_arrays
 from recommender.documents import Document
 
 
@@ -67,6 +68,18 @@ class FacetIndex:
                 found[f"{field}:{value}"].append(position)
         return cls({key: np.asarray(rows, np.int32) for key, rows in sorted(found.items())}, len(documents))
 
+    def with_more(self, documents: Sequence[Document], concepts: Sequence[Iterable[str]]) -> FacetIndex:
+        """With further documents behind the ones that are there."""
+        more = FacetIndex.of(documents, concepts)
+        none = np.empty(0, np.int32)
+        joined = {
+            key: np.concatenate(
+                [self._positions.get(key, none), more._positions.get(key, none) + np.int32(self._count)]
+            )
+            for key in sorted({*self._positions, *more._positions})
+        }
+        return FacetIndex(joined, self._count + len(documents))
+
     def write(self, path: Path) -> None:
         with path.open("wb") as file:
             arrays: dict[str, Any] = {str(n): rows for n, rows in enumerate(self._positions.values())}
@@ -74,8 +87,8 @@ class FacetIndex:
 
     @classmethod
     def read(cls, path: Path, count: int) -> FacetIndex:
-        with np.load(path) as stored:
-            return cls({str(key): stored[str(n)] for n, key in enumerate(stored["keys"])}, count)
+        stored = read_arrays(path)
+        return cls({str(key): stored[str(n)] for n, key in enumerate(stored["keys"])}, count)
 
     def matching(self, filters: Filters) -> NDArray[np.int64] | None:
         """Positions that pass; None when nothing is filtered."""

@@ -6,7 +6,18 @@ from django import forms
 
 from recommender.hardware.catalogue import devices
 from recommender.hardware.models import models
-from recommender.need import BUDGETS, DTYPES, LIMITS, LONGEST_NAME, LONGEST_TEXT, OBJECTIVES, STAGES, Need, NeedError
+from recommender.need import (
+    BUDGETS,
+    DTYPES,
+    LIMITS,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    MOST_ERROR,
+    OBJECTIVES,
+    STAGES,
+    Need,
+    NeedError,
+)
 from recommender.need_reader import ask
 
 TRAINING_WORDS = {
@@ -67,7 +78,7 @@ class NeedForm(forms.Form):
         label="Model",
         required=False,
         max_length=LONGEST_NAME,
-        help_text="A name, or a shape: layers=32 hidden=4096 heads=32 kv_heads=8 ffn=14336 vocab=32000",
+        help_text="A name, a size such as 7B, or a shape: layers=32 hidden=4096 heads=32 kv_heads=8 ffn=14336 vocab=32000",
     )
     batch = _amount("Sequences at once", "1", LIMITS["batch"])
     prompt = _amount("Prompt tokens", "2048", LIMITS["prompt"])
@@ -83,7 +94,7 @@ class NeedForm(forms.Form):
         label="Largest relative error",
         required=False,
         min_value=0,
-        max_value=1,
+        max_value=MOST_ERROR,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "placeholder": "0.01"}),
     )
     objective = forms.ChoiceField(label="What matters most", required=False)

@@ -10,7 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from recommender.changes import GROWING, KERNELS, SPACE, WHOLE, applies, change_of, changes_by_nature, place_of
+from recommender.changes import (
+    GROWING,
+    KERNELS,
+    SPACE,
+    SPEED,
+    WHOLE,
+    applies,
+    change_of,
+    changes_by_nature,
+    localized,
+    pass_of,
+    place_of,
+)
 from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect
 from recommender.hardware.catalogue import Device, find_device
 from recommender.knowledge import Knowledge
@@ -63,7 +75,7 @@ class Gain:
     @property
     def is_partial(self) -> bool:
         """Whether it is a figure of a part, and not of the user's whole model."""
-        return self.part is not None and self.part != "all" and self.share is None
+        return self.part not in (None, "all", "steps") and self.share is None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,7 +86,7 @@ def gains_of(document: Document, situation: Situation, knowledge: Knowledge | No
     known = knowledge or Knowledge()
     found = [gain for one in _measurements(document, known) if (gain := _measured(one, document, situation))]
     found += [gain for one in document.gains if (gain := _claimed(one, document, situation, known))]
-    found += [gain for effect in document.effects if (gain := _modelled(effect, situation))]
+    found += [gain for effect in _effects(document, situation) if (gain := _modelled(effect, situation))]
     if not any(gain.metric in SPACE for gain in found) and (gain := _natural(document, situation)):
         found.append(gain)
     return sorted(found, key=lambda gain: _order(gain, situation))
@@ -90,7 +102,7 @@ def projected(gain: Gain, situation: Situation) -> Gain | None:
     None where it is of the whole already, or the situation does not say how large the part is.
     """
     change = change_from(gain)
-    if change is None or change.term == "all" or gain.share is not None:
+    if change is None or change.term in ("all", "steps") or gain.share is not None:
         return None
     share, whole = situation.share(change), situation.gain_of(change)
     if share is None or whole is None:
@@ -123,14 +135,17 @@ def changes_for(
 ) -> list[tuple[Change, Gain]]:
     """What the technique changes in the situation, each with the figure that it rests on: the best for each term."""
     found: dict[tuple[str, str], tuple[Change, Gain]] = {}
-    effects = {effect.term: effect for effect in document.effects if applies(effect, situation)}
+    effects = {effect.term: effect for effect in _effects(document, situation) if applies(effect, situation)}
     for gain in gains_of(document, situation, knowledge):
         modelled = gain.source == "modelled" and gain.part in effects
         if gain.share is not None and not modelled:
             continue  # carried over to the whole already; it is taken from what it follows from, below
         change = change_of(effects[gain.part or ""]) if modelled else change_from(gain)
-        if change is not None and in_stage(gain, situation) and not _of_many_users(gain, situation):
+        if change is None or not in_stage(gain, situation) or _of_a_pass_that_is_none(gain, document, situation):
+            continue
+        if not _of_many_users(gain, document, situation):
             found.setdefault((change.resource, change.term), (change, gain))
+    found = _counted_once(found)
     moved = {change.resource for change, _ in found.values()}
     for change, gain in _by_nature(document, situation):
         if change.resource not in moved:
@@ -138,6 +153,35 @@ def changes_for(
     if "time" not in moved:
         found |= _read_less(list(found.values()), situation)
     return list(found.values())
+
+
+def _counted_once(found: dict[tuple[str, str], tuple[Change, Gain]]) -> dict[tuple[str, str], tuple[Change, Gain]]:
+    """A paper that gives a figure of the whole (or of a pass) and one of a part speaks of the same gain twice.
+
+    The better evidence stays; of equal evidence the whole, which counts what the part costs elsewhere.
+    """
+    kept = dict(found)
+    for whole, (_, gain) in found.items():
+        parts = [other for other in found if other != whole and other[0] == whole[0] and _holds(whole[1], other[1])]
+        best = min((SOURCES.index(found[part][1].source) for part in parts), default=len(SOURCES))
+        for dropped in [whole] if best < SOURCES.index(gain.source) else parts:
+            kept.pop(dropped, None)
+    return kept
+
+
+def _holds(whole: str, part: str) -> bool:
+    if whole in ("prefill", "decode"):
+        # A part without its pass may be of this one.
+        return part.startswith(f"{whole}/") or ("/" not in part and part not in ("all", "prefill", "decode"))
+    return whole == "all"
+
+
+def _effects(document: Document, situation: Situation) -> list[ModelledEffect]:
+    """What the card says, each within the pass that the paper speaks of."""
+    return [
+        replace(one, term=localized(one.term, document, situation)) if one.resource == "time" else one
+        for one in document.effects
+    ]
 
 
 def _read_less(
@@ -158,16 +202,25 @@ def _read_less(
     return found
 
 
-def _of_many_users(gain: Gain, situation: Situation) -> bool:
-    """Throughput is often had by serving more at once, which makes no single answer quicker."""
-    if gain.metric != "throughput" or situation.need.objective == "throughput":
+def _of_a_pass_that_is_none(gain: Gain, document: Document, situation: Situation) -> bool:
+    """A claim of reading prompts or making tokens says nothing of a model that does neither."""
+    model = situation.model
+    if gain.source != "claimed" or gain.metric not in SPEED or model is None or model.is_decoder:
         return False
-    return not situation.workload.trains
+    return not situation.workload.trains and pass_of(document) is not None
+
+
+def _of_many_users(gain: Gain, document: Document, situation: Situation) -> bool:
+    """Throughput is often had by serving more at once, which makes no single answer quicker; of a smaller cache it always is,
+    and how many it lets in follows from its memory."""
+    if gain.metric != "throughput" or situation.workload.trains:
+        return False
+    return situation.need.objective != "throughput" or document.families[:1] == ("kv-cache",)
 
 
 def _natural(document: Document, situation: Situation) -> Gain | None:
     """The changes that follow from a technique's nature, together, as one gain in memory."""
-    pairs = list(_by_nature(document, situation))
+    pairs = [pair for pair in _by_nature(document, situation) if pair[0].resource == "memory"]
     if not pairs or len(pairs) == 1 or situation.memory is None:
         return pairs[0][1] if pairs else None
     changes, before = [change for change, _ in pairs], situation.memory.total
@@ -182,7 +235,7 @@ def _by_nature(document: Document, situation: Situation) -> Iterator[tuple[Chang
     for change, words in changes_by_nature(document, situation):
         low, middle, high = situation.gain_of(change) or (change.low, change.middle, change.high)
         yield change, Gain(
-            "memory", _rounded(middle), _rounded(low), _rounded(high), "modelled", name, None, words, change.term,
+            "memory" if change.resource == "memory" else "latency", _rounded(middle), _rounded(low), _rounded(high), "modelled", name, None, words, change.term,
             _rounded(situation.share(change)),
         )  # fmt: skip
 
@@ -233,7 +286,7 @@ def _claimed(claim: ClaimedGain, document: Document, situation: Situation, known
     ends = [max(stated**share, 0.05) for share in (discount.low, min(discount.middle, most), most)]
     if factors[1] and factors[2] and factors[2] > factors[1]:
         ends[0], ends[2] = min(ends[0], factors[1] ** discount.middle), max(ends[2], factors[2])
-    place = place_of(document, claim.metric, claim.scope, situation)
+    place = place_of(document, claim.metric, claim.scope, situation, claim.quote)
     family = discount.family.replace("-", " ") or "its kind"
     if discount.count:
         judged = f"The {discount.count} judged here of {family} held to {discount.middle:.0%} in logarithms."
@@ -342,10 +395,10 @@ def _order(gain: Gain, situation: Situation) -> tuple[int, bool, bool, bool, flo
 
 def _words(term: str) -> str:
     return {
-        "kv_cache": "the key-value cache", "all": "everything", "optimizer": "the optimizer's state", "conv": "convolution",
+        "kv_cache": "the key-value cache", "all": "everything", "steps": "denoising", "optimizer": "the optimizer's state", "conv": "convolution",
         "linear": "linear layers", "output-layer": "the output layer", "decode": "decoding", "attention": "attention",
         "weights": "the weights", "activations": "activations", "gradients": "gradients",
-    }.get(term, term.replace("_", " "))  # fmt: skip
+    }.get(term, " of ".join(reversed(term.replace("_", " ").split("/"))))  # fmt: skip
 
 
 def _percent(share: float) -> str:

@@ -49,6 +49,7 @@ class Glossary:
                 for order in {phrase, phrase[::-1]} if len(phrase) == 2 else {phrase}:
                     if concept.key not in self._phrases[order]:
                         self._phrases[order].append(concept.key)
+        self._words = frozenset(word for phrase in self._phrases for word in phrase)
         self._longest = max((len(phrase) for phrase in self._phrases), default=0)
 
     def occurrences(self, text: str) -> dict[str, int]:
@@ -65,6 +66,10 @@ class Glossary:
                     for key in keys:
                         found[key] += 1
         return dict(found)
+
+    def says(self, word: str) -> bool:
+        """Whether the word is one of any phrase, in whatever form."""
+        return bool(self._words & set(self._analyzer.analyze(word)))
 
     def with_implied(self, weights: Mapping[str, float]) -> dict[str, float]:
         """The weights, and for what each concept implies a share of its weight."""

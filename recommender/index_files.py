@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.files import sha256_of
+from recommender.arrays import read_array
 from recommender.documents import Document
 from recommender.encoders import Encoder
 from recommender.facets import FacetIndex
 from recommender.lexical import write_lexical
 from recommender.relevance import read_document, record_words
+from recommender.spelling import FILE as WORDS
+from recommender.spelling import write_words
 from recommender.vectors import write_vectors
 from recommender.versions import current_version, new_version, one_writer
 
@@ -65,7 +69,7 @@ def write_index(
         if left.id == right.id:
             raise ValueError(f"two documents have the id {left.id}: {left.title!r} and {right.title!r}")
     with one_writer(folder):
-        hashes = _text_hashes(rows)
+        hashes = text_hashes(rows)
         vectors, encoded = _vectors(folder, rows, hashes, encoder, progress)
         with new_version(folder) as version:
             ids = np.asarray([row.id for row in rows], np.int64)
@@ -73,13 +77,14 @@ def write_index(
             np.save(version / "vectors.npy", vectors)
             np.save(version / "text_hashes.npy", hashes)
             concepts = [read_document(row) for row in rows]
-            np.save(version / "offsets.npy", _write_documents(version / "documents.jsonl", rows, concepts))
+            np.save(version / "offsets.npy", write_documents(version / "documents.jsonl", rows, concepts))
             FacetIndex.of(rows, concepts).write(version / "facets.npz")
             probes = write_vectors(version / "vectors.faiss", ids, vectors)
             write_lexical(version / "lexical", ((row, record_words(row)) for row in rows))
+            write_words(version / WORDS, rows)
             manifest = Manifest(
                 SCHEMA, encoder.name, encoder.dimensions, len(rows), encoded, probes,
-                datetime.now(UTC).isoformat(timespec="seconds"), _describe_files(version),
+                datetime.now(UTC).isoformat(timespec="seconds"), describe_files(version),
             )  # fmt: skip
             (version / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
     return manifest
@@ -98,12 +103,21 @@ def read_manifest(version: Path) -> Manifest:
         path = version / name
         if not path.is_file():
             raise MissingIndex(f"{name} is missing")
-        if path.stat().st_size != size or (size <= HASHED_UP_TO and _sha256(path) != sha256):
+        if path.stat().st_size != size or (size <= HASHED_UP_TO and sha256_of(path) != sha256):
             raise MissingIndex(f"{name} is damaged")
     return manifest
 
 
-def _text_hashes(rows: list[Document]) -> NDArray[np.uint8]:
+def peek(folder: Path) -> Manifest | None:
+    """What the current version says of itself, its files unchecked; None where there is none to read."""
+    version = current_version(folder)
+    try:
+        return Manifest(**json.loads((version / "manifest.json").read_text(encoding="utf-8"))) if version else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def text_hashes(rows: list[Document]) -> NDArray[np.uint8]:
     digests = b"".join(hashlib.sha256(row.embedded_text().encode()).digest() for row in rows)
     return np.frombuffer(digests, np.uint8).reshape(len(rows), 32)
 
@@ -142,14 +156,18 @@ def _known_vectors(folder: Path, encoder: Encoder) -> dict[bytes, NDArray[np.flo
         manifest = read_manifest(version)
         if (manifest.encoder, manifest.dimensions) != (encoder.name, encoder.dimensions):
             return {}
-        hashes = np.load(version / "text_hashes.npy")
-        vectors = np.load(version / "vectors.npy", mmap_mode="r")
+        known: dict[bytes, NDArray[np.float32]] = {}
+        for part in (version, version / "delta"):
+            if part.is_dir():
+                hashes = read_array(part / "text_hashes.npy")
+                vectors = read_array(part / "vectors.npy", mapped=True)
+                known |= {digest.tobytes(): vector for digest, vector in zip(hashes, vectors, strict=True)}
     except (MissingIndex, OSError, ValueError):
         return {}
-    return {digest.tobytes(): vector for digest, vector in zip(hashes, vectors, strict=True)}
+    return known
 
 
-def _write_documents(path: Path, rows: list[Document], concepts: list[dict[str, float]]) -> NDArray[np.int64]:
+def write_documents(path: Path, rows: list[Document], concepts: list[dict[str, float]]) -> NDArray[np.int64]:
     offsets = [0]
     with path.open("wb") as file:
         for row, strengths in zip(rows, concepts, strict=True):
@@ -159,15 +177,8 @@ def _write_documents(path: Path, rows: list[Document], concepts: list[dict[str, 
     return np.asarray(offsets, np.int64)
 
 
-def _describe_files(version: Path) -> dict[str, tuple[int, str]]:
-    files = sorted(path for path in version.rglob("*") if path.is_file())
-    return {
-        path.relative_to(version).as_posix(): (path.stat().st_size, _sha256(path))
-        for path in files
-        if not path.name.startswith(".")
-    }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def describe_files(version: Path, known: dict[str, tuple[int, str]] | None = None) -> dict[str, tuple[int, str]]:
+    """Size and hash of each file; those that are known are not read again."""
+    files = sorted(path for path in version.rglob("*") if path.is_file() and not path.name.startswith("."))
+    names = {path.relative_to(version).as_posix(): path for path in files}
+    return {name: (known or {}).get(name) or (path.stat().st_size, sha256_of(path)) for name, path in names.items()}

@@ -69,7 +69,15 @@ def split_compounds(text: str) -> str:
 def write_lexical(folder: Path, documents: Iterable[tuple[Document, str]]) -> None:
     """Writes a new word index into an empty folder; the second of each pair is the words of its record."""
     folder.mkdir(parents=True)
-    index = tantivy.Index(_schema(), path=str(folder))
+    _add(tantivy.Index(_schema(), path=str(folder)), documents)
+
+
+def append_lexical(folder: Path, documents: Iterable[tuple[Document, str]]) -> None:
+    """Adds documents to the word index of a folder that nobody reads yet."""
+    _add(tantivy.Index.open(str(folder)), documents)
+
+
+def _add(index: Any, documents: Iterable[tuple[Document, str]]) -> None:
     index.register_tokenizer(ANALYZER, _analyzer())
     writer = index.writer(heap_size=64_000_000, num_threads=1)
     for document, record in documents:
@@ -105,6 +113,11 @@ class LexicalIndex:
         joined = [a + b for a, b in pairwise(found) if a.isalpha() and b.isalpha()]
         known = [word for word in joined if any(self._searcher.doc_freq(f, word) for f in ("title", "name", "body"))]
         return list(dict.fromkeys([*found[:MAX_QUERY_WORDS], *known[:MAX_QUERY_WORDS]]))
+
+    def knows(self, word: str) -> bool:
+        """Whether any document has the word, in any form; stop words are known."""
+        stems = self._analyzer.analyze(split_compounds(word))
+        return all(any(self._searcher.doc_freq(field, stem) for field in FIELD_WEIGHTS) for stem in stems)
 
     def search(
         self, text: str, limit: int, allowed: NDArray[np.int64] | None = None, also: Mapping[str, float] | None = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from recommender.glossary import glossary
 from recommender.hardware.catalogue import CatalogueError, Device, devices, find_device
-from recommender.hardware.models import BY_HAND, Model, find_model, models
+from recommender.hardware.models import BY_HAND, Model, model_or_kind, models
 from recommender.hardware.naming import fold
 from recommender.hardware.work import BYTES
 
@@ -24,8 +24,11 @@ LIMITS: Mapping[str, int] = {
     "gpus": 65_536, "batch": 1_000_000, "prompt": 100_000_000, "new_tokens": 10_000_000, "seq": 100_000_000,
 }  # fmt: skip
 BUDGETS: Mapping[str, float] = {"memory_gib": 1e6, "first_token_ms": 1e8, "token_ms": 1e7, "step_ms": 1e9}
+# A relative error beyond it is a percentage that was meant otherwise.
+MOST_ERROR = 1.0
 LONGEST_TEXT = 20_000
 LONGEST_NAME = 200
+LEAST_LIKE = 0.5
 
 
 class NeedError(ValueError):
@@ -80,7 +83,7 @@ class Need:
         for field, largest in BUDGETS.items():
             _check_amount(field, getattr(self, field), largest)
         if self.max_error is not None and not 0 <= self.max_error < float("inf"):
-            raise NeedError(f"max_error: must be a number of at least 0, not {self.max_error!r}")
+            raise NeedError(f"max_error: must be a number of at least 0 (0.01 is 1 %), not {self.max_error!r}")
         for field in ("gpu", "model"):
             value = getattr(self, field)
             if value is not None and len(value) > LONGEST_NAME:
@@ -93,7 +96,7 @@ class Need:
     def shape(self) -> Model | None:
         """Raises: NeedError for a shape by hand that no model can have."""
         try:
-            return find_model(self.model) if self.model else None
+            return model_or_kind(self.model) if self.model else None
         except CatalogueError as fault:
             raise NeedError(f"model: {str(fault).removeprefix('model: ')}") from None
 
@@ -117,7 +120,7 @@ def check_known(need: Need) -> Need:
     if need.model and need.shape() is None:
         raise NeedError(
             f"model: {need.model!r} is not in the catalogue; {_nearest(need.model, list(models()))}. "
-            "Or give its shape, such as “layers=32 hidden=4096 heads=32 kv_heads=8 ffn=14336 vocab=32000”"
+            "Or give its size, such as “7B”, or its shape, such as “layers=32 hidden=4096 heads=32 kv_heads=8 ffn=14336 vocab=32000”"
         )
     return need
 
@@ -164,9 +167,13 @@ def _is_machine(text: str) -> bool:
 
 
 def _nearest(text: str, names: list[str]) -> str:
-    """The names that come nearest: by their spelling, and by the words and numbers that they share."""
-    if BY_HAND.match(text.lower()):
-        return f"known are {', '.join(sorted(names)[:3])}"
+    if BY_HAND.match(text.lower()) or not (near := nearest_names(text, names)):
+        return f"known are {', '.join(sorted(names)[:3])} and {len(names) - 3} more; or leave it out"
+    return f"near it are {', '.join(near)}; or leave it out"
+
+
+def nearest_names(text: str, names: list[str]) -> list[str]:
+    """The three names that come nearest, by their spelling and by the words and numbers that they share; none where none is like it."""
     wanted = fold(text)
     words = set(re.findall(r"[a-z]+|[\d.]+", wanted))
 
@@ -176,7 +183,7 @@ def _nearest(text: str, names: list[str]) -> str:
         return difflib.SequenceMatcher(None, wanted, folded).ratio() + shared
 
     near = sorted(names, key=lambda name: (-likeness(name), name))[:3]
-    return f"near it are {', '.join(near)}; or leave it out"
+    return [name for name in near if likeness(name) >= LEAST_LIKE]
 
 
 def one_device(text: str) -> Device | None:

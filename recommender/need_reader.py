@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recommender.glossary import glossary
-from recommender.hardware.catalogue import count_devices
-from recommender.hardware.models import find_model
-from recommender.need import LIMITS, Need, NeedError, check_consistent, check_known, one_device
+from recommender.hardware.catalogue import count_devices, find_device
+from recommender.hardware.models import find_model, kind_named
+from recommender.need import BUDGETS, LIMITS, LONGEST_TEXT, Need, NeedError, check_consistent, check_known, one_device
+from recommender.need_words import LONGEST_SAID, memory_said, refuse_what_cannot_be
 
-LONGEST_READ = 20_000
+LONGEST_READ = LONGEST_TEXT
+# What makes a budget of a machine's name. An aim or a stage alone does not: "fast attention on an A100" looks for papers.
+TERMS = ("model", "gpus", "prompt", "new_tokens", "seq", "batch", "training", "max_error", "memory_gib", "token_ms",
+         "first_token_ms", "step_ms")  # fmt: skip
 _PERIOD = r"(\d{1,6}(?:\.\d{1,3})?) ?(ms|milliseconds?|s|sec(?:onds?)?)\b"
 _NUMBER = r"(?<![\w.,])(\d{1,12}(?:[.,]\d{1,6}){0,3})\s?(k|m|thousand|million)?"
 
@@ -23,15 +28,18 @@ def _any_of(*phrases: str) -> re.Pattern[str]:
 
 _TUNE = r"(?:re-?train\w*|train\w*|fine-?\s?tun\w*)"
 # Within each table the first rule that matches wins.
+_PERMITTED = r"(?:is |are |would be )?(?:allowed|ok|okay|fine|possible|permitted|acceptable)"
 _TRAINING = {
     "none": _any_of(
+        rf"{_TUNE} (?:is |are )?(?:not (?:allowed|ok|okay|possible|permitted|acceptable|wanted)|forbidden|impossible)",
         rf"(?:no|without|zero|avoid) (?:any |additional |further |more )?{_TUNE}",
         r"training[\s-]free", r"tuning[\s-]free", r"(?:cannot|can't|must not|may not|do not want to) (?:re-?train|fine-?tune)",
     ),
     "calibration": _any_of(r"calibrat\w*", r"post[\s-]training"),
-    "finetune": _any_of(rf"(?:cheap|light|short|little|some|brief|only) {_TUNE}"),
+    "finetune": _any_of(rf"(?:re-?train\w*|fine-?\s?tun\w*) {_PERMITTED}", rf"(?:cheap|light|short|little|some|brief|only) {_TUNE}"),
     "pretrain": _any_of(r"from scratch", r"pre-?train\w*"),
 }  # fmt: skip
+_MAY_TUNE = _any_of(rf"{_TUNE} {_PERMITTED}")
 _STAGES = {
     "data": _any_of(
         r"data (?:selection|pruning|curation|mixture)", r"select\w* (?:training )?data", r"dedupl\w+",
@@ -43,7 +51,7 @@ _STAGES = {
         r"inference", r"serv(?:e|ing)", r"decod\w+", r"deploy\w*", r"real-?time", r"latency", r"generat\w+",
         r"time[\s-]to[\s-]first", r"post-training", r"on-device", r"prompts?", r"run(?:ning)?",
     ),
-    "training": _any_of(r"pre-?train\w*", r"train(?:ing|ed)?", r"optimi[sz]er", r"gradients?", r"backward"),
+    "training": _any_of(r"pre-?train\w*", r"train(?:ing)?", r"optimi[sz]er", r"gradients?", r"backward"),
 }  # fmt: skip
 _OBJECTIVES = {
     "throughput": _any_of(r"throughput", r"goodput", r"(?:tokens?|requests?) (?:per|a) second", r"concurrent"),
@@ -66,7 +74,7 @@ _AMOUNTS: Mapping[str, Sequence[str]] = {
     ),
     "batch": (
         rf"\bbatch(?:[\s-]?size)? ?(?:of|:|=)? ?{_NUMBER}\b",
-        rf"{_NUMBER} (?:concurrent|parallel|simultaneous) (?:users?|requests?|streams?)",
+        rf"{_NUMBER} (?:concurrent|parallel|simultaneous) (?:users?|requests?|streams?|chats?|conversations?|sessions?|clients?|customers?|people|sequences?|queries)",
     ),
 }
 _ERROR = re.compile(
@@ -103,17 +111,36 @@ def read_need(text: str, **given: Any) -> Need:
     if unknown := set(given) - fields:
         raise NeedError(f"{sorted(unknown)[0]}: no such field; a need has {', '.join(sorted(fields))}")
     said = _read(text) if isinstance(text, str) else {}
-    return Need(text, **{**said, **{name: value for name, value in given.items() if value is not None}})
+    fields_given = {**said, **{name: value for name, value in given.items() if value is not None}}
+    if fields_given.get("training") in ("none", "calibration"):
+        # What may not be trained is there already: it is to run better.
+        fields_given.setdefault("stage", "inference")
+    need = Need(text, **fields_given)
+    device = need.device()
+    if given.get("gpus") is None and device is not None and device.device_class in ("phone", "mcu"):
+        return dataclasses.replace(need, gpus=1)  # "200x faster on a phone" counts no phones
+    return need
 
 
 def ask(text: str, **given: Any) -> Need:
     """A need from a person: read, known to the catalogues, and without contradiction. Raises: NeedError."""
     present = {name: value for name, value in given.items() if value is not None}
+    if isinstance(text, str) and len(text) <= LONGEST_TEXT:
+        refuse_what_cannot_be(unicodedata.normalize("NFKC", text), present)
     return check_consistent(check_known(read_need(text, **present)), present)
 
 
+def is_budget(text: str) -> bool:
+    """Whether words tell a situation to advise on: a machine by its name, and what is to run there or on which terms."""
+    if len(text) > LONGEST_SAID or one_device(text) is None:
+        return False
+    said = _read(text)
+    return "gpu" in said and any(name in said for name in TERMS)
+
+
 def _read(text: str) -> dict[str, Any]:
-    lower = " ".join(text[:LONGEST_READ].lower().split())
+    text = unicodedata.normalize("NFKC", text[:LONGEST_READ])  # full-width letters and digits are the plain ones
+    lower = " ".join(text.lower().split())
     found: dict[str, Any] = {}
     if model := find_model(text):
         found["model"] = model.name
@@ -123,6 +150,8 @@ def _read(text: str) -> dict[str, Any]:
             found["gpu"] = device.name
     elif classes := _hardware_words(text):
         found["gpu"] = classes
+    if "model" not in found and device and (kind := kind_named(text)):
+        found["model"] = kind  # of a budget; words about papers name kinds of models as well
     count = count_devices(lower)
     if count and count <= LIMITS["gpus"]:
         found["gpus"] = count
@@ -132,8 +161,9 @@ def _read(text: str) -> dict[str, Any]:
             found[field] = amount
     if training := _first(lower, _TRAINING):
         found["training"] = training
-    # "no fine-tuning" says nothing about when the benefit is wanted.
-    if stage := _first(_TRAINING["none"].sub(" ", lower), _STAGES):
+    # "no fine-tuning" and "fine-tuning allowed" say nothing about when the benefit is wanted.
+    unsaid = _TRAINING["none"].sub(" ", lower)
+    if stage := _first(_MAY_TUNE.sub(" ", unsaid), _STAGES) or _first(unsaid, _STAGES):
         found["stage"] = stage
     if objective := _first(lower, _OBJECTIVES):
         found["objective"] = objective
@@ -156,6 +186,8 @@ def _budgets(lower: str) -> dict[str, Any]:
         found["dtype"] = dtype[1]
     if (memory := _MEMORY.search(lower)) and int(memory[1]):
         found["memory_gib"] = float(memory[1])
+    elif (said := memory_said(lower)) and find_device(lower) is None and said <= BUDGETS["memory_gib"]:
+        found["memory_gib"] = said  # "a 24 GB GPU" of no name
     return found
 
 

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from recommender.documents import Document
-from recommender.fusion import relative, weighted
 from recommender.glossary import glossary
 
-WEIGHTS: Mapping[str, float] = {"semantic": 0.35, "lexical": 0.28, "record": 0.42, "family": 0.15}
-# The first papers by text vote on the families that the need is about.
-VOTERS = 10
-# Unrelated texts have a cosine of about 0.1 under the packaged encoder; below that, differences mean nothing.
-SEMANTIC_FLOOR = 0.1
 EXPANSION = 0.25
 EXPANSION_WORDS = 4
 
@@ -35,6 +29,13 @@ OTHER_MODALITY, OTHER_TASK, OTHER_STAGE, NEEDS_TRAINING, OTHER_HARDWARE = 0.35, 
 KIND_PENALTY: Mapping[str, float] = {
     "survey": 0.25, "theory": 0.15, "dataset": 0.25, "analysis": 0.1, "benchmark": 0.05, "other": 0.15,
 }  # fmt: skip
+# Concepts filed as methods that say where the time goes, not how it is to be saved.
+AIMS = frozenset({"method.decoding", "method.serving", "method.edge-deployment"})
+PERMITTED = 0.5
+_PERMITS = re.compile(
+    r"([\w /+-]{3,60}?),? (?:is |are |would be )?(?:allowed|okay?|fine(?![\s-]?tun)|possible|permitted|acceptable|welcome)\b",
+    re.IGNORECASE,
+)
 SMALL_MACHINES = frozenset({"hardware.mobile", "hardware.mcu", "hardware.embedded", "hardware.fpga", "hardware.npu"})
 LARGE_MACHINES = frozenset({"hardware.datacentre-gpu", "hardware.multi-gpu", "hardware.consumer-gpu"})
 
@@ -49,6 +50,7 @@ class Wanted:
     training: str | None = None
     hardware: frozenset[str] = frozenset()
     expansions: Mapping[str, float] = field(default_factory=dict)
+    permitted: frozenset[str] = frozenset()
 
     @functools.cached_property
     def tasks(self) -> frozenset[str]:
@@ -60,12 +62,18 @@ class Wanted:
 
     @property
     def names_a_method(self) -> bool:
-        """Whether the need says how the gain is to be made; that it is about long inputs says only where."""
-        return any(key.startswith("method.") and glossary().concepts[key].family for key in self.concepts)
+        """Whether the need says how the gain is to be made; that it is about long inputs or decoding says only where, and
+        that quantization is allowed not that it is wanted."""
+        ways = {key for key in self.concepts if key.startswith("method.") and glossary().concepts[key].family}
+        return bool(ways - AIMS - self.permitted)
 
     def also(self, concepts: Mapping[str, float]) -> Wanted:
         """With further concepts, each at the weight given."""
         return replace(self, concepts={**concepts, **self.concepts})
+
+    def of_data(self, kinds: frozenset[str]) -> Wanted:
+        """With the data that the named model reads, where the words say nothing of data."""
+        return self if self.modality or not kinds else replace(self, modality=kinds)
 
     def narrowed(self, stage: str | None, training: str, hardware: str | None) -> Wanted:
         """With what was given apart from the words; it wins over what the words say."""
@@ -83,6 +91,8 @@ def read_query(text: str) -> Wanted:
     """The facets of a user's text."""
     terms = glossary()
     said = terms.with_implied(dict.fromkeys(terms.occurrences(text), 1.0))
+    permitted = _permitted(text)
+    said = {key: weight * (PERMITTED if key in permitted else 1.0) for key, weight in said.items()}
     concepts = {key: weight * KIND_WEIGHTS.get(terms.concepts[key].kind, 0.0) for key, weight in said.items()}
     modality = frozenset(m for key in said for m in terms.concepts[key].modality)
     return Wanted(
@@ -97,7 +107,16 @@ def read_query(text: str) -> Wanted:
             if weight == 1.0 and terms.concepts[key].kind in ("method", "task")
             for phrase in terms.concepts[key].words[:EXPANSION_WORDS]
         },
+        permitted,
     )
+
+
+def _permitted(text: str) -> frozenset[str]:
+    """Methods that the text allows without asking for them: "quantization allowed"."""
+    terms, found = glossary(), set[str]()
+    for match in _PERMITS.finditer(text):
+        found |= {key for key in terms.occurrences(match[1]) if key.startswith("method.")}
+    return frozenset(found)
 
 
 def spelled_out(text: str, concepts: Iterable[str]) -> str:
@@ -216,40 +235,3 @@ def _related(modality: frozenset[str]) -> frozenset[str]:
 def _only(said: Mapping[str, float], prefix: str) -> str | None:
     found = [key.removeprefix(prefix) for key in said if key.startswith(prefix)]
     return found[0] if len(found) == 1 else None
-
-
-def combine(
-    semantic: Mapping[int, float],
-    lexical: Mapping[int, float],
-    records: Mapping[int, float],
-    families: Mapping[int, Sequence[str]],
-) -> list[tuple[int, float, dict[str, float]]]:
-    """Items with score and parts, best first; equal scores by id, so that pages do not overlap.
-
-    `families` are those of each item, primary first. Items of a family that is common among the first ones gain by it,
-    which helps where the need describes a technique in words that the glossary does not know.
-    """
-    parts = {"semantic": relative(semantic, SEMANTIC_FLOOR), "lexical": relative(lexical), "record": dict(records)}
-    scores = weighted(parts, WEIGHTS)
-    parts["family"] = _family_votes(scores, families)
-    scores = weighted(parts, WEIGHTS)
-    ranked = sorted(scores, key=lambda item: (-scores[item], item))
-    return [(i, scores[i], {name: part[i] for name, part in parts.items() if i in part}) for i in ranked]
-
-
-def _family_votes(scores: Mapping[int, float], families: Mapping[int, Sequence[str]]) -> dict[int, float]:
-    """The share of the voters' scores that the item's best family has; a second family votes and counts half."""
-    votes: dict[str, float] = defaultdict(float)
-    total = 0.0
-    for item in sorted(scores, key=lambda item: (-scores[item], item))[:VOTERS]:
-        total += max(scores[item], 0.0)
-        for place, family in enumerate(families.get(item, ())):
-            votes[family] += max(scores[item], 0.0) * (1.0 if place == 0 else 0.5)
-    if not total:
-        return {}
-    return {
-        item: max(
-            (votes[family] / total * (1.0 if place == 0 else 0.5) for place, family in enumerate(own)), default=0.0
-        )
-        for item, own in families.items()
-    }

@@ -1,23 +1,25 @@
 """Search and advice over the database's papers: keeps the index fresh, the encoder warm, and answers in plain values."""
 
 import logging
-import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
+from papers.files import whole
+from papers.filters import FacetGroup, PaperFilter
+from papers.identifiers import bare_arxiv_id
 from papers.models import Claim, Implementation, Paper, Verdict
 from recommender.advice import Advice, Need, advise
 from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs, Quality
-from recommender.encoders import Encoder, EncoderError, open_encoder
+from recommender.encoders import CACHE, Encoder, EncoderError, RememberedQueries, open_encoder
 from recommender.evidence import knowledge, this_machine
 from recommender.index import (
     Hit,
@@ -30,13 +32,27 @@ from recommender.index import (
     open_index,
     write_index,
 )
+from recommender.index_delta import MOST_ADDED, CannotAppend, append_index
 from recommender.versions import current_version
 
-__all__ = ["build_index", "knowledge", "recommend", "refresh_index", "search", "similar_papers", "this_machine"]
+__all__ = [
+    "Asked",
+    "build_index",
+    "facets_of",
+    "knowledge",
+    "papers_named",
+    "recommend",
+    "refresh_index",
+    "search",
+    "similar_papers",
+    "this_machine",
+]
 
 logger = logging.getLogger(__name__)
 
 AS_OF = "AS_OF"
+# Longer than any abstract.
+LONGEST_TEXT = 8_000
 # A percentage in a sentence about quality is its loss where it says so and is no more than this.
 LARGEST_LOSS = 20.0
 _LOSS = re.compile(r"drop|loss|degrad|reduction|decrease", re.IGNORECASE)
@@ -48,6 +64,7 @@ class _Open:
 
     encoder: Encoder | None = None
     encoder_fault: str = ""
+    queries: RememberedQueries | None = None
     index: Index | None = None
     version: Path | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -57,21 +74,42 @@ _open = _Open()
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A search as page, API and command ask it: words or a pasted abstract, papers wanted and unwanted, and filters.
+
+    `allowed_ids` None means that nothing is filtered; `exact` takes words as they were typed.
+    """
+
+    text: str = ""
+    like: tuple[int, ...] = ()
+    unlike: tuple[int, ...] = ()
+    allowed_ids: set[int] | None = None
+    limit: int = 25
+    offset: int = 0
+    exact: bool = False
+
+
+@dataclass(frozen=True)
 class SearchResult:
-    """Ranked hits; `note` says what the reader should know, such as an index that is being built."""
+    """Ranked hits; `note` says what the reader should know, such as an index that is being built.
+
+    `corrected` is what was searched for instead of words that no paper has; blank where nothing was changed.
+    """
 
     hits: list[Hit]
     total: int
     note: str = ""
+    corrected: str = ""
+    ids: list[int] = field(default_factory=list)
 
 
 # ── what the index holds ────────────────────────────────────────────────────────────────────────────────────────────
-def documents() -> Iterator[Document]:
-    """Every visible paper as the index sees it."""
+def documents(among: QuerySet[Paper] | None = None) -> Iterator[Document]:
+    """Visible papers, or some of them, as the index sees them."""
     verdicts = Verdict.objects.current().decisive().select_related("run__device", "run__implementation")
     claims = Claim.objects.visible().prefetch_related(Prefetch("verdicts", verdicts, to_attr="decisive_verdicts"))
     papers = (
-        Paper.objects.visible()
+        (Paper.objects.visible() if among is None else among)
         .select_related("technique")
         .prefetch_related(
             "technique__labels",
@@ -202,7 +240,7 @@ def encoder() -> Encoder:
     """This process's encoder, loaded once. Raises: EncoderError with the way out."""
     with _open.lock:
         if _open.encoder is None:
-            _open.encoder = open_encoder(settings.ENCODER)
+            _open.encoder = open_encoder(settings.ENCODER, settings.DATA_DIR / CACHE)
         return _open.encoder
 
 
@@ -214,9 +252,7 @@ def build_index(progress: Callable[[int, int], None] | None = None) -> Manifest:
     # What is written while the index is being built may or may not be in it: the stamp is from before.
     as_of = timezone.now()
     manifest = write_index(settings.INDEX_DIR, documents(), encoder(), progress)
-    aside = settings.INDEX_DIR / f".as-of-{os.getpid()}"
-    aside.write_text(as_of.isoformat())
-    aside.replace(settings.INDEX_DIR / AS_OF)
+    _write_as_of(as_of)
     return manifest
 
 
@@ -231,28 +267,65 @@ def current_index() -> Index:
 
 def index_is_behind() -> bool:
     """Whether a paper, or a verdict that documents show, was written since the index was built, or there is no usable index."""
+    as_of = _as_of()
+    return as_of is None or _has_changed(Paper.objects.all(), as_of)
+
+
+def _as_of() -> datetime | None:
+    """Since when the index may be behind; None where no index can be used."""
     try:
         current_index()
-        as_of = datetime.fromisoformat((settings.INDEX_DIR / AS_OF).read_text())
+        return datetime.fromisoformat((settings.INDEX_DIR / AS_OF).read_text())
     except (MissingIndex, StaleIndex, OSError, ValueError):
-        return True
+        return None
+
+
+def _has_changed(papers: QuerySet[Paper], as_of: datetime) -> bool:
     return (
-        Paper.objects.filter(updated_at__gte=as_of).exists()
-        or Paper.objects.filter(withdrawn_at__gte=as_of).exists()
+        papers.filter(updated_at__gte=as_of).exists()
+        or papers.filter(withdrawn_at__gte=as_of).exists()
         or Verdict.objects.decisive().filter(created_at__gte=as_of).exists()
         or Verdict.objects.decisive().filter(withdrawn_at__gte=as_of).exists()
     )
 
 
-def refresh_index() -> bool:
-    """Rebuild where something changed. False if nothing did, or another process is at it."""
-    if not index_is_behind():
-        return False
+def refresh_index(rebuild_after_s: float = 0.0) -> bool:
+    """New papers are put beside the index at once; where others changed it is built again, if the last change of the index
+    is that long ago. False if nothing was done, or another process is at it."""
+    as_of = _as_of()
     try:
+        if as_of is not None:
+            if _append_new(as_of):
+                return True
+            recent = timezone.now() - as_of < timedelta(seconds=rebuild_after_s)
+            if recent or not _has_changed(Paper.objects.all(), as_of):
+                return False
         build_index()
     except IndexBusy:
         return False
     return True
+
+
+def _append_new(as_of: datetime) -> bool:
+    """Whether all that is new are papers that the index has never seen, and they are in it now."""
+    largest = current_index().largest_id
+    new = Paper.objects.visible().filter(pk__gt=largest)
+    count = new.count()
+    if not largest or not 0 < count <= MOST_ADDED or _has_changed(Paper.objects.filter(pk__lte=largest), as_of):
+        return False
+    now = timezone.now()
+    try:
+        append_index(settings.INDEX_DIR, documents(new), encoder())
+    except CannotAppend as why:
+        logger.info("index: %s; building it again", why)
+        return False
+    _write_as_of(now)
+    return True
+
+
+def _write_as_of(as_of: datetime) -> None:
+    with whole(settings.INDEX_DIR / AS_OF) as aside:
+        aside.write_text(as_of.isoformat())
 
 
 def ensure_index() -> Index:
@@ -283,21 +356,75 @@ def _warm_up() -> None:
 
 
 # ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def search(text: str, allowed_ids: set[int] | None = None, limit: int = 25, offset: int = 0) -> SearchResult:
-    """Papers for the words, best first, out of those allowed. Never raises for what a person may type."""
+def search(asked: Asked) -> SearchResult:
+    """Papers for what is asked, best first, out of those allowed. Never raises for what a person may type."""
     try:
         index = ensure_index()
     except (EncoderError, IndexBusy) as fault:
         return SearchResult([], 0, f"Search is not ready: {fault}")
-    note = ""
+    notes = []
     query_encoder: Encoder | None = None
     try:
-        query_encoder = encoder()
+        query_encoder = _remembering(encoder())
     except EncoderError as fault:
-        note = f"Searching by words only: {fault}"
-    hits = index.search(Query(text=text[:4000], allowed_ids=allowed_ids, limit=limit, offset=offset), query_encoder)
-    total = len(index.documents) if allowed_ids is None else len(allowed_ids)
-    return SearchResult(hits, total, note)
+        notes.append(f"Searching by words only: {fault}")
+    text = asked.text.replace("\x00", " ").strip()[:LONGEST_TEXT]
+    like, unlike = (tuple(i for i in ids if i in index) for ids in (asked.like, asked.unlike))
+    if missing := len(asked.like) + len(asked.unlike) - len(like) - len(unlike):
+        notes.append(f"{missing} of the example papers are too new to be searched by; they will be in seconds.")
+    corrected = "" if asked.exact else index.spelling.corrected(text) or ""
+    query = Query(
+        text=corrected or text, like=like, unlike=unlike, allowed_ids=asked.allowed_ids, limit=asked.limit,
+        offset=asked.offset,
+    )  # fmt: skip
+    found = index.find(query, query_encoder)
+    return SearchResult(found.hits, len(found.ids), " ".join(notes), corrected, found.ids)
+
+
+def _remembering(encoder: Encoder) -> Encoder:
+    """The encoder with the vectors of the last queries: facets ask the same words again for each filter that is chosen."""
+    with _open.lock:
+        if _open.queries is None or _open.queries.encoder is not encoder:
+            _open.queries = RememberedQueries(encoder)
+        return _open.queries
+
+
+def facets_of(asked: Asked, found: SearchResult, chosen: PaperFilter) -> list[FacetGroup]:
+    """Facets counted among what was found; a facet's own choice does not narrow its other values."""
+    within = {}
+    for name, value in chosen.form.cleaned_data.items():
+        if value:
+            wider = search(replace(asked, allowed_ids=chosen.passing_without(name), limit=0))
+            within[name] = [*{*wider.ids, *found.ids}]
+    return chosen.facets(lambda name: within.get(name, found.ids))
+
+
+def papers_named(names: Iterable[str]) -> tuple[list[Paper], list[str]]:
+    """The papers that slugs or arXiv ids name, in that order, each once; and the names of which there is none."""
+    wanted = list(dict.fromkeys(name.strip() for name in names if name.strip() and "\x00" not in name))
+    ids = {name: _arxiv_id_in(name) for name in wanted}
+    papers = Paper.objects.visible().filter(Q(slug__in=wanted) | Q(arxiv_id__in=[i for i in ids.values() if i]))
+    by_name: dict[str, Paper] = {}
+    for paper in papers:
+        by_name[paper.slug] = paper
+        if paper.arxiv_id:
+            by_name[paper.arxiv_id] = paper
+    found = {name: by_name.get(name) or by_name.get(ids[name] or "") for name in wanted}
+    named = {paper.pk: paper for paper in found.values() if paper}
+    return list(named.values()), [name for name, paper in found.items() if paper is None]
+
+
+def paper_with_id(text: str) -> Paper | None:
+    """The paper whose arXiv id or address is all that was typed."""
+    known = _arxiv_id_in(text)
+    return Paper.objects.visible().filter(arxiv_id=known).first() if known else None
+
+
+def _arxiv_id_in(text: str) -> str | None:
+    try:
+        return bare_arxiv_id(text)
+    except ValueError:
+        return None
 
 
 def similar_papers(paper_id: int, limit: int = 6) -> list[Hit]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from recommender.hardware.catalogue import Device
 from recommender.hardware.memory import Memory, available, memory_of
-from recommender.hardware.models import Model
+from recommender.hardware.models import Model, names_it
 from recommender.hardware.timing import (
     IN_ONE_MACHINE,
     Cost,
@@ -25,8 +26,6 @@ from recommender.hardware.timing import (
 from recommender.hardware.work import Workload, passes
 from recommender.need import Need
 
-LEAST_PRESSURE = 0.3
-LONG_PROMPT = 16_384
 FEW_SEQUENCES = 4
 MEMORY_TERMS = ("weights", "kv_cache", "activations", "gradients", "optimizer")
 PASSES = ("prefill", "decode_per_token", "training_step")
@@ -40,8 +39,8 @@ TIME_BUDGETS: Mapping[str, str] = {
 class Change:
     """What a technique does to one term of memory or of time: it shrinks it by a factor from low to high.
 
-    `resource` is memory or time; `term` a part as work.py and memory.py name them, or "all". `middle` is the likely
-    factor. A factor below 1 is a loss.
+    `resource` is memory or time; `term` a part as work.py and memory.py name them, a pass ("decode"), a part within a pass
+    ("prefill/attention"), "steps" of denoising, or "all". `middle` is the likely factor. A factor below 1 is a loss.
     """
 
     resource: str
@@ -101,6 +100,15 @@ class Situation:
         return total_ms(self.costs, self.workload) if self.costs else None
 
     @property
+    def most_by_same_work(self) -> float:
+        """How much quicker a request could be with the same operations and bytes, at the peaks of the device; 1 where unknown."""
+        if not self.costs or not all(cost.compute_known for cost in self.costs):
+            return 1.0 if not self.costs else math.inf
+        times = {"decode_per_token": self.workload.new_tokens}
+        now, best = (sum(part(cost) * times.get(cost.name, 1) for cost in self.costs) for part in (_ms, _best_ms))
+        return max(1.0, now / best) if best else math.inf
+
+    @property
     def binds(self) -> str | None:
         """What the longest pass waits for most."""
         cost = self.cost(self.longest or "")
@@ -124,7 +132,7 @@ class Situation:
     def share(self, change: Change) -> float | None:
         """The part of the whole that a change acts on, 0 to 1; None where the situation does not say."""
         if change.resource == "time":
-            return self.shares.get(change.term) if self.shares else None
+            return self.shares.get("all" if change.term == "steps" else change.term) if self.shares else None
         if self.memory is None or not self.memory.total:
             return None
         return _part_of(self.memory, change.term) / self.memory.total
@@ -160,8 +168,10 @@ class Situation:
         machine = Machine(self.device, self.need.gpus, self.efficiency_used, self.sharing)
         found = {}
         for one in passes(self.model, self.workload):
-            cost = cost_of(scaled(one, factors), self.workload, machine, self.model)
-            quicker = factors.get("all", 1.0) * factors.get(_term_of(one.name), 1.0)
+            name = _term_of(one.name)
+            own = {term.removeprefix(f"{name}/"): by for term, by in factors.items() if term.startswith(f"{name}/")}
+            cost = cost_of(scaled(one, {**factors, **own}), self.workload, machine, self.model)
+            quicker = factors.get("all", 1.0) * factors.get("steps", 1.0) * factors.get(name, 1.0)
             found[one.name] = replace(cost, ms=cost.ms / quicker, low=cost.low / quicker, high=cost.high / quicker)
         return found
 
@@ -216,7 +226,11 @@ class Situation:
             },
             "time_ms": {name: _rounded(cost.ms) if cost else None for name, cost in costs.items()},
             "time_by_part": {name: to_json(cost) for name, cost in costs.items() if cost},
-            "shares": {name: _rounded(share) for name, share in (self.shares or {}).items() if share >= 0.001},
+            "shares": {
+                name: _rounded(share)
+                for name, share in (self.shares or {}).items()
+                if share >= 0.001 and "/" not in name
+            },
             "binds": self.binds,
             "fits": None if short is None else short == 0,
             "workload": _workload_json(self.workload, self.model),
@@ -257,6 +271,14 @@ def situation_of(need: Need, measured: Mapping[str, Efficiency] | None = None) -
     return Situation(need, device, model, workload, memory, costs, shares_of(costs, workload), sharing, used, notes)
 
 
+def _ms(cost: Cost) -> float:
+    return cost.ms
+
+
+def _best_ms(cost: Cost) -> float:
+    return cost.best_ms
+
+
 def _factors(changes: Sequence[Change], end: str) -> dict[tuple[str, str], float]:
     """By resource and term; of two changes of one term the larger."""
     found: dict[tuple[str, str], float] = {}
@@ -274,6 +296,8 @@ def _term_of(name: str) -> str:
 def _notes(need: Need, device: Device | None, model: Model, work: Workload, memory: Memory) -> list[str]:
     """What was assumed, and what the reader should know of the setting."""
     found = []
+    if need.model and not names_it(model, need.model):
+        found.append(f"No model was named: “{need.model}” is reckoned as {model.name}.")
     if not work.trains and need.prompt is None and not model.tokens and model.is_decoder:
         found.append(f"No prompt length was given: {work.prompt:,} tokens assumed, and {work.new_tokens:,} new ones.")
     if work.trains and need.seq is None and need.prompt is None and not model.tokens:
@@ -305,58 +329,6 @@ def _notes(need: Need, device: Device | None, model: Model, work: Workload, memo
     if model.item:
         found.append(f"One pass is one {model.item}.")
     return found
-
-
-def pressing_concepts(situation: Situation) -> dict[str, float]:
-    """What to look for when a need says where it runs but not how to improve it: glossary concepts with weights.
-
-    Follows from the largest parts of the memory and of the time; empty where no model is known.
-    """
-    if situation.model is None or situation.memory is None:
-        return {}
-    rules = _training_pressures if situation.workload.trains else _inference_pressures
-    return {
-        concept: weight for concept, weight in rules(situation, situation.memory).items() if weight >= LEAST_PRESSURE
-    }
-
-
-def _inference_pressures(situation: Situation, memory: Memory) -> dict[str, float]:
-    shares, work = situation.shares or {}, situation.workload
-    cache = max(memory.kv_cache / memory.total, shares.get("kv_cache", 0.0))
-    weights = max(memory.weights / memory.total if situation.short_by_gib else 0.0, shares.get("weights", 0.0))
-    few = 1.0 if work.batch <= FEW_SEQUENCES else 0.0
-    long = 1.0 if work.prompt >= LONG_PROMPT else 0.0
-    found = {
-        "method.quantization": weights,
-        "method.weight-only": weights,
-        "method.speculative-decoding": few * shares.get("weights", 0.0),
-        "method.kv-cache": min(1.0, 2 * cache + 0.5 * long),
-        "method.kv-eviction": min(1.0, 2 * cache + 0.5 * long),
-        "method.sparse-attention": min(1.0, 2 * shares.get("attention", 0.0)),
-        "method.exact-attention-kernel": min(1.0, 2 * shares.get("attention", 0.0)),
-        "method.long-context": 0.7 * long,
-        "method.serving": 0.8 * (1 - few),
-        "method.batching": 0.8 * (1 - few),
-    }
-    return (
-        found if situation.model and situation.model.is_decoder else {"method.quantization": 0.5, "method.pruning": 0.5}
-    )
-
-
-def _training_pressures(situation: Situation, memory: Memory) -> dict[str, float]:
-    states = (memory.optimizer + memory.gradients) / memory.total
-    tight = 1.0 if situation.short_by_gib else 0.5
-    tuning = 1.0 if situation.workload.stage == "fine-tuning" else 0.0
-    return {
-        "method.optimizer-memory": tight * states,
-        "method.gradient-projection": tight * states,
-        "method.activation-memory": tight * memory.activations / memory.total,
-        "method.offloading": tight if situation.short_by_gib else 0.0,
-        "method.peft": tuning,
-        "method.lora": tuning,
-        "method.cheap-pretraining": 0.5 * (1 - tuning),
-        "method.distributed-training": 0.7 if situation.need.gpus > 1 else 0.0,
-    }
 
 
 def _part_of(memory: Memory, term: str) -> float:

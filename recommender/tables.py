@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from papers.templatetags.figures import amount
+from papers.templatetags.figures import amount, significant
 from recommender.gains import Gain
 
 PASSES = {"prefill": "Prompt", "decode_per_token": "Each new token", "training_step": "Training step"}
@@ -36,7 +36,9 @@ def show(answer: dict[str, Any], limit: int, out: Any) -> None:
 def figure(gain: dict[str, Any]) -> str:
     """The factor with its range: "1.8× (1.2 to 2.4×)"."""
     known = Gain(**{name: gain[name] for name in FIELDS})
-    span = f" ({known.low:.3g} to {known.high:.3g}×)" if None not in (known.median, known.low, known.high) else ""
+    span = ""
+    if known.median is not None and known.low is not None and known.high is not None:
+        span = f" ({significant(known.low)} to {significant(known.high)}×)"
     return f"{known.figure}{span if known.low != known.high else ''}"
 
 

@@ -7,4 +7,4 @@ from recommender import services
 
 @shared_task(name="recommender.refresh_index", ignore_result=True)
 def refresh_index() -> None:
-    services.refresh_index()
+    services.refresh_index(rebuild_after_s=30.0)

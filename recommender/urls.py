@@ -1,9 +1,10 @@
 from django.urls import path
 
-from recommender import views
+from recommender import search_views, views
 
 urlpatterns = [
-    path("search/", views.search, name="search"),
+    path("ask/", search_views.ask, name="ask"),
+    path("search/", search_views.search, name="search"),
     path("recommend/", views.recommend, name="recommend"),
     path("papers/<slug:slug>/similar", views.similar, name="similar"),
 ]

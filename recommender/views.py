@@ -1,20 +1,17 @@
-"""Pages of search, similar papers and advice."""
+"""Pages of similar papers and advice."""
 
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.http import push_url
 
-from papers.filters import PaperFilter
+from papers.addresses import ignore, reads
 from papers.models import Paper
-from papers.views import canonical_query, chips_of, rows_of, wants_partial
+from papers.views import rows_of, wants_partial
 from recommender import services
 from recommender.advice import Advice, NeedError
 from recommender.encoders import EncoderError
@@ -23,7 +20,6 @@ from recommender.index import IndexBusy
 from recommender.picture import memory_bar, roof, time_bars
 from recommender.plan import label
 
-NOT_FILTERS = ("q", "ordering", "page")
 FOR_HERE = "Make my model faster"
 BUDGET_WORDS = (
     ("memory_gib", "GiB of memory"),
@@ -31,41 +27,6 @@ BUDGET_WORDS = (
     ("token_ms", "ms for each new token"),
     ("step_ms", "ms for a training step"),
 )
-
-
-@require_safe
-@vary_on_headers("HX-Request")
-def search(request: HttpRequest) -> HttpResponse:
-    """Ranked papers for the words; filters apply before ranking. Without words there is nothing to rank: browse."""
-    query = canonical_query(request)
-    words = request.GET.get("q", "").strip()
-    if not words:
-        return redirect(reverse("papers") + (f"?{query}" if query else ""))
-    given = request.GET.copy()
-    for name in NOT_FILTERS:
-        given.pop(name, None)
-    chosen = PaperFilter(given, queryset=Paper.objects.visible())
-    groups = chosen.facets()
-    allowed = set(chosen.qs.values_list("pk", flat=True)) if chosen.narrows else None
-    size = settings.PAGE_SIZE
-    number = request.GET.get("page", "1")
-    offset = (int(number) - 1) * size if number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 400 else 0
-    found = services.search(words, allowed, size, offset)
-    page = Paginator(range(found.total), size).get_page(offset // size + 1)
-    snippets = {hit.id: hit.snippet for hit in found.hits}
-    context = {
-        "q": words,
-        "page": page,
-        "rows": [(paper, snippets[paper.pk]) for paper in rows_of(snippets)],
-        "note": found.note,
-        "form": chosen.form,
-        "groups": groups,
-        "chips": chips_of(request, groups),
-        "action": reverse("search"),
-    }
-    if not wants_partial(request):
-        return render(request, "recommender/search.html", context)
-    return push_url(render(request, "recommender/_search.html", context), f"{reverse('search')}?{query}")
 
 
 @require_safe
@@ -78,11 +39,15 @@ def similar(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, name, context)
 
 
+@reads(*NeedForm.base_fields)
 @require_safe
 def recommend(request: HttpRequest) -> HttpResponse:
     """A need in words and details by GET, so that an answer has an address."""
     asked = "need" in request.GET
     form = NeedForm(request.GET if asked else None)
+    for name in () if asked else NeedForm.base_fields:
+        if request.GET.get(name, "").strip():
+            ignore(request, name, "read only together with need")
     context: dict[str, Any] = {"form": form, "asked": asked}
     if asked and form.is_valid():
         try:

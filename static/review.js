@@ -18,7 +18,7 @@ function correct(button) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || help().open) return;
+  if (event.defaultPrevented || help().open || document.documentElement.dataset.keys === "off") return;
   if (isField(event.target)) {
     if (event.key === "Escape") event.target.blur();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) named("c")?.click();

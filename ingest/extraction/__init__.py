@@ -30,7 +30,7 @@ from .training import find_training_free
 from .verify import describe_mechanism, find_verify
 from .weights import Sums, load_weights
 
-EXTRACTOR_VERSION = "2.1.0"
+EXTRACTOR_VERSION = "2.2.0"
 __all__ = [
     "EXTRACTOR_VERSION",
     "FAMILIES",
@@ -50,7 +50,7 @@ __all__ = [
 def extract(title: str, abstract: str) -> TechniqueRecord:
     """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
     weights = load_weights()
-    document, devices, hardware, claims, signals = read_paper(title, abstract, weights.keys)
+    document, devices, hardware, claims, signals = read_paper(title, abstract, weights.numbering)
     sums = Sums(weights, signals, document)
     kind, kind_words = find_kind(sums)
     families, family_words = find_families(sums)

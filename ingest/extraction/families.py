@@ -10,7 +10,7 @@ _MOST = 3
 def find_families(sums: Totals) -> tuple[tuple[str, ...], list[str]]:
     """Up to three families, none where the paper is not about efficiency, and the signals behind them."""
     first = sums.of(FIRST)
-    primary = max(first, key=lambda label: first[label])
+    primary = max(first, key=first.__getitem__)
     if primary == NONE:
         return (), sums.words(FIRST, (NONE,))
     every, threshold = sums.of("families"), sums.threshold("families")

@@ -87,7 +87,7 @@ def _devices_in(text: str, words: list[Word], offset: int) -> list[Device]:
     if not text.isascii():
         words = know([w[0].lower() for w in _WORD.finditer(text)])
     addresses: list[tuple[int, int]] | None = None
-    for (_, triggers, _), word in zip(words, _WORD.finditer(text), strict=False):
+    for (_, triggers, _, _), word in zip(words, _WORD.finditer(text), strict=False):
         if not triggers & MAY_START or word.start() < stop:
             continue
         match = DEVICE.match(text, word.start())

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from .text import Document
-from .vocabulary import LEXICON, Evidence, weighted_phrases
+from .vocabulary import LEXICON, loudness, weighted_phrases
 from .words import trigger
 
 Add = Callable[[str, float, str], None]
@@ -293,9 +293,7 @@ def weigh_kinds(document: Document) -> tuple[dict[str, float], list[str]]:
     for cue in _ABSTRACT:
         if cue.needed & document.triggers:
             _search(document, cue, add)
-    spoken = Evidence()
-    spoken.weigh(document.found[_SPOKEN], (0.0, 1.0, 1.0))
-    for kind, score in spoken.scores.items():
+    for kind, score in loudness(document.found[_SPOKEN], (0.0, 1.0, 1.0)).items():
         add(kind, min(score, 2.0 * _SPOKEN_LIMIT[kind]), f"spoken of as {kind}")
     _proposals(document, add)
     return scores, list(cues)

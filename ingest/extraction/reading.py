@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from .claims import find_claims
 from .hardware import Device, Mention, device_near, find_devices, find_hardware
 from .record import ExtractedClaim
-from .signals import Keys, Signals, read_signals
+from .signals import Numbering, Signals, read_signals
 from .stage import usual_phase
 from .text import Document, Sentence
 
@@ -23,8 +22,8 @@ class Reading(NamedTuple):
     signals: Signals
 
 
-def read_paper(title: str, abstract: str, keys: Mapping[str, Keys]) -> Reading:
-    """Reads a paper; `keys` number its signals."""
+def read_paper(title: str, abstract: str, numbering: Numbering) -> Reading:
+    """Reads a paper; its signals have the numbers of `numbering`."""
     document = Document(title, abstract)
     devices = find_devices(document)
 
@@ -33,4 +32,4 @@ def read_paper(title: str, abstract: str, keys: Mapping[str, Keys]) -> Reading:
 
     claims = find_claims(abstract, document.sentences, usual_phase(document), hardware_near, title)
     hardware = find_hardware(devices, document)
-    return Reading(document, devices, hardware, claims, read_signals(document, claims, bool(hardware), keys))
+    return Reading(document, devices, hardware, claims, read_signals(document, claims, bool(hardware), numbering))

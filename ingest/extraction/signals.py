@@ -15,7 +15,7 @@ from .kind_cues import weigh_kinds
 from .lexicon import read_phrases
 from .record import ExtractedClaim
 from .text import Document
-from .vocabulary import BACKGROUND, LEXICON, OWN, TITLE, Evidence, Found, Weights
+from .vocabulary import BACKGROUND, LEXICON, OWN, TITLE, Found, Weights, loudness
 from .words import word_set
 
 UNIT = 64
@@ -30,12 +30,6 @@ GROUPS = (
     "kind score", "kind share", "cue", "metric", "phase", "other",
 )  # fmt: skip
 _HALF, _THIRD, _SIXTH = UNIT // 2, 19, 10
-_COMMON = word_set(
-    """
-    the of and to a in for with on is that we by as are this an which be from it our at or can these has have their its while
-    than such into also not but been
-    """
-)
 _HEAD_ENDS = word_set("for with via in on using from through by toward to at under based without of")
 _TITLE_FACTOR, _BACKGROUND_FACTOR = 3.0, 0.35
 """How much a phrase counts there, beside 1 in the paper's own part."""
@@ -62,112 +56,157 @@ class Signals(NamedTuple):
             self.strengths.append(round(strength * UNIT))
 
 
-def read_signals(
-    document: Document, claims: Sequence[ExtractedClaim], hardware: bool, keys: Mapping[str, Keys]
-) -> Signals:
+def read_signals(document: Document, claims: Sequence[ExtractedClaim], hardware: bool, numbering: Numbering) -> Signals:
     """All signals of a paper. `hardware`: whether it names any."""
     signals = Signals([], [])
-    title_words, words = [word[0] for word in document.title_words], [word[0] for word in document.words]
-    title, told = _telling(title_words), _telling(words)
+    title, told = [word[3] for word in document.title_words], [word[3] for word in document.words]
     background, own = told[: document.own_word], told[document.own_word :]
-    for group, here, strength in (
-        ("title", title, _HALF),
-        ("own", own, _THIRD),
-        ("background", background, _SIXTH),
-        ("anywhere", title + told, _THIRD),
-        ("title pair", _pairs(title), _HALF),
-        ("own pair", _pairs(own), _THIRD),
+    for found, strength in (
+        (numbering.words("title", title), _HALF),
+        (numbering.words("own", own), _THIRD),
+        (numbering.words("background", background), _SIXTH),
+        (numbering.words("anywhere", title + told), _THIRD),
+        (numbering.pairs("title pair", title), _HALF),
+        (numbering.pairs("own pair", own), _THIRD),
     ):
-        _add_words(signals, keys[group], here, strength)
-    head = next((at for at, word in enumerate(title_words) if at and word in _HEAD_ENDS), len(title_words))
+        signals.numbers.extend(found)
+        signals.strengths.extend([strength] * len(found))
+    title_words = document.title_words
+    head = next((at for at, word in enumerate(title_words) if at and word[0] in _HEAD_ENDS), len(title_words))
     for field, table in TABLES.items():
-        _phrases(signals, keys, field, _hear(document.found[table], head))
-    _kinds(signals, keys, document)
-    _claims(signals, keys, claims, hardware)
+        _phrases(signals, numbering, field, document.found[table], head)
+    _kinds(signals, numbering.keys, document)
+    _claims(signals, numbering.keys, claims, hardware)
     return signals
 
 
-def _telling(words: list[str]) -> list[str]:
-    """The words, with "" in the place of those that tell nothing."""
-    return ["" if word in _COMMON or word.isdigit() else word for word in words]
+Heard = tuple[int | None, int | None, tuple[tuple[str, float, float, float, float], ...]]
+"""A phrase that stands so often in each place: its numbers in the title and in the paper's own part, and what it says for each
+label by scope (`SCOPES`)."""
+_MOST_HEARD = 1 << 14
+_BITS = 24
+_ONCE = (1, 1 << _BITS, 1 << 2 * _BITS)
+"""Once in the title, the background and the own part; how often a phrase stands in each place is one whole number."""
+_ONCE_IN_HEAD = 1 << 3 * _BITS
 
 
-def _pairs(words: list[str]) -> list[str]:
-    return [f"{one} {two}" if one and two else "" for one, two in pairwise(words)]
+class Numbering:
+    """The numbers of signals. What was found out about a phrase is kept, since papers repeat each other's phrases."""
 
+    def __init__(self, keys: Mapping[str, Keys]) -> None:
+        self.keys = keys
+        self.heard: dict[str, dict[tuple[str, int], Heard]] = {field: {} for field in FIELDS}
+        self._labels: dict[str, dict[str, tuple[int | None, ...]]] = {field: {} for field in FIELDS}
 
-def _add_words(signals: Signals, keys: Keys, words: list[str], strength: int) -> None:
-    once = dict.fromkeys(words)
-    once.pop("", None)
-    found = [number for number in map(keys.get, once) if number is not None]
-    signals.numbers.extend(found)
-    signals.strengths.extend([strength] * len(found))
-
-
-class _Heard:
-    """How often a phrase stands in the background, the title, its head, and the paper's own part."""
-
-    __slots__ = ("background", "head", "own", "title", "weights")
-
-    def __init__(self, weights: Weights) -> None:
-        self.weights = weights
-        self.background = self.head = self.own = self.title = 0
-
-
-def _hear(found: list[Found], head: int) -> dict[str, _Heard]:
-    """Where each phrase of a table was heard; those that are ignored are left out. The title's head ends at word `head`."""
-    heard: dict[str, _Heard] = {}
-    for place, weights, phrase, at in found:
-        if not weights:
-            continue
-        one = heard.get(phrase)
-        if one is None:
-            one = heard[phrase] = _Heard(weights)
-        if place == OWN:
-            one.own += 1
-        elif place == TITLE:
-            one.title += 1
-            one.head += at < head
-        else:
-            one.background += 1
-    return heard
-
-
-def _phrases(signals: Signals, keys: Mapping[str, Keys], field: str, heard: dict[str, _Heard]) -> None:
-    """Each phrase of title and own part, and for each label how much of all that is said is said for it, by scope."""
-    title_phrase, own_phrase = keys["title phrase"].get, keys["own phrase"].get
-    numbers, strengths = signals
-    sums: dict[str, list[float]] = {}
-    for phrase, one in heard.items():
-        own = _REPEATS[one.own] if one.own < 4 else _MOST
-        title = head = 0.0
-        whole = own + _BACKGROUND_FACTOR * (_REPEATS[one.background] if one.background < 4 else _MOST)
-        if one.title:
-            title, head = _REPEATS[min(one.title, 4)], _REPEATS[min(one.head, 4)]
+    def hear(self, field: str, phrase: str, count: int, weights: Weights) -> Heard:
+        """What is known of a phrase that stands so often; kept in `heard`."""
+        title, background, own, head = (
+            _REPEATS[min(count >> place * _BITS & (1 << _BITS) - 1, 4)] for place in range(4)
+        )
+        whole = own + _BACKGROUND_FACTOR * background
+        if title:
             whole += _TITLE_FACTOR * title
-        for label, weight in one.weights:
+        said = tuple((label, w * whole, w * title, w * head, w * own) for label, w in weights)
+        in_title = self.keys["title phrase"].get(phrase) if title else None
+        known = in_title, self.keys["own phrase"].get(phrase) if own else None, said
+        if len(self.heard[field]) >= _MOST_HEARD:
+            self.heard[field].clear()
+        self.heard[field][phrase, count] = known
+        return known
+
+    def of_label(self, field: str, label: str) -> tuple[int | None, ...]:
+        """The numbers of a label's loudness and of its shares by scope."""
+        known = self._labels[field].get(label)
+        if known is None:
+            known = tuple(self.keys[f"{field} {how}"].get(label) for how in ("loud", *SCOPES))
+            self._labels[field][label] = known
+        return known
+
+    def words(self, group: str, words: list[str]) -> list[int]:
+        """The numbers of words, each once, in order; "" has none."""
+        once = dict.fromkeys(words)
+        once.pop("", None)
+        return [number for number in map(self.keys[group].get, once) if number is not None]
+
+    def pairs(self, group: str, words: list[str]) -> list[int]:
+        """The numbers of pairs of neighbouring words, each once, in order; no pair has "" in it."""
+        return self.words(group, [f"{one} {two}" if one and two else "" for one, two in pairwise(words)])
+
+
+class FixedNumbering(Numbering):
+    """Numbers that no longer grow: a word that begins no known pair is passed over at once."""
+
+    def __init__(self, keys: Mapping[str, Mapping[str, int]]) -> None:
+        super().__init__(keys)
+        self._pairs: dict[str, dict[str, dict[str, int]]] = {}
+        for group in ("title pair", "own pair"):
+            firsts: dict[str, dict[str, int]] = {}
+            for pair, number in keys[group].items():
+                one, _, two = pair.partition(" ")
+                firsts.setdefault(one, {})[two] = number
+            self._pairs[group] = firsts
+
+    def pairs(self, group: str, words: list[str]) -> list[int]:
+        begun = zip(map(self._pairs[group].get, words), words[1:], strict=False)
+        return list(dict.fromkeys([known[two] for known, two in begun if known and two in known]))
+
+
+def _phrases(signals: Signals, numbering: Numbering, field: str, found: list[Found], head: int) -> None:
+    """Each phrase of title and own part, and for each label how much of all that is said is said for it, by scope.
+
+    Phrases without weights are ignored. The title's head ends at word `head`.
+    """
+    counts: dict[str, int] = {}
+    payload: dict[str, Weights] = {}
+    for place, weights, phrase, at in found:
+        if weights:
+            once = _ONCE[place]
+            if place == TITLE and at < head:
+                once += _ONCE_IN_HEAD
+            counts[phrase] = counts.get(phrase, 0) + once
+            payload[phrase] = weights
+    if not counts:
+        return
+    numbers, strengths = signals
+    heard = numbering.heard[field]
+    sums: dict[str, list[float]] = {}
+    for item in counts.items():
+        known = heard.get(item)
+        if known is None:
+            known = numbering.hear(field, *item, payload[item[0]])
+        in_title, in_own, said = known
+        for label, whole, title, first, own in said:
             row = sums.get(label)
             if row is None:
-                row = sums[label] = [0.0, 0.0, 0.0, 0.0]
-            row[0] += weight * whole
-            row[3] += weight * own
-            if title:
-                row[1] += weight * title
-                row[2] += weight * head
-        if title and (number := title_phrase(phrase)) is not None:
-            numbers.append(number)
+                sums[label] = [whole, title, first, own]
+                continue
+            row[0] += whole
+            row[1] += title
+            row[2] += first
+            row[3] += own
+        if in_title is not None:
+            numbers.append(in_title)
             strengths.append(_HALF)
-        if own and (number := own_phrase(phrase)) is not None:
-            numbers.append(number)
+        if in_own is not None:
+            numbers.append(in_own)
             strengths.append(_THIRD)
-    loud = keys[f"{field} loud"].get
-    for label, row in sums.items():
-        signals.add(loud(label), log1p(row[0]))
-    for column, scope in enumerate(SCOPES):
-        get, said = keys[f"{field} {scope}"].get, [(label, row[column]) for label, row in sums.items() if row[column]]
-        full = 2.0 * UNIT / (sum([value for _, value in said]) or 1.0)
-        for label, value in said:
-            if (number := get(label)) is not None:
+    _shares(signals, [(numbering.of_label(field, label), row) for label, row in sums.items()])
+
+
+def _shares(signals: Signals, rows: list[tuple[tuple[int | None, ...], list[float]]]) -> None:
+    """How loudly each label is spoken for, and its share by scope, from its numbers and sums."""
+    numbers, strengths = signals
+    for known, row in rows:
+        if (number := known[0]) is not None:
+            numbers.append(number)
+            strengths.append(round(log1p(row[0]) * UNIT))
+    for scope in range(len(SCOPES)):
+        total = sum([row[scope] for _, row in rows])
+        if not total:
+            continue
+        full = 2.0 * UNIT / total
+        for known, row in rows:
+            if (value := row[scope]) and (number := known[scope + 1]) is not None:
                 numbers.append(number)
                 strengths.append(round(full * value))
 
@@ -195,11 +234,18 @@ def _claims(signals: Signals, keys: Mapping[str, Keys], claims: Sequence[Extract
         signals.add(keys["other"].get("hardware"), 1.0)
 
 
-def readable(group: str, key: str, document: Document) -> list[str]:
-    """What a signal is called before a person: words of the paper where it has any, none where others say the same."""
+Voices = dict[tuple[str, str], list[str]]
+"""By table and label: the phrases of one paper that speak loudest for the label."""
+
+
+def table_of(group: str) -> str:
+    """The table whose phrases a group of signals sums up by label, "" for a group of other things."""
     table, _, scope = group.partition(" ")
-    if table in TABLES and scope:
-        return _loudest(document.found[TABLES[table]], key)
+    return table if table in TABLES and scope else ""
+
+
+def readable(group: str, key: str) -> list[str]:
+    """What a signal that no table sums up is called before a person; nothing where others say the same."""
     if group in {"kind score", "kind share"}:
         return []
     return [f"{group}: {key}"] if group in {"metric", "phase"} else [key]
@@ -208,7 +254,7 @@ def readable(group: str, key: str, document: Document) -> list[str]:
 _LOUD = {TITLE: 4.0, OWN: 1.0, BACKGROUND: 0.0}
 
 
-def _loudest(found: list[Found], label: str, count: int = 2) -> list[str]:
+def loudest_phrases(found: list[Found], label: str, count: int = 2) -> list[str]:
     """The phrases that speak for a label most: those of the title before others, those that mean it alone before others."""
     heard = [
         (-_LOUD[place] - weight, phrase)
@@ -216,11 +262,10 @@ def _loudest(found: list[Found], label: str, count: int = 2) -> list[str]:
         for own, weight in weights
         if own == label
     ]
-    return list(dict.fromkeys([phrase for _, phrase in sorted(heard)]))[:count]
+    heard.sort()
+    return list(dict.fromkeys([phrase for _, phrase in heard]))[:count]
 
 
 def weigh_phrases(found: list[Found]) -> dict[str, float]:
     """How loudly phrases speak for each label, wherever they stand."""
-    evidence = Evidence()
-    evidence.weigh(found, (_TITLE_FACTOR, _BACKGROUND_FACTOR, 1.0))
-    return evidence.scores
+    return loudness(found, (_TITLE_FACTOR, _BACKGROUND_FACTOR, 1.0))

@@ -18,7 +18,7 @@ def find_stage(sums: Totals, families: tuple[str, ...]) -> tuple[tuple[str, ...]
     if not families:
         return (), []
     totals, threshold = sums.of("stage"), sums.threshold("stage")
-    ranked = sorted(totals, key=lambda label: -totals[label])
+    ranked = sorted(totals, key=totals.__getitem__, reverse=True)
     chosen = tuple(label for rank, label in enumerate(ranked) if rank == 0 or totals[label] >= threshold)
     return chosen, sums.words("stage", chosen)
 
@@ -26,7 +26,7 @@ def find_stage(sums: Totals, families: tuple[str, ...]) -> tuple[tuple[str, ...]
 def usual_phase(document: Document) -> str:
     """The phase of a number that names none, from the loudest family and the words of title and abstract."""
     families = weigh_phrases(document.found[TABLES["families"]])
-    loudest = max(families, key=lambda family: families[family], default="")
+    loudest = max(families, key=families.__getitem__, default="")
     first = loudest if families.get(loudest, 0.0) >= _ENOUGH else ""
     if first in _TRAINING:
         return "training"

@@ -11,5 +11,5 @@ ANSWERS = {FREE: True, TRAINED: False, UNCLEAR: None}
 def find_training_free(sums: Totals) -> tuple[bool | None, list[str]]:
     """True, False or None (unclear), and the signals that decided."""
     totals = sums.of("training")
-    answer = max(totals, key=lambda label: totals[label])
+    answer = max(totals, key=totals.__getitem__)
     return ANSWERS[answer], sums.words("training", (answer,))

@@ -97,7 +97,7 @@ class Lexicon:
     def _scan(self, words: Sequence[Word], cut: int, before: int, found: FoundPhrases) -> None:
         count = len(words)
         covered = [0] * self._tables
-        for index, (_, _, node) in enumerate(words):
+        for index, (_, _, node, _) in enumerate(words):
             if node is None:
                 continue
             following, last = node
@@ -138,35 +138,20 @@ def weighted_phrases(vocabulary: dict[str, dict[float, str]], ignored: str = "")
     return [(phrase, tuple(weights.items())) for phrase, weights in by_phrase.items() if phrase]
 
 
-class Evidence:
-    """How much each label is spoken for, and by which phrases."""
-
-    __slots__ = ("phrases", "scores")
-
-    def __init__(self) -> None:
-        self.scores: dict[str, float] = defaultdict(float)
-        self.phrases: dict[str, dict[str, float]] = defaultdict(dict)
-
-    def weigh(self, found: list[Found], factors: tuple[float, float, float]) -> None:
-        """Adds phrases, each times the factor of its place (title, background, own part); repeats add less."""
-        scores, phrases = self.scores, self.phrases
-        for place, weights, phrase, _ in found:
-            factor = factors[place]
-            if not factor:
-                continue
-            for label, weight in weights:
-                said = phrases[label]
-                seen = said.get(phrase, 0.0)
-                gain = weight * factor / (1.0 + seen / weight)
-                said[phrase] = seen + gain
-                scores[label] += gain
-
-    def strongest(self, labels: Iterable[str], count: int = 3) -> list[str]:
-        """The phrases that speak loudest for each label."""
-        found: dict[str, None] = {}
-        for label in labels:
-            said = self.phrases.get(label)
-            if said:
-                for phrase in sorted(said, key=lambda phrase: -said[phrase])[:count]:
-                    found[phrase] = None
-        return list(found)
+def loudness(found: list[Found], factors: tuple[float, float, float]) -> dict[str, float]:
+    """How much each label is spoken for: phrases, each times the factor of its place (title, background, own part); repeats of
+    a phrase add less."""
+    scores: dict[str, float] = {}
+    heard: dict[str, list[float]] = {}
+    for place, weights, phrase, _ in found:
+        factor = factors[place]
+        if not factor:
+            continue
+        seen = heard.get(phrase)
+        if seen is None:
+            heard[phrase] = seen = [0.0] * len(weights)
+        for at, (label, weight) in enumerate(weights):
+            gain = weight * factor / (1.0 + seen[at] / weight)
+            seen[at] += gain
+            scores[label] = scores.get(label, 0.0) + gain
+    return scores

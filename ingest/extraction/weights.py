@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .signals import GROUPS, UNIT, Signals, readable
+from .signals import GROUPS, TABLES, UNIT, FixedNumbering, Signals, Voices, loudest_phrases, readable, table_of
 from .text import Document
 
 WEIGHT_UNIT = 64
@@ -52,14 +52,18 @@ class Weights:
         return found
 
     @cached_property
-    def wide(self) -> NDArray[np.float64]:
-        """The table in numbers that are multiplied fast."""
-        return self.table.astype(np.float64, order="C")
+    def numbering(self) -> FixedNumbering:
+        """The numbers of the signals that have weights."""
+        return FixedNumbering(self.keys)
 
     @cached_property
-    def names(self) -> list[tuple[str, str]]:
-        """Group and key of each signal."""
-        return [(group, key) for group, numbers in self.keys.items() for key in numbers]
+    def names(self) -> list[tuple[str, str, str, str]]:
+        """Group and key of each signal, the first word of the group, and the table whose phrases it sums up or ""."""
+        return [
+            (group, key, group.partition(" ")[0], table_of(group))
+            for group, numbers in self.keys.items()
+            for key in numbers
+        ]
 
 
 class Totals(Protocol):
@@ -73,23 +77,33 @@ class Totals(Protocol):
 class Sums:
     """What the weights make of the signals of one paper."""
 
-    __slots__ = ("_document", "_numbers", "_rows", "_strengths", "_totals", "_weights")
+    __slots__ = ("_document", "_numbers", "_rows", "_strengths", "_totals", "_voices", "_weights")
 
     def __init__(self, weights: Weights, signals: Signals, document: Document) -> None:
         self._weights, self._document = weights, document
+        self._voices: Voices = {}
         self._numbers = signals.numbers
-        self._rows = weights.wide.take(signals.numbers, axis=0)
+        # The narrow table is read and widened afterwards, since few of its rows are near in memory.
+        self._rows = weights.table.take(signals.numbers, axis=0).astype(np.float64)
         self._strengths = np.array(signals.strengths, np.float64)
         # Whole numbers, whose products and sums stay far below 2^53: exact in any order.
-        self._totals = self._strengths @ self._rows + weights.bias
+        self._totals: list[float] = (self._strengths @ self._rows + weights.bias).tolist()
 
     def of(self, field: str) -> dict[str, float]:
         """The sum of each label of a field."""
         labels, span = self._weights.labels[field], self._weights.spans[field]
-        return dict(zip(labels, self._totals[span].tolist(), strict=True))
+        return dict(zip(labels, self._totals[span], strict=True))
 
     def threshold(self, field: str) -> float:
         return self._weights.thresholds[field]
+
+    def _loudest(self, table: str, label: str) -> list[str]:
+        """The phrases of the paper that speak loudest for a label; several signals ask for them."""
+        loudest = self._voices.get((table, label))
+        if loudest is None:
+            loudest = loudest_phrases(self._document.found[TABLES[table]], label)
+            self._voices[table, label] = loudest
+        return loudest
 
     def words(self, field: str, labels: Iterable[str], count: int = 3) -> list[str]:
         """The words that speak loudest for each label: words and phrases of the paper, cues, and what its claims measure."""
@@ -101,16 +115,15 @@ class Sums:
             mine: dict[str, None] = {}
             said: set[tuple[str, str]] = set()
             some = min(4 * count, len(gains))
-            for at in sorted(
-                gains.argpartition(-some)[-some:].tolist() if some else [], key=lambda at: (-gains[at], at)
-            ):
-                if gains[at] <= 0 or len(mine) >= count:
+            loudest = gains.argpartition(-some)[-some:] if some else np.zeros(0, np.int64)
+            for loss, at in sorted(zip((-gains[loudest]).tolist(), loudest.tolist(), strict=True)):
+                if loss >= 0 or len(mine) >= count:
                     break
-                group, key = names[self._numbers[at]]
+                group, key, first, table = names[self._numbers[at]]
                 # The scopes of one table of phrases name the same phrases.
-                if (once := (group.partition(" ")[0], key)) not in said:
+                if (once := (first, key)) not in said:
                     said.add(once)
-                    mine |= dict.fromkeys(readable(group, key, self._document))
+                    mine |= dict.fromkeys(self._loudest(table, key) if table else readable(group, key))
             found |= dict.fromkeys(list(mine)[:count])
         return list(found)
 

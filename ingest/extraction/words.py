@@ -66,9 +66,15 @@ DIGIT = 1
 
 Node = tuple[dict[str, Any], list[tuple[int, Any, str]]]
 """A word of the tree of phrases: the words that may follow, and the tables in which a phrase ends here."""
-Word = tuple[str, int, Node | None]
-"""All that is known of a word: folded, the triggers it pulls, and the phrases that begin with it, if any. Plain tuples are
-taken apart faster than named ones, and this is done with every word of every text."""
+Word = tuple[str, int, Node | None, str]
+"""All that is known of a word: folded, the triggers it pulls, the phrases that begin with it, if any, and folded once more, but ""
+where it tells nothing. Plain tuples are taken apart faster than named ones, and this is done with every word of every text."""
+_COMMON = word_set(
+    """
+    the of and to a in for with on is that we by as are this an which be from it our at or can these has have their its while
+    than such into also not but been
+    """
+)
 
 
 class _Known:
@@ -91,7 +97,8 @@ class _Known:
         if len(self.by_spelling) >= _MOST_WORDS:
             self.by_spelling.clear()
         folded_word = fold_word(word)
-        self.by_spelling[word] = known = (folded_word, triggers, self.tree.get(folded_word))
+        telling = "" if folded_word in _COMMON or folded_word.isdigit() else folded_word
+        self.by_spelling[word] = known = (folded_word, triggers, self.tree.get(folded_word), telling)
         return known
 
 
@@ -122,7 +129,7 @@ def know(words: list[str]) -> list[Word]:
 def pulled(words: list[Word]) -> int:
     """The triggers that `words` pull together."""
     together = 0
-    for _, triggers, _ in words:
+    for _, triggers, _, _ in words:
         if triggers:
             together |= triggers
     return together

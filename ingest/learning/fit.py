@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ingest.extraction import EXTRACTOR_VERSION
 from ingest.extraction.reading import read_paper
-from ingest.extraction.signals import GROUPS, UNIT, Signals
+from ingest.extraction.signals import GROUPS, UNIT, Numbering, Signals
 from ingest.extraction.training import ANSWERS
 from ingest.extraction.weights import FIELDS, FIRST, NONE, WEIGHT_UNIT, Weights
 
@@ -59,7 +59,8 @@ class Table:
     def __init__(self, examples: Sequence[Example]) -> None:
         counter = itertools.count()
         growing: Mapping[str, _Growing] = {group: _Growing(counter) for group in GROUPS}
-        rows = [read_paper(example.title, example.abstract, growing).signals for example in examples]
+        numbering = Numbering(growing)
+        rows = [read_paper(example.title, example.abstract, numbering).signals for example in examples]
         papers = Counter(number for signals in rows for number in set(signals.numbers))
         self.keys: dict[str, dict[str, int]] = {}
         place: dict[int, int] = {}

@@ -2,6 +2,7 @@
 
 from ingest.models.endpoint import EndpointDay, EndpointReading, ReadingOutcome
 from ingest.models.fetching import DailyFetch, DailyState, FetchCursor, FetchedAddress, HostTurn
+from ingest.models.submissions import Submission, SubmissionKind, SubmissionState
 
 __all__ = [
     "DailyFetch",
@@ -12,4 +13,7 @@ __all__ = [
     "FetchedAddress",
     "HostTurn",
     "ReadingOutcome",
+    "Submission",
+    "SubmissionKind",
+    "SubmissionState",
 ]

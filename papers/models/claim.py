@@ -39,9 +39,15 @@ class Review(models.TextChoices):
 QUALIFIERS = ("up to", "at least", "about", "average")
 
 
+def is_visible(path: str = "") -> Q:
+    """A claim that lists show; `path` leads to it from another model, such as "claim__"."""
+    present = Q(**{f"{path}withdrawn_at": None, f"{path}paper__withdrawn_at": None})
+    return present & ~Q(**{f"{path}review": Review.REJECTED})
+
+
 class ClaimQuerySet(models.QuerySet["Claim"]):
     def visible(self) -> Self:
-        return self.filter(withdrawn_at=None, paper__withdrawn_at=None).exclude(review=Review.REJECTED)
+        return self.filter(is_visible())
 
     def for_lists(self) -> Self:
         return self.visible().select_related("paper__technique")

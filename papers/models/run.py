@@ -20,7 +20,19 @@ class RunState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class RunMode(models.TextChoices):
+    RUN = "run", "Check, then time the workloads"
+    SWEEP = "sweep", "Check, then time along the swept axis"
+    CHECK = "check", "Check the answers only"
+
+
 FINAL_STATES = (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+
+
+def heavy_fields(path: str = "") -> tuple[str, ...]:
+    """What of a run may be megabytes and no list shows, for `defer`; `path` leads from another model to the run."""
+    names = ("records", "log_tail", "environment", "skipped")
+    return tuple(f"{path}__{name}" if path else name for name in names)
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -29,6 +41,14 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def open(self) -> Self:
         return self.exclude(state__in=FINAL_STATES)
+
+    def made_with_what_is_here(self) -> Self:
+        """Of implementations that are present, with their card and code as they are now; see `Run.is_current`."""
+        return self.filter(
+            implementation__retired_at=None,
+            card_hash=F("implementation__card_hash"),
+            code_hash=F("implementation__code_hash"),
+        )
 
     def expired(self, now: datetime) -> Self:
         """Running, and the worker that held it has been silent for a whole lease."""
@@ -52,6 +72,7 @@ class Run(models.Model):
     )
     device_kind = models.CharField(max_length=10, choices=DeviceKind)
     device = models.ForeignKey(Device, on_delete=models.PROTECT, null=True, blank=True, related_name="runs")
+    mode = models.CharField(max_length=8, choices=RunMode, default=RunMode.RUN)
     state = models.CharField(max_length=12, choices=RunState, default=RunState.QUEUED, db_index=True)
     status = models.CharField(max_length=24, blank=True, help_text="The result's status, once there is one.")
     requested_at = models.DateTimeField(auto_now_add=True)
@@ -84,6 +105,7 @@ class Run(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=RunState.values), name="run_state_known"),
+            models.CheckConstraint(condition=Q(mode__in=RunMode.values), name="run_mode_known"),
             models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="run_progress_is_a_share"),
             # The lock of a device: the database admits one running run on it, and a lost one's lease frees it.
             models.UniqueConstraint(

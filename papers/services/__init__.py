@@ -1,5 +1,15 @@
 """Every write to papers, techniques and claims. Called alike by pages, API, tasks and commands."""
 
+from papers.services.accounts import (
+    add_person,
+    end_other_sign_ins,
+    end_sign_in,
+    live_sign_ins,
+    note_sign_in,
+    password_changed,
+    set_active,
+    set_role,
+)
 from papers.services.claims import follow_abstract, store_card_claims
 from papers.services.code_links import SeenLink, record_code_links
 from papers.services.common import Actor, Change, FieldError, may_edit, write_audit
@@ -29,24 +39,32 @@ __all__ = [
     "SeenLink",
     "SeenPaper",
     "add_claim",
+    "add_person",
     "answers_to",
     "decide",
     "diff_record",
     "edit_paper",
     "edit_technique",
+    "end_other_sign_ins",
+    "end_sign_in",
     "find_paper",
     "follow_abstract",
     "keep_apart",
+    "live_sign_ins",
     "may_edit",
     "merge_papers",
+    "note_sign_in",
     "open_questions",
     "open_review_item",
     "open_review_items",
+    "password_changed",
     "record_code_links",
     "record_paper",
     "record_papers",
     "review_claim",
     "same_statement",
+    "set_active",
+    "set_role",
     "store_card_claims",
     "store_record",
     "store_records",

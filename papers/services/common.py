@@ -7,10 +7,10 @@ from typing import Any, Literal
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 from papers.models import AuditEntry
+from papers.roles import EDIT, may
 
 Actor = AbstractBaseUser | AnonymousUser | None  # a person, a token's owner, or a command
 Change = Literal["new", "updated", "unchanged"]
-REVIEW_PERMISSION = "papers.review"
 
 
 class FieldError(ValueError):
@@ -23,13 +23,21 @@ class FieldError(ValueError):
 
 
 def may_edit(user: Any) -> bool:
-    """Operators, and those who were given the permission to review."""
-    return bool(user is not None and user.is_active and (user.is_staff or user.has_perm(REVIEW_PERMISSION)))
+    """Editors and operators, and those who were given the permission to review."""
+    return may(user, EDIT)
 
 
 def write_audit(actor: Actor, action: str, target: str, **detail: Any) -> None:
-    """Note who did what; a token acts as its owner, a command as nobody."""
-    AuditEntry.objects.create(actor_id=getattr(actor, "pk", None), action=action, target=target[:200], detail=detail)
+    """Note who did what; a token acts as its owner and is named in the detail, a command acts as nobody."""
+    if token := getattr(actor, "acting_token", None):
+        detail["token"] = token
+    AuditEntry.objects.create(
+        actor_id=getattr(actor, "pk", None),
+        actor_name=actor.get_username() if actor is not None else "",
+        action=action,
+        target=target[:200],
+        detail=detail,
+    )
 
 
 # ── checks of what people send ──────────────────────────────────────────────────────────────────────────────────────

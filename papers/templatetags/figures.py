@@ -1,6 +1,7 @@
 """Numbers, intervals and outcomes as a page prints them. A colour never stands alone: each has a word and a shape."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -82,19 +83,34 @@ def claimed_ratio(claim: Claim) -> float | None:
     return ratio_of(claim.metric, claim.form, claim.direction, claim.value)
 
 
+Scale = tuple[float, float]
+"""The least and the largest ratio that bars which are compared have room for."""
+
+
+def scale_of(values: Iterable[float | None]) -> Scale:
+    """One scale for bars that a reader compares; 1× is always on it."""
+    known = [value for value in values if value is not None and value > 0]
+    return min(1.0, *known) / 1.15 if known else 1.0, max(1.0, *known) * 1.15 if known else 1.0
+
+
 @register.inclusion_tag("papers/_interval.html")
 def interval_bar(
-    median: float | None, low: float | None, high: float | None, claim: Claim | None = None, verdict: bool = True
+    median: float | None,
+    low: float | None,
+    high: float | None,
+    claim: Claim | None = None,
+    verdict: bool = True,
+    *,
+    scale: Scale | None = None,
 ) -> dict[str, Any]:
     """A ratio with its interval on a logarithmic axis, beside 1× and what the paper claims.
 
-    Without `verdict` it is drawn hollow: a figure that decides nothing.
+    Without `verdict` it is drawn hollow: a figure that decides nothing. Bars of one `scale` can be compared by eye.
     """
     claimed = claimed_ratio(claim) if claim else None
-    known = [v for v in (median, low, high, claimed) if v is not None and v > 0]
     if median is None or median <= 0:
         return {"drawn": False}
-    least, most = min(1.0, *known) / 1.15, max(1.0, *known) * 1.15
+    least, most = scale or scale_of((median, low, high, claimed))
     span = math.log(most / least)
 
     def place(value: float | None) -> float | None:
@@ -144,6 +160,21 @@ def outcome_badge(outcome: str) -> dict[str, str]:
     return {"outcome": outcome or "untested", "word": Outcome(outcome).label if outcome else "Not tested"}
 
 
+EVIDENCE = {
+    "measured": ("Measured", "A run here measured it."),
+    "scaled": ("Scaled", "Measured here, and carried over to this hardware or model."),
+    "claimed": ("Claimed", "The paper says so; no run here stands behind it."),
+    "modelled": ("Modelled", "Worked out from the hardware's figures; nobody measured it."),
+}
+
+
+@register.inclusion_tag("papers/_evidence.html")
+def evidence(kind: str) -> dict[str, str]:
+    """What a figure rests on, by shape and by word."""
+    word, meaning = EVIDENCE[kind]
+    return {"kind": kind, "word": word, "meaning": meaning}
+
+
 @register.inclusion_tag("runners/_state.html")
 def state_badge(state: str, word: str) -> dict[str, str]:
     return {"state": state, "word": word}
@@ -160,6 +191,15 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@register.filter
+def wait(seconds: float) -> str:
+    """A wait that was guessed from medians, no finer than it is known: "less than a minute", "about 6 min"."""
+    if seconds < 45:
+        return "less than a minute"
+    minutes = max(1, round(seconds / 60)) if seconds < 600 else 5 * round(seconds / 300)
+    return f"about {minutes} min" if minutes < 60 else f"about {minutes // 60} h {minutes % 60:02d} min"
 
 
 @register.filter

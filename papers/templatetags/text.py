@@ -1,9 +1,10 @@
 """Titles, labels, abstracts and snippets as a page prints them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from django import template
 from django.utils.html import conditional_escape, format_html
@@ -26,11 +27,18 @@ _SYMBOLS = {
     **{"times": "×", "sim": "~", "approx": "≈", "infty": "∞", "to": "→", "rightarrow": "→", "leq": "≤", "geq": "≥"},
     **{"cdot": "·", "ell": "ℓ", "pm": "±", "ldots": "…", "nabla": "∇", "le": "≤", "ge": "≥"},
 }
+_FUNCTIONS = frozenset({"log", "exp", "max", "min", "sin", "cos", "tanh"})
 _SUPERSCRIPT = str.maketrans("0123456789n+-", "⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁺⁻")
 _RAISED = re.compile(r"\^(?:\{([0-9n+-]+)\}|([0-9n+-]))")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s*")
 _ACCENT = re.compile(r"\\[\"'`^~=.]\{?([A-Za-z])\}?")
 _ESCAPED = re.compile(r"\\([%&#_$])")
+
+
+def _printed(command: re.Match[str]) -> str:
+    if command[1] not in _FUNCTIONS:
+        return _SYMBOLS.get(command[1], "")
+    return command[1] + (" " if command.string[command.end() :][:1].isalnum() else "")
 
 
 @register.filter
@@ -40,7 +48,7 @@ def plain_title(title: str) -> str:
         return title
     text = _ESCAPED.sub(r"\1", _ACCENT.sub(r"\1", title))
     text = _RAISED.sub(lambda m: (m[1] or m[2]).translate(_SUPERSCRIPT), text)
-    text = _COMMAND.sub(lambda m: _SYMBOLS.get(m[1], ""), text)
+    text = _COMMAND.sub(_printed, text)
     return re.sub(r"\s+", " ", re.sub(r"[${}]", "", text)).strip()
 
 
@@ -55,6 +63,12 @@ def inline_label(value: str) -> str:
 def spaced(value: str) -> str:
     """A key such as "out-of-memory" or "INCORRECT_SHAPE" as words."""
     return value.replace("-", " ").replace("_", " ").lower().capitalize()
+
+
+@register.filter
+def item(values: Mapping[Any, Any], key: Any) -> Any:
+    """The value under a key that is itself a variable; nothing where there is none."""
+    return values.get(key, "")
 
 
 QUALITY = {
@@ -115,12 +129,13 @@ def mark_spans(text: str, spans: list[Span]) -> SafeString:
         if around:
             inner = min(around, key=lambda s: (s.end - s.start, s.number))
             deep = " claim-mark-deep" if len(around) > 1 else ""
-            html = '<mark class="claim-mark{}"><a href="#claim-{}">{}</a></mark>'
-            piece = format_html(html, deep, inner.key, piece)
+            keys = " ".join(str(span.key) for span in around)
+            html = '<mark class="claim-mark{}" data-claims="{}"><a href="#claim-{}">{}</a></mark>'
+            piece = format_html(html, deep, keys, inner.key, piece)
         pieces.append(piece)
         for span in sorted((s for s in spans if s.end == end), key=lambda s: s.number):
-            html = '<sup class="claim-number" id="span-{}"><a href="#claim-{}" aria-label="claim {}">{}</a></sup>'
-            pieces.append(format_html(html, span.key, span.key, span.number, span.number))
+            html = '<sup class="claim-number" id="span-{}" data-claims="{}"><a href="#claim-{}" aria-label="claim {}">{}</a></sup>'
+            pieces.append(format_html(html, span.key, span.key, span.key, span.number, span.number))
     return mark_safe("".join(pieces))  # noqa: S308 - every piece was escaped above
 
 

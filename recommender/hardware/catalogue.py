@@ -29,9 +29,13 @@ FEATURES = ("sparsity",)
 # Driver, runtime, workspaces and fragmentation take their share; what shares its memory with a system leaves less.
 USABLE: Mapping[str, float] = {"phone": 0.5, "embedded": 0.8, "cpu": 0.85, "mcu": 0.9}
 USABLE_OF_A_GPU, USABLE_UNIFIED = 0.92, 0.75
-_PRODUCT = r"(?!gen\b)(?=(?:nvidia |amd )?(?:rtx|gtx|jetson|gpus?\b|[a-z]{1,4}[\s-]?\d))"
+# Words that join a product's number to another: "RTX 3090 with 24 GB" speaks of no 3090 devices.
+_NO_PRODUCT = r"(?!(?:gen|with|and|or|for|at|to|in|on|of|by|per|from|has|gb|gib)\b)"
+_PRODUCT = _NO_PRODUCT + r"(?=(?:nvidia |amd )?(?:rtx|gtx|jetson|gpus?\b|[a-z]{1,4}[\s-]?\d))"
 # "2x H100", "8 A100", "4 GPUs"; neither the 2 of "GPT-2 XL" nor that of "Llama 2".
-_COUNT = re.compile(rf"(?<![\w.-])(\d{{1,5}})\s*(?:x|×|\*)\s*{_PRODUCT}|(?<![\w.-])(\d{{1,5}})\s+{_PRODUCT}")
+_COUNT = re.compile(
+    rf"(?<![\w.-])(\d{{1,5}})\s*(?:x|×|\*)\s*{_PRODUCT}|(?<![\w.-])(?<!rtx )(?<!gtx )(\d{{1,5}})\s+{_PRODUCT}"
+)
 _WORDS = {"one": 1, "single": 1, "two": 2, "dual": 2, "three": 3, "four": 4, "eight": 8, "sixteen": 16}
 
 
@@ -145,6 +149,17 @@ def find_device(text: str) -> Device | None:
     """The device that the text names: "one RTX 4090", "2x H100", "A100 80GB". None when it names none that is known."""
     name = longest_alias(text, _aliases()) or longest_alias(_COUNT.sub(" ", text.lower()), _aliases())
     return devices()[name] if name else None
+
+
+def devices_named(text: str) -> list[str]:
+    """The names of all devices that the text names, each by its longest alias."""
+    words = f" {fold(_COUNT.sub(' ', text.lower()))} "
+    found: dict[str, str] = {}
+    for alias in sorted(_aliases(), key=lambda alias: (-len(alias), alias)):
+        if f" {alias} " in words:
+            words = words.replace(f" {alias} ", "  ")
+            found.setdefault(_aliases()[alias], alias)
+    return list(found)
 
 
 def count_devices(text: str) -> int | None:

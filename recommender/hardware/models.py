@@ -15,6 +15,7 @@ published_billions       what the makers count, to check the shape by
 from __future__ import annotations
 
 import functools
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -33,6 +34,13 @@ ARCHITECTURES: Mapping[str, tuple[str, ...]] = {
     "recurrent": ("ssm",), "convnet": ("cnn",), "diffusion": ("diffusion",),
 }  # fmt: skip
 BY_HAND = re.compile(r"^\s*(?:[a-z_]+\s*=\s*[\w.]+[\s,;]*)+$")
+_SIZE = r"(\d{1,4}(?:\.\d{1,2})?)[\s-]?b(?:illion)?"
+_NOUN = r"(?:(?:parameter|param)s?|(?:chat |language |transformer )?models?|llms?|decoders?|transformers?|chatbots?)"
+_SIZED = re.compile(rf"(?<![\w.]){_SIZE}[\s-]{_NOUN}\b")
+# The whole of what was given as a model is its size or its kind.
+_ONLY_A_KIND = re.compile(rf"(?:an? )?(?:{_SIZE}(?:[\s-]{_NOUN})*|[a-z\s-]+)$")
+BY_HAND_NAME = "Shape by hand"
+TODAY, NEAR_IN_SIZE = 8_192, math.log(1.3)
 # The largest shape that is reckoned with; beyond it a figure was mistyped.
 MOST: Mapping[str, int] = {
     "layers": 2_000, "hidden": 200_000, "heads": 4_096, "kv_heads": 4_096, "head_dim": 4_096, "ffn": 2_000_000,
@@ -76,11 +84,21 @@ class Model:
     activations_per_item: float = 0.0
     state_elements: float = 0.0
     published_billions: float = 0.0
+    stands_for: tuple[str, ...] = ()
 
     @property
     def is_decoder(self) -> bool:
         """Whether it makes tokens one after the other."""
         return self.kind in ("decoder", "encoder-decoder", "recurrent")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What its data is, in the words of records: papers for other data are not meant for it."""
+        if self.kind in ("decoder", "recurrent") or (self.kind in ("encoder", "encoder-decoder") and not self.item):
+            return frozenset({"language", "code"})
+        kinds = {"speech": "speech-audio", "video": "video", "image": "vision"}
+        found = {kind for word, kind in kinds.items() if word in self.item}
+        return frozenset(found | {"vision"}) if "video" in found else frozenset(found)
 
     @property
     def architectures(self) -> tuple[str, ...]:
@@ -191,7 +209,8 @@ def read_models(table: Mapping[str, Any]) -> dict[str, Model]:
     for row in table.get("model", ()):
         name = row.get("name", "(no name)")
         try:
-            model = Model(**{**row, "aliases": tuple(row.get("aliases", ()))})
+            words = {field: tuple(row.get(field, ())) for field in ("aliases", "stands_for")}
+            model = Model(**{**row, **words})
         except TypeError as error:
             raise CatalogueError(f"model {name!r}: {error}") from error
         check_shape(model)
@@ -243,13 +262,55 @@ def find_model(text: str) -> Model | None:
     return models()[name] if name else None
 
 
+def model_or_kind(text: str) -> Model | None:
+    """As `find_model`; where the whole text is a size or a kind ("7B", "video diffusion transformer"), what it is reckoned as."""
+    return find_model(text) or (typical_model(text) if _ONLY_A_KIND.match(text.strip().lower()) else None)
+
+
+def names_it(model: Model, text: str) -> bool:
+    """Whether the text names the model itself, and not only its size or its kind."""
+    return model.name == BY_HAND_NAME or longest_alias(text, _aliases()) == model.name
+
+
+@functools.cache
+def _kinds() -> dict[str, str]:
+    return {fold(words): model.name for model in models().values() for words in model.stands_for}
+
+
+def kind_named(text: str) -> str | None:
+    """The words of a text that name a kind of model and no model: "3B model", "video diffusion transformer"."""
+    if found := _SIZED.search(text.lower()):
+        return found[0] if _nearest_in_size(float(found[1])) else None
+    words = fold(text).replace("-", " ")
+    kinds = [kind for kind in _kinds() if re.search(rf"\b{re.escape(kind)}s?\b", words)]
+    return max(kinds, key=len, default=None)
+
+
+def typical_model(text: str) -> Model | None:
+    """The model of the catalogue that a kind of model is reckoned as: the nearest in size, or the one that stands for it."""
+    if found := _SIZED.search(text.lower()) or re.match(_SIZE, text.strip().lower()):
+        return _nearest_in_size(float(found[1]))
+    kind = kind_named(text)
+    return models()[_kinds()[kind]] if kind else None
+
+
+def _nearest_in_size(billions: float) -> Model | None:
+    """The decoder of today (not of experts, made for long inputs) whose count of parameters comes nearest, if one comes near."""
+    known = [one for one in models().values() if one.kind == "decoder" and one.experts == 1 and one.context >= TODAY]
+    away, best = min(
+        ((abs(math.log(one.parameters / 1e9 / billions)), one) for one in known if billions > 0),
+        key=lambda pair: (pair[0], pair[1].name), default=(math.inf, None),
+    )  # fmt: skip
+    return best if away <= NEAR_IN_SIZE else None
+
+
 def shape_by_hand(text: str) -> Model:
     """A decoder from "layers=32 hidden=4096 heads=32 kv_heads=8 ffn=14336 vocab=32000"; any other field may follow.
 
     kv_heads is heads when left out, head_dim hidden ÷ heads, ffn four times hidden. Raises: CatalogueError.
     """
     pairs = dict(re.findall(r"([a-z_]+)\s*=\s*([\w.]+)", text.lower()))
-    name, kind = "Shape by hand", pairs.pop("kind", "decoder")
+    name, kind = BY_HAND_NAME, pairs.pop("kind", "decoder")
     values: dict[str, Any] = {}
     for field, value in pairs.items():
         try:

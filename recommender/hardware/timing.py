@@ -200,7 +200,7 @@ def shares_of(costs: tuple[Cost, ...], work: Workload) -> dict[str, float]:
     """The share of the whole time that each part takes, 0 to 1, by the names of parts, and of four kinds of waiting.
 
     weights and kv_cache count the time in which their bytes are what is waited for; decode, prefill and
-    training-step whole passes; launch and link as they are.
+    training-step whole passes, and "decode/attention" a part of one; launch and link as they are.
     """
     whole = total_ms(costs, work)
     found: dict[str, float] = {}
@@ -210,11 +210,13 @@ def shares_of(costs: tuple[Cost, ...], work: Workload) -> dict[str, float]:
 
     for cost in costs:
         times = work.new_tokens if cost.name == "decode_per_token" else 1
-        add(cost.name.removesuffix("_per_token").replace("_", "-"), cost.ms * times)
+        name = cost.name.removesuffix("_per_token").replace("_", "-")
+        add(name, cost.ms * times)
         add("launch", cost.launch_ms * times)
         add("link", cost.link_ms * times)
         for part, compute, memory in cost.parts:
             add(part.term, max(compute, memory) * times)
+            add(f"{name}/{part.term}", max(compute, memory) * times)
             if memory > compute and part.bytes:
                 add("weights", memory * times * part.weights / part.bytes)
                 add("kv_cache", memory * times * part.cache / part.bytes)

@@ -7,6 +7,7 @@ output-layer, elementwise (norms, activations, residuals), optimizer, conv.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -90,6 +91,7 @@ class Pass:
         return sum(part.bytes for part in self.parts)
 
 
+@functools.lru_cache(1024)
 def passes(model: Model, work: Workload) -> tuple[Pass, ...]:
     """The passes of the workload: a training step, or reading the prompt and, for what makes tokens, one step of it."""
     if work.trains:

@@ -202,7 +202,14 @@ def noun_right(site: Site) -> Reading | None:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
     if form == "factor" and before & {"saving", "saves", "save", "less"}:
         return Reading("noun-right", noun.noun, "better", at, noun.stop, extra)
+    if form == "factor" and site.word(at) == "the" and noun.noun.polarity == "cost" and _is_of_a_rival(site):
+        return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
     return None
+
+
+def _is_of_a_rival(site: Site) -> bool:
+    """Whether what takes "twice the parameters" is a rival that ours reaches or passes ("matches models with")."""
+    return not _RIVALS.isdisjoint(site.clause.lows[max(0, site.begin - 10) : site.begin])
 
 
 def _share_of_a_rival(site: Site) -> Reading | None:
@@ -259,10 +266,7 @@ def _share(
     used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
     if site.quantity.form == "factor" and site.quantity.how == "digits" and not thrift:
         # "Matches models trained on 3x the amount of data".
-        if (
-            noun.noun.polarity == "cost"
-            and {site.word(k) for k in range(max(0, site.begin - 10), site.begin)} & _RIVALS
-        ):
+        if noun.noun.polarity == "cost" and _is_of_a_rival(site):
             return Reading("share-of-rival", noun.noun, "better", at, noun.stop, extra)
         return None
     if not used and not thrift:

@@ -44,6 +44,8 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         phase = SPEED_PHASES.get(word)
         if phase:
             return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
+    if _than_training(site, at + 1):
+        return Noun("training_time", "change", "training"), at + 1
     led = _led_by(site)
     if led is not None:
         return led.noun, at + 1
@@ -51,6 +53,15 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     if before & _LEARNS or (before & BE and site.word(site.begin - 2) == "training"):
         return Noun("training_time", "change", "training"), at + 1
     return FASTER, at + 1
+
+
+_RETRAINS = word_set("training trained retrained pre-training")
+
+
+def _than_training(site: Site, start: int) -> bool:
+    """Whether the rival is a training: "10x faster (speed) than training it from scratch", "than being trained"; what replaces a retraining need not train."""
+    than = start + (site.word(start) == "speed")
+    return site.word(than) == "than" and not _RETRAINS.isdisjoint((site.word(than + 1), site.word(than + 2)))
 
 
 def _led_by(site: Site) -> Anchor | None:

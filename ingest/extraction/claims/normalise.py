@@ -93,9 +93,9 @@ def _registry() -> pint.UnitRegistry[Any]:
     import pint
 
     registry: pint.UnitRegistry[Any] = pint.UnitRegistry()
-    registry.define("FLOP = [operation] = FLOP = FLOPs = FLOPS")
-    registry.define("MAC = 2 * FLOP = MAC = MACs")
-    registry.define("USD = [currency] = USD = dollar")
+    registry.define("FLOP = [operation] = _ = FLOPs = FLOPS")
+    registry.define("MAC = 2 * FLOP = _ = MACs")
+    registry.define("USD = [currency] = _ = dollar")
     return registry
 
 

@@ -41,7 +41,9 @@ _PHASE_WORDS: dict[str, str] = {
     ),
     **dict.fromkeys(("latency", "throughput", "kv", "cache", "token"), _WEAK),
     **dict.fromkeys(("search", "searching"), "search"),
-    **dict.fromkeys(("simulation", "preprocessing", "deduplication"), "other"),
+    **dict.fromkeys(
+        ("simulation", "preprocessing", "deduplication", "annotation", "annotating", "compilation", "indexing"), "other"
+    ),
 }
 _REACH = 6
 """Tokens between a number, with what was read with it, and a word that still speaks for it."""
@@ -138,7 +140,8 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     if named and named != _WEAK:
         return named
     if noun.metric == "data_samples":
-        return "fine-tuning" if paper.tunes else "training"
+        # A search samples architectures; data that something is trained on is called so.
+        return "fine-tuning" if paper.tunes else "search" if paper.searches else "training"
     if noun.metric == "communication":
         return "inference" if paper.infers else "training" if paper.default != "fine-tuning" else paper.default
     if (
@@ -147,9 +150,9 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         and not _OF_TRAINING.isdisjoint(clause.lows[reading.first : reading.stop])
     ):
         return "training"
-    if paper.searches and noun.metric in _PROCESS and _is_of_the_search(clause.lows[:first], noun):
+    if paper.searches and noun.metric in _PROCESS and _is_of_the_search(clause.lows[: min(first, quantity.lead)], noun):
         return "search"
-    if paper.condenses and noun.metric in _PROCESS:
+    if paper.condenses and (noun.metric in _PROCESS or noun.metric == "memory"):
         return "other"
     if noun.metric in _FAST and _is_of_a_model(clause, quantity):
         return "inference"
@@ -160,6 +163,8 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
 
 def _is_of_the_search(before: list[str], noun: Noun) -> bool:
     """Whether the search is fast or cheap, and not the network that it found ("GZNet is 3x faster than ...")."""
+    if before[-2:] in (["which", "is"], ["that", "is"], ["which", "are"], ["that", "are"]):
+        return False
     if noun.metric == "training_cost" or not _SEARCHING.isdisjoint(before[-16:]):
         return True
     return _FOUND.isdisjoint(before) and before[-1:] not in (["is"], ["are"], ["being"])

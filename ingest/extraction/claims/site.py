@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .nouns import NOUNS, Noun
 from .quantity import Quantity
 from .tokens import Tokens
-from .words import CHANGE_VERBS, COMPARATIVES
+from .words import CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES, SELF_NOUNS
 
 _NOTHING = ("",)
 _COUNTED = frozenset({"nfes", "nfe"})
@@ -131,6 +131,8 @@ def _tight(clause: Clause, left: Quantity, right: Quantity) -> bool:
         return False
     if left.how in {"verb", "part"} or right.how == "verb" or left.unit != right.unit:
         return False
+    if clause.lows[right.lead - 1] in {"a", "an"} and _is_of_a_change(clause, left):
+        return False
     depth, glue = 0, False
     for token in clause.tokens[left.stop : right.lead]:
         if token.low in {"(", "["}:
@@ -144,6 +146,13 @@ def _tight(clause: Clause, left: Quantity, right: Quantity) -> bool:
     return glue and depth == 0
 
 
+def _is_of_a_change(clause: Clause, quantity: Quantity) -> bool:
+    """ "A memory reduction of 45% and a 20% increase": the first number has its noun in front of it."""
+    at = quantity.lead
+    return at > 1 and clause.lows[at - 1] == "of" and clause.lows[at - 2] in _OF_CHANGE
+
+
+_OF_CHANGE = CHANGE_NOUNS.keys() | SELF_NOUNS.keys()
 _LOOSE_OPENERS = frozenset(
     {"on", "for", "in", "with", "when", "under", "at", "over", "(", ",", "and", "respectively", "than", "compared"}
 )

@@ -26,7 +26,7 @@ TOKEN = re.compile(
   | (?P<sym>[,;)])
   | (?P<wrap>\\[!,;:]|</?(?:b|i|em|strong|sup|sub|p|br)\s?/?>|\((?:[A-Z][A-Za-z]{{0,7}}[A-Z]s?|[A-Z]{{2,3}})\)|\\?(?:text(?:bf|it|tt|sc|rm|sf)|math(?:bf|rm|it|sf|cal)|emph|boldsymbol|underline|textcolor\{{\w+\}})(?=[\s\d.{{])\{{?)
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
-  | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
+  | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\{{\\?times\}}|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?<!approx\$)(?<!sim\$)(?<![<>~≈∼]\$)(?P<money>{_NUMBER})(?=[\s;)]|[.,](?!\d)|[kKM]\b)(?![^$\s]*\$)(?!\s?[\\~])
   | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?

@@ -192,8 +192,9 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
 
 
 def _is_a_ratio(tokens: list[Token], index: int, after: int) -> bool:
-    """ "A speedup of 2.5", "a compression ratio of 16", "a 1.6 speed-up": the noun makes a bare number a factor."""
-    if word_at(tokens, after) in _SPEEDUPS | {"acceleration"}:
+    """ "A speedup of 2.5", "a compression ratio of 16", "a 1.6 average speed-up": the noun makes a bare number a factor."""
+    named = after + (word_at(tokens, after) in _SORTS_OF_SPEEDUP)
+    if word_at(tokens, named) in _SPEEDUPS | {"acceleration"}:
         return True
     if tokens[after : after + 1] and tokens[after].kind in {"num", "near", "rel"}:
         return False
@@ -230,6 +231,7 @@ def _sped_before(tokens: list[Token], index: int) -> bool:
 
 _MUCH_LESS = frozenset({"smaller", "faster", "slower", "cheaper", "lighter"})
 """Behind a bare number they say that its "times" is lost ("nearly 16 smaller than")."""
+_SORTS_OF_SPEEDUP = frozenset({"average", "mean", "overall", "wall-clock", "end-to-end"})
 _SPEEDUPS = frozenset({"speedup", "speedups", "speed-up", "speed-ups"})
 _BEFORE_RATIO = frozenset({"of", "by", "is", "reaches", "=", ":", "to", "up", "about", "around", "over", "approximately", "nearly", "~", "an", "average", "from", "at", "least",
                            "more", "than", "roughly", "almost"})  # fmt: skip

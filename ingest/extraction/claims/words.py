@@ -49,7 +49,7 @@ CHANGE_VERBS: dict[str, str] = {
     **_forms(LESS, "reduce decrease lower save minimize shrink slash trim economize shorten diminish prune eliminate conserve "
                    "curtail alleviate remove discard decline lessen downsize mitigate skip condense economise minimise avoid evict free relieve hide overlap offload prevent amortize"),
     **_forms(MORE, "increase raise scale add introduce incur grow"),
-    **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform surpass exceed beat advance speed "
+    **_forms(BETTER, "improve boost enhance optimize accelerate expedite compress outperform outpace outrun surpass exceed beat advance speed "
                      "quicken ameliorate optimise elevate lift"),
     **dict.fromkeys(word_set("cut cuts cutting drop drops dropped dropping fall falls fell falling trimmed trimming slimming shrunk "
                              "shrank down"), LESS),
@@ -67,7 +67,9 @@ COMPRESS_VERBS = word_set(
     compress compresses compressed compressing shrink shrinks shrinking shrunk
     """
 )
-RIVAL_VERBS = frozenset(v for v in CHANGE_VERBS if v.startswith(("outperform", "surpass", "exceed", "beat", "advanc")))
+RIVAL_VERBS = frozenset(
+    v for v in CHANGE_VERBS if v.startswith(("outp", "outr", "surpass", "exceed", "beat", "advanc"))
+)
 BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get"})
 ONLY = word_set("only just merely mere few tiny single solely sufficient little")
 """Words that turn an amount into a claim of thrift."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from papers.files import write_lines
 from recommender.advice import Need, read_need
 from recommender.encoders import EncoderError
 from recommender.index import IndexBusy
@@ -24,7 +25,8 @@ class Command(BaseCommand):
     help = "Advice for one need in words, or ranked titles for a file of needs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--need", metavar="TEXT", help="what is wanted, in plain words")
+        parser.add_argument("words", nargs="?", metavar="NEED", help="what is wanted, in plain words")
+        parser.add_argument("--need", metavar="TEXT", help="the same")
         parser.add_argument("--stage", choices=["training", "fine-tuning", "inference", "search", "data"])
         parser.add_argument("--gpu", help="such as 'RTX 4090', or 'here' for the device of this installation's worker")
         parser.add_argument("--gpus", type=int)
@@ -53,8 +55,10 @@ class Command(BaseCommand):
         parser.add_argument("--out", metavar="FILE", help="with --needs: where the ranked titles go")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if (options["need"] is None) == (options["needs"] is None):
-            raise CommandError("give either --need TEXT or --needs FILE --out FILE")
+        given_as = [name for name in ("words", "need", "needs") if options[name] is not None]
+        if len(given_as) != 1:
+            raise CommandError('give one of: "what is wanted", --need TEXT, or --needs FILE --out FILE')
+        options["need"] = options["need"] or options["words"]
         try:
             refresh_index()
             if options["needs"] is not None:
@@ -82,10 +86,8 @@ class Command(BaseCommand):
                 raise CommandError(f"{options['needs']}, line {number}: {fault}") from None
             lines.append(json.dumps({"id": need[0], "titles": [a["title"] for a in answers]}, ensure_ascii=False))
         target = Path(options["out"])
-        aside = target.with_name(target.name + ".part")
         try:
-            aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            aside.replace(target)
+            write_lines(target, lines)
         except OSError as fault:
             raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
         self.stdout.write(f"{len(lines)} needs answered.")

@@ -1,0 +1,240 @@
+"""The order of what was found: a weighted sum over how text, record and situation agree with what was asked.
+
+The weights are few, start from ones set by hand, and are trained on judged needs by `manage.py train_ranking` (see
+`recommender/learning.py`); `ranking.json` holds them with what they were trained on. Every part of a score can be shown.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.fusion import relative, weighted
+from recommender.glossary import glossary
+from recommender.relevance import SMALL_MACHINES, Profile, Wanted, record_score
+
+STORED = Path(__file__).with_name("ranking.json")
+BASE: Mapping[str, float] = {"semantic": 0.35, "lexical": 0.28, "record": 0.42}
+"""What the first order is made by, whose best papers vote on families and are the neighbours of the second."""
+BY_HAND: Mapping[str, float] = {**BASE, "family": 0.15}
+BY_RULE: Mapping[str, float] = {"like": 0.6, "unlike": -0.6, "named": 0.5}
+"""Features that no judged need speaks of: examples, and a technique that is asked for by its name."""
+# Which part of a score each feature is shown under.
+PARTS: Mapping[str, str] = {
+    "semantic": "semantic", "lexical": "lexical", "record": "record", "family": "family", "neighbours": "neighbours",
+    "task": "record", "method": "record", "method family": "family", "no family": "family",
+    "stage first": "stage", "stage among": "stage", "stage other": "stage",
+    "training-free": "training", "trained": "training", "architecture": "training", "another architecture": "training",
+    "modality": "modality", "hardware": "hardware", "small hardware": "hardware", "like": "examples", "unlike": "examples",
+    "named": "name",
+}  # fmt: skip
+FEATURES = tuple(name for name in PARTS if name not in BY_RULE)
+"""What weights are trained for."""
+UNLIKE_SHARE = 0.4
+"""How far the search moves away from what is not wanted, in shares of a step."""
+# Unrelated texts have a cosine of about 0.1 under the packaged encoder; below that, differences mean nothing.
+SEMANTIC_FLOOR = 0.1
+VOTERS, NEIGHBOURS = 10, 5
+SECOND_FAMILY = 0.5
+SAYS_ENOUGH = 0.8
+NO_TRAINING = ("none", "calibration")
+LITTLE_TRAINING = (*NO_TRAINING, "finetune")
+
+Ranked = list[tuple[int, float, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Documents that the answers shall and shall not resemble."""
+
+    like: tuple[int, ...] = ()
+    unlike: tuple[int, ...] = ()
+
+
+NO_EXAMPLES = Examples()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What both searches found, with all that the order is made from. `vectors` are rows for `ids`, of unit length.
+
+    `named` are those whose name the text says; `liked` and `unliked` are where the examples lie, None without any.
+    """
+
+    ids: Sequence[int]
+    semantic: Mapping[int, float]
+    lexical: Mapping[int, float]
+    profiles: Mapping[int, Profile]
+    vectors: NDArray[np.float32] | None
+    wanted: Wanted = field(default_factory=Wanted)
+    rarities: Mapping[str, float] = field(default_factory=dict)
+    named: frozenset[int] = frozenset()
+    liked: NDArray[np.float32] | None = None
+    unliked: NDArray[np.float32] | None = None
+
+
+@functools.cache
+def trained_weights() -> Mapping[str, float]:
+    """The weights that ship. Raises ValueError where the file names a feature that is not computed."""
+    stored: dict[str, float] = json.loads(STORED.read_text(encoding="utf-8"))["weights"]
+    if unknown := set(stored) - set(FEATURES):
+        raise ValueError(f"{STORED.name}: weights: {sorted(unknown)} are no features; train again")
+    return stored
+
+
+def ranked(found: Found, weights: Mapping[str, float] | None = None) -> Ranked:
+    """Ids with score and parts, best first; the parts add up to the score. Equal scores by id, so that pages do not overlap."""
+    weights = {**(trained_weights() if weights is None else weights), **BY_RULE}
+    table = features(found)
+    rows = []
+    for item in found.ids:
+        parts: dict[str, float] = defaultdict(float)
+        for name, value in table[item].items():
+            if value and (weight := weights.get(name, 0.0)):
+                parts[PARTS[name]] += weight * value
+        rows.append((item, sum(parts.values()), dict(parts)))
+    return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+
+def features(found: Found) -> dict[int, dict[str, float]]:
+    """Every feature of every item; those that are 0 may be left out."""
+    first = {
+        "semantic": relative(found.semantic, SEMANTIC_FLOOR),
+        "lexical": relative(found.lexical),
+        "record": {i: record_score(found.wanted, found.profiles[i], found.rarities) for i in found.ids},
+    }
+    base = weighted(first, BASE)
+    families = {i: found.profiles[i].document.families for i in found.ids}
+    votes = _family_votes(base, families)
+    near = _neighbours(found, base)
+    resembling = {
+        name: _resembling(found, centre) for name, centre in (("like", found.liked), ("unlike", found.unliked))
+        if centre is not None and found.vectors is not None
+    }  # fmt: skip
+    table = {}
+    for item in found.ids:
+        row = {name: part.get(item, 0.0) for name, part in first.items()}
+        row |= {"family": votes.get(item, 0.0), "neighbours": near.get(item, 0.0)}
+        row |= {name: scores[item] for name, scores in resembling.items()}
+        row["named"] = float(item in found.named)
+        table[item] = row | _of_record(found.wanted, found.profiles[item], found.rarities)
+    return table
+
+
+def _of_record(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) -> dict[str, float]:
+    """How the record agrees with each thing that is asked; most are 0 or 1."""
+    document = profile.document
+    needs_training, architecture = document.training_free is False, document.kind == "architecture"
+    row = {
+        "no family": float(not document.families),
+        "architecture": float(architecture),
+        "another architecture": float(architecture and wanted.training in LITTLE_TRAINING),
+        "training-free": float(wanted.training in NO_TRAINING and document.training_free is True),
+        "trained": float(wanted.training in NO_TRAINING and needs_training),
+        "modality": float(bool(wanted.modality & profile.modality)),
+        "hardware": float(bool(wanted.hardware & profile.machines)),
+        "small hardware": float(bool(wanted.hardware & SMALL_MACHINES and profile.machines & SMALL_MACHINES)),
+    }
+    if wanted.stage and document.stage:
+        row["stage first"] = float(document.stage[0] == wanted.stage)
+        row["stage among"] = float(wanted.stage in document.stage)
+        row["stage other"] = float(wanted.stage not in document.stage)
+    return row | _of_concepts(wanted, profile, rarities)
+
+
+def _of_concepts(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) -> dict[str, float]:
+    terms, families = glossary().concepts, profile.document.families
+    asked: dict[str, float] = defaultdict(float)
+    agreed: dict[str, float] = defaultdict(float)
+    of_family = 0.0
+    for key, weight in wanted.concepts.items():
+        kind, worth = terms[key].kind, weight * rarities.get(key, 1.0)
+        asked[kind] += worth
+        agreed[kind] += worth * profile.concepts.get(key, 0.0)
+        family = terms[key].family
+        if kind == "method" and family in families:
+            of_family = max(of_family, worth * (1.0 if families[0] == family else SECOND_FAMILY))
+    row = {kind: agreed[kind] / max(asked[kind], SAYS_ENOUGH) for kind in ("task", "method") if asked[kind]}
+    return row | {"method family": of_family}
+
+
+def _family_votes(scores: Mapping[int, float], families: Mapping[int, Sequence[str]]) -> dict[int, float]:
+    """The share of the voters' scores that the item's best family has; a second family votes and counts half.
+
+    It helps where the need describes a technique in words that the glossary does not know.
+    """
+    votes: dict[str, float] = defaultdict(float)
+    total = 0.0
+    for item in _best(scores, VOTERS):
+        total += max(scores[item], 0.0)
+        for place, family in enumerate(families.get(item, ())):
+            votes[family] += max(scores[item], 0.0) * (1.0 if place == 0 else SECOND_FAMILY)
+    if not total:
+        return {}
+    return {
+        item: max(
+            (votes[family] / total * (1.0 if place == 0 else SECOND_FAMILY) for place, family in enumerate(own)),
+            default=0.0,
+        )
+        for item, own in families.items()
+    }
+
+
+def _neighbours(found: Found, scores: Mapping[int, float]) -> dict[int, float]:
+    """How near each item is to the best of the first order, weighted by their scores; none is its own neighbour.
+
+    Source: pseudo-relevance feedback, as in "Relevance feedback in information retrieval" (1971).
+    """
+    if found.vectors is None or not len(found.ids):
+        return {}
+    place = {item: at for at, item in enumerate(found.ids)}
+    best = [item for item in _best(scores, NEIGHBOURS) if scores[item] > 0]
+    if not best:
+        return {}
+    voters = found.vectors[[place[item] for item in best]]
+    worth = np.array([scores[item] for item in best], np.float32)
+    near = found.vectors @ _unit(worth @ voters)
+    for at, item in enumerate(best):
+        others = worth.copy()
+        others[at] = 0
+        near[place[item]] = found.vectors[place[item]] @ _unit(others @ voters)
+    return relative(dict(zip(found.ids, near.tolist(), strict=True)), SEMANTIC_FLOOR)
+
+
+def _resembling(found: Found, centre: NDArray[np.float32]) -> dict[int, float]:
+    assert found.vectors is not None  # noqa: S101 - the caller looks
+    near = found.vectors @ _unit(centre)
+    return {item: max(0.0, value - SEMANTIC_FLOOR) for item, value in zip(found.ids, near.tolist(), strict=True)}
+
+
+def moved(
+    text: NDArray[np.float32] | None, liked: NDArray[np.float32] | None, unliked: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """Where to search: between the text and what is liked, away from what is not; None where nothing says.
+
+    Source: "Relevance feedback in information retrieval" (1971), with equal weights for words and examples.
+    """
+    towards = [_unit(one) for one in (text, liked) if one is not None]
+    if not towards:
+        return None
+    centre = np.mean(towards, axis=0)
+    if unliked is not None:
+        centre = centre - UNLIKE_SHARE * _unit(unliked)
+    return _unit(centre).astype(np.float32)
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[Any]:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length else vector
+
+
+def _best(scores: Mapping[int, float], count: int) -> list[int]:
+    return sorted(scores, key=lambda item: (-scores[item], item))[:count]

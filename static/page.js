@@ -1,0 +1,48 @@
+// "/" goes to the search box, and buttons copy the text that they name. Whoever wants no single keys turns them off in the footer.
+(function () {
+  "use strict";
+  const root = document.documentElement;
+  const typed = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+
+  function kept(value) {
+    try {
+      if (value === undefined) return localStorage.getItem("keys");
+      localStorage.setItem("keys", value);
+    } catch { /* without storage the choice lasts as long as the page */ }
+    return null;
+  }
+
+  function goToSearch(event) {
+    if (event.key !== "/" || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (root.dataset.keys === "off" || event.target.closest(typed) || document.querySelector("dialog[open]")) return;
+    const box = document.querySelector("[role=search] input");
+    if (!box) return;
+    event.preventDefault();
+    box.focus();
+    box.select();
+  }
+
+  async function copy(button) {
+    const source = document.getElementById(button.dataset.copy), said = button.nextElementSibling;
+    try {
+      await navigator.clipboard.writeText(source.textContent.trim());
+      said.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source);
+      said.textContent = "Selected; copy it with Ctrl C";
+    }
+  }
+
+  root.dataset.keys = kept() || "on";
+  document.addEventListener("keydown", goToSearch);
+  document.addEventListener("DOMContentLoaded", function () {
+    const box = document.getElementById("keys");
+    box.closest("label").hidden = false;
+    box.checked = root.dataset.keys === "on";
+    box.addEventListener("change", function () { kept(root.dataset.keys = box.checked ? "on" : "off"); });
+    for (const button of document.querySelectorAll("[data-copy]")) {
+      button.hidden = false;
+      button.addEventListener("click", function () { copy(button); });
+    }
+  });
+})();

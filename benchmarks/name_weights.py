@@ -46,7 +46,7 @@ def fold(name: str | None) -> str:
 
 def read(record: dict[str, Any]) -> Paper:
     weights = load_weights()
-    reading = read_paper(record["title"], record["abstract"], weights.keys)
+    reading = read_paper(record["title"], record["abstract"], weights.numbering)
     document, (kind, _) = reading.document, find_kind(Sums(weights, reading.signals, reading.document))
     is_settled, name = settled(document, kind)
     told = {} if is_settled else candidates(document, kind).described()

@@ -7,6 +7,7 @@ from celery import Celery
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
 
 app = Celery("speedproof")
 app.conf.update(
@@ -20,6 +21,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     task_default_queue="default",
     task_routes={
+        "api.*": {"queue": "default"},
         "ingest.*": {"queue": "default"},
         "recommender.*": {"queue": "default"},
         "runners.watch": {"queue": "default"},
@@ -27,7 +29,8 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "reap-lost-runs": {"task": "runners.reap", "schedule": 10.0, "options": {"expires": 10.0}},
-        "refresh-index": {"task": "recommender.refresh_index", "schedule": 60.0, "options": {"expires": 60.0}},
+        "prune-changes": {"task": "api.prune_changes", "schedule": 86_400.0, "options": {"expires": 3600.0}},
+        "refresh-index": {"task": "recommender.refresh_index", "schedule": 5.0, "options": {"expires": 5.0}},
     },
 )
 if settings.DAILY_PAPERS:
@@ -37,6 +40,10 @@ if settings.DAILY_PAPERS:
         "schedule": 600.0,
         "options": {"expires": 600.0},
     }
+if settings.DATA_EXPORT:
+    # More often than once a day: the exports that are there say whether one is due.
+    rings = {"task": "api.export_data", "schedule": 600.0, "options": {"expires": 600.0}}
+    app.conf.beat_schedule["export-data"] = rings
 if settings.REGRESSION_WATCH:
     # Each ring queues one run a kind of device at most, and none while one is open there.
     rings = {"task": "runners.watch", "schedule": 900.0, "options": {"expires": 900.0}}
@@ -61,4 +68,5 @@ elif settings.BROKER_URL.startswith("redis"):
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
     }
+app.steps["worker"].add(DjangoStructLogInitStep)  # a task's lines carry the id of the request that rang
 app.autodiscover_tasks()

@@ -22,6 +22,8 @@ from papers.models import (
     TechniqueLabel,
     Verdict,
 )
+from papers.roles import Role
+from papers.services.accounts import give_role
 
 PASSWORD = "correct-horse-battery"
 ABSTRACT = (
@@ -31,9 +33,13 @@ ABSTRACT = (
 _numbers = itertools.count(1)
 
 
-def make_user(username: str = "", **fields: Any) -> Any:
+def make_user(username: str = "", *, role: str = "", **fields: Any) -> Any:
+    """Without a role it is the one of the setting, as for every new account."""
     username = username or f"reader{next(_numbers)}"
-    return get_user_model().objects.create_user(username=username, password=PASSWORD, **fields)
+    user = get_user_model().objects.create_user(username=username, password=PASSWORD, **fields)
+    if role:
+        give_role(user, Role(role))
+    return user
 
 
 def make_paper(**fields: Any) -> Paper:

@@ -36,6 +36,12 @@ def test_papers_are_filtered_as_on_the_pages() -> None:
     assert "abstract" not in found["results"][0], "lists stay small"
 
 
+def test_a_paper_without_a_technique_has_blanks_and_not_nulls() -> None:
+    record_paper(SeenPaper(title="Only a title"))
+    row = get("papers").json()["results"][0]
+    assert (row["name"], row["kind"], row["families"]) == ("", "", [])
+
+
 def test_a_papers_page_holds_its_claims_with_their_places() -> None:
     paper = store("TwoCache")
     body = get(f"papers/{paper.slug}").json()
@@ -95,6 +101,8 @@ def test_a_run_of_an_unknown_implementation_names_the_field(admin_user: User) ->
         pytest.param({}, "need", id="no-need"),
         pytest.param({"need": "faster decoding", "stage": "lunch"}, "stage", id="stage"),
         pytest.param({"need": "faster decoding", "gpus": 0}, "gpus", id="gpus"),
+        pytest.param({"need": 0}, "need", id="need-is-a-number"),
+        pytest.param({"need": "faster decoding", "max_error": False}, "max_error", id="error-is-a-truth"),
         pytest.param({"need": "faster decoding", "gpu": "RTX 99999"}, "gpu", id="gpu"),
     ],
 )

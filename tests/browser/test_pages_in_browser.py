@@ -32,7 +32,7 @@ def _light_parts(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """No broker, and an encoder that needs no weights."""
     settings.ENCODER = "hashing"
     monkeypatch.setattr(recommender, "_open", recommender._Open())
-    monkeypatch.setattr(recommender, "open_encoder", lambda name: HashingEncoder())
+    monkeypatch.setattr(recommender, "open_encoder", lambda *_: HashingEncoder())
     monkeypatch.setattr(runners, "ring", lambda run_id, kind: None)
 
 
@@ -62,7 +62,7 @@ def assert_fits(page: Page) -> None:
 
 def test_from_the_front_page_to_a_run(page: Page, library: Any) -> None:
     page.goto("/")
-    page.get_by_label("Search papers and techniques").fill("folded memory pages")
+    page.get_by_label("Search, or say what you run").fill("folded memory pages")
     page.get_by_role("main").get_by_role("button", name="Search").click()
     assert_fits(page)
     page.get_by_role("link", name="Foldcache: Folded Pages for Long Prompts").first.click()
@@ -76,7 +76,9 @@ def test_from_the_front_page_to_a_run(page: Page, library: Any) -> None:
 
     page.get_by_role("link", name="Technique: claimed against measured").click()
     expect(page.get_by_role("row", name=re.compile("twice as fast"))).to_contain_text("Confirmed")
-    expect(page.locator("svg.interval")).to_have_attribute("aria-label", re.compile("measured 2.21×.*claimed 2.30×"))
+    expect(page.locator(".judged-table svg.interval")).to_have_attribute(
+        "aria-label", re.compile("measured 2.21×.*claimed 2.30×")
+    )
     assert_fits(page)
 
     page.get_by_role("link", name="Sign in to verify").click()
@@ -165,3 +167,67 @@ def test_without_script_filters_and_runs_still_work(browser: Browser, live_serve
     page.goto(make_run(library["other"], RunState.QUEUED).get_absolute_url())
     expect(page.locator("meta[http-equiv=refresh]")).to_have_count(1)
     context.close()
+
+
+def test_one_key_leads_to_the_search_and_can_be_turned_off(page: Page, library: Any) -> None:
+    page.goto("/about/")
+    page.keyboard.press("/")
+    box = page.get_by_role("searchbox", name="Search papers and techniques")
+    expect(box).to_be_focused()
+    page.keyboard.type("a/b")
+    expect(box).to_have_value("a/b")
+    switch = page.get_by_label("Single keys")
+    switch.uncheck()
+    page.goto("/runs/")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox", name="Search papers and techniques")).not_to_be_focused()
+    expect(page.get_by_label("Single keys")).not_to_be_checked()
+    page.goto("/")
+    page.get_by_label("Single keys").check()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search, or say what you run")).to_be_focused()
+
+
+def test_a_citation_is_copied_by_keyboard(page: Page, library: Any) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(library["paper"].get_absolute_url())
+    page.locator("summary", has_text="Cite").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Copy the text")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".cite-acts [role=status]").first).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("Foldcache: Folded Pages for Long Prompts. http")
+
+
+def test_filters_of_a_wide_screen_have_no_switch(page: Page, library: Any, size: tuple[int, int]) -> None:
+    page.goto("/papers/")
+    expect(page.get_by_role("checkbox", name="Filters")).to_have_count(1 if size[0] < 600 else 0)
+
+
+def test_keys_alone_reach_every_control_and_show_where_they_are(
+    page: Page, library: Any, size: tuple[int, int]
+) -> None:
+    """The focus ring is on whatever Tab comes to, and Tab comes to every link, field and summary that is seen."""
+    page.goto("/papers/?family=kv-cache")
+    page.locator("#show-filters").evaluate("box => { box.checked = true; }")  # a click would move where Tab starts
+    wanted = page.evaluate(
+        """() => new Set([...document.querySelectorAll("a[href], button, input:not([type=hidden], [type=radio]), select, summary")]
+          .filter((node) => node.checkVisibility() && !node.disabled)).size"""
+    )
+    reached, bare = 0, []
+    for _ in range(3 * wanted):
+        page.keyboard.press("Tab")
+        told = page.evaluate(
+            """() => { const at = document.activeElement; if (!at || at === document.body) return null;
+              const first = !at.dataset.reached && !at.matches("[type=radio], [tabindex]"); at.dataset.reached = "1";
+              const ring = getComputedStyle(at.matches(".filter-toggle") ? at.nextElementSibling : at);
+              return [first, ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) >= 1, at.outerHTML.slice(0, 90)]; }"""
+        )
+        if told is None:
+            break
+        reached += told[0]
+        if not told[1]:
+            bare.append(told[2])
+    assert bare == []
+    assert reached == wanted

@@ -30,6 +30,7 @@ def check_config(project_root):
             pytest.fail("docker-compose is missing in CI, where the compose file must be checked")
         pytest.skip("docker-compose is not on this machine")
     clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    clean["ENV_FILE"] = ".env.example"  # a checkout has no .env
 
     def check(text, *options):
         return subprocess.run(
@@ -40,7 +41,7 @@ def check_config(project_root):
     return check
 
 
-@pytest.mark.parametrize("options", [[], ["--profile", "gpu"]], ids=["plain", "gpu"])
+@pytest.mark.parametrize("options", [[], ["--profile", "gpu"], ["--profile", "agent"]], ids=["plain", "gpu", "agent"])
 def test_file_is_valid(project_root, check_config, options):
     done = check_config((project_root / COMPOSE).read_text(encoding="utf-8"), *options)
     assert (done.returncode, done.stderr) == (0, "")
@@ -61,10 +62,19 @@ def test_the_check_would_catch_a_mistake(project_root, check_config, right, wron
 
 
 def test_services(services):
-    assert set(services) == {"web", "worker", "gpu-worker", "beat", "db", "redis", "migrate"}
-    assert services["gpu-worker"]["profiles"] == ["gpu"]
-    [device] = services["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
-    assert device["capabilities"] == ["gpu"]
+    assert set(services) == {"web", "worker", "gpu-worker", "agent", "beat", "db", "redis", "migrate"}
+    for name, profile in (("gpu-worker", "gpu"), ("agent", "agent")):
+        assert services[name]["profiles"] == [profile]
+        [device] = services[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert device["capabilities"] == ["gpu"]
+
+
+def test_an_agent_is_given_its_server_and_its_token_alone(services):
+    """It runs code under test on a machine apart: no database, no broker, no key of the installation, no shared folder."""
+    agent = services["agent"]
+    assert set(agent["environment"]) == {"SPEEDPROOF_SERVER", "SPEEDPROOF_TOKEN"}
+    assert agent["env_file"] == [], "no file of settings"
+    assert not {"volumes", "ports", "depends_on"} & set(agent)
 
 
 def test_every_service_tells_whether_it_is_healthy(services):
@@ -91,6 +101,35 @@ def test_database_and_broker_keep_their_data_and_are_not_published(compose, serv
         assert "ports" not in services[name]
         volume = services[name]["volumes"][0].split(":")[0]
         assert volume in compose["volumes"]
+
+
+def test_the_services_of_our_own_write_to_their_volume_alone(services):
+    for name, service in services.items():
+        if "build" not in service:
+            continue
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service.get("volumes", []) == ([] if name == "agent" else ["data:/data"]), name
+        assert len(service["tmpfs"]) == 1, name
+
+
+def test_every_setting_of_the_example_reaches_the_services(services):
+    """By the file that the operator fills in; what stands beside it in the compose file would hide that file's value."""
+    decided = {
+        "DEBUG",
+        "ALLOWED_HOSTS",
+        "DATABASE_URL",
+        "BROKER_URL",
+        "DATA_DIR",
+        "INDEX_DIR",
+        "EXPORT_DIR",
+        "LOG_FORMAT",
+    }
+    for name in ("migrate", "web", "worker", "gpu-worker", "beat"):
+        assert services[name]["env_file"] == ["${ENV_FILE:-.env}"], name
+        own = {"BIND", "WEB_WORKERS", "WEB_THREADS", "DEVICE"}
+        assert decided <= set(services[name]["environment"]) <= decided | own, name
 
 
 def test_app_waits_for_what_it_needs(services):
@@ -127,7 +166,11 @@ def _example_variables(project_root):
 def _variables_read(project_root):
     settings = (project_root / "config" / "settings.py").read_text(encoding="utf-8")
     gunicorn = (project_root / "config" / "gunicorn.py").read_text(encoding="utf-8")
-    yield from re.findall(r'\benv(?:\.\w+)?\(\s*"([A-Z_]+)"', settings)
+    gunicorn += (project_root / "config" / "web_worker.py").read_text(encoding="utf-8")
+    readers = r"(?:env(?:\.\w+)?|whole_number|one_of|numbers_by_name)"
+    yield from re.findall(rf'\b{readers}\(\s*"([A-Z_]+)"', settings)
+    process = (project_root / "runners" / "bench" / "process.py").read_text(encoding="utf-8")
+    yield from re.findall(r'"(SPEEDPROOF_CONFINE)"', process)
     yield from re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', gunicorn)
     yield from (name for name, _ in VARIABLE.findall((project_root / COMPOSE).read_text(encoding="utf-8")))
 

@@ -17,6 +17,8 @@ def database_rows() -> dict[str, list[tuple[Any, ...]]]:
     names = _names()
     for label in APPS:
         for model in apps.get_app_config(label).get_models():
+            if model.__name__ == "RecordChange":  # how often a row was written is not what it says
+                continue
             said = [tuple(_value(row, field, names) for field in model._meta.concrete_fields) for row in _all(model)]
             rows[model.__name__] = sorted(said, key=repr)
     return rows

@@ -123,7 +123,9 @@ def test_a_chosen_value_without_papers_can_still_be_taken_back(three_papers: Non
         pytest.param("verified=maybe", "verified", "“maybe” is not one of: true, false.", id="verified"),
         pytest.param("year=soon", "year", "Enter a whole number.", id="year"),
         pytest.param("year=12", "year", "greater than or equal to 1950", id="year-too-early"),
-        pytest.param("ordering=best", "ordering", "“best” is not one of: newest, claims, votes, title.", id="ordering"),
+        pytest.param(
+            "ordering=best", "ordering", "“best” is not one of: newest, claimed, measured, gap,", id="ordering"
+        ),
     ],
 )
 def test_a_bad_value_is_told_beside_its_field_and_the_rest_still_applies(

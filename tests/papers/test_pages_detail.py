@@ -14,6 +14,7 @@ from tests.factories import (
     make_claim,
     make_device,
     make_implementation,
+    make_measurement,
     make_paper,
     make_run,
     make_source,
@@ -87,6 +88,30 @@ def test_each_claim_is_marked_in_the_abstract_and_linked_to_its_row(client: Clie
     assert reverse("similar", args=[paper.slug]) in page
 
 
+def test_words_of_several_claims_name_all_of_them_and_offsets_are_exact(client: Client) -> None:
+    paper = make_paper(abstract="It is 2x faster & uses 40% less memory.")
+    whole = make_claim(paper, quote="2x faster & uses 40% less memory")
+    inner = make_claim(paper, quote="40% less memory", metric="memory", form="percent", value=40, unit="%")
+    page = client.get(paper.get_absolute_url()).content.decode()
+    marks = re.findall(r'<mark class="claim-mark[^"]*" data-claims="([^"]*)"><a href="#claim-(\d+)">([^<]*)</a>', page)
+    assert marks == [
+        (f"{whole.pk}", f"{whole.pk}", "2x faster &amp; uses "),
+        (f"{whole.pk} {inner.pk}", f"{inner.pk}", "40% less memory"),
+    ]
+    for claim in (whole, inner):
+        assert f'<tr id="claim-{claim.pk}" class="claim-row" role="row" data-claims="{claim.pk}">' in page
+        assert f'id="span-{claim.pk}"' in page
+
+
+def test_a_missing_abstract_says_what_to_do_and_to_whom(client: Client) -> None:
+    address = make_paper(abstract="", title="Only a title").get_absolute_url()
+    page = read(client, address)
+    assert "no words to find claims in" in page
+    assert "hand in a page that has it" not in page
+    client.force_login(make_user(is_staff=True))
+    assert "hand in a page that has it" in read(client, address)
+
+
 def test_markup_in_a_record_is_shown_and_not_run(client: Client) -> None:
     evil = "<img src=x onerror=alert(1)>"
     paper = make_paper(title=f"Safe {evil}", abstract=f"{evil} is 2x faster.")
@@ -129,6 +154,7 @@ def test_details_cost_the_same_queries_for_many_claims(
     client.force_login(admin_user)
     implementation = make_implementation()
     paper = implementation.paper
+    make_run(implementation)
     costs = []
     for _ in range(2):
         for address in (paper.get_absolute_url(), implementation.get_absolute_url()):
@@ -183,6 +209,49 @@ def test_a_withdrawn_verdict_stays_in_sight_but_does_not_stand(client: Client) -
         client.get(implementation.get_absolute_url()).context["parts"][0]["judged"][0]["claim"].standing.outcome
         == "slower"
     )
+
+
+def test_figures_of_several_devices_share_the_scale_of_their_claim(client: Client) -> None:
+    implementation = make_implementation()
+    claim = implementation.paper.claims.get()
+    make_verdict(claim, make_run(implementation, device=make_device(name="NVIDIA A100")), ratio=4.0, low=3.9, high=4.1)
+    make_verdict(claim, make_run(implementation), ratio=2.0, low=1.9, high=2.1)
+    page = client.get(implementation.get_absolute_url())
+    [row] = page.context["parts"][0]["judged"]
+    assert [verdict.ratio for verdict in row["beside"]] == [4.0]
+    assert row["scale"][1] > 4.1
+    text = page.content.decode()
+    assert "NVIDIA A100" in text
+    places = re.findall(r'class="interval-claim-line" x1="([\d.]+)"', text)
+    assert len(places) == 2
+    assert len(set(places)) == 1, "the claim stands at one place on both bars"
+
+
+def test_the_essence_of_what_was_measured_needs_no_script(client: Client) -> None:
+    implementation = make_implementation(name="foldcache")
+    run = make_run(implementation)
+    make_measurement(run, ratio=2.21)
+    make_measurement(run, baseline="library", ratio=0.7, ratio_low=0.69, ratio_high=0.71)
+    make_measurement(run, measure="peak_memory", unit="bytes", median=3 * 2**30, ratio=1.5)
+    page = read(client, implementation.get_absolute_url())
+    assert (
+        "Where it does not pay:</strong> on this workload, faster than the technique: <code>library</code> (0.70×)"
+        in page
+    )
+    assert "Peak memory: 3.00 GiB, 1.50× against <code>eager</code>" in page
+    assert "python -m runners.bench check foldcache" in page
+    assert reverse("measured", args=["foldcache"]) in page
+    assert "hx-get" not in page
+
+
+def test_every_verdict_is_in_the_history_with_its_day(client: Client) -> None:
+    implementation = make_implementation()
+    claim = implementation.paper.claims.get()
+    for outcome in (Outcome.SLOWER, Outcome.CONFIRMED, Outcome.REJECTED):
+        make_verdict(claim, make_run(implementation), outcome)
+    part = client.get(implementation.get_absolute_url()).context["parts"][0]
+    assert [verdict.outcome for verdict, _ in part["history"]] == ["rejected", "confirmed", "slower"]
+    assert f'href="{reverse("about")}#outcome-confirmed"' in read(client, implementation.get_absolute_url())
 
 
 def test_visitors_are_asked_to_sign_in_to_verify(client: Client) -> None:
@@ -262,7 +331,7 @@ def test_health_follows_the_database(client: Client, monkeypatch: pytest.MonkeyP
         def cursor(self) -> None:
             raise OperationalError("gone")
 
-    monkeypatch.setattr("papers.views.connection", Away())
+    monkeypatch.setattr("config.health.connection", Away())
     assert client.get("/healthz").status_code == 503
 
 

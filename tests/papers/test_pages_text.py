@@ -23,6 +23,7 @@ def claim(**fields: Any) -> Claim:
     [
         pytest.param("Attention in $O(n^2)$ bytes", "Attention in O(n²) bytes", id="power"),
         pytest.param(r"$\pi$-Cache and $\alpha\times\beta$", "π-Cache and α×β", id="greek"),
+        pytest.param(r"In $O(n \log n)$ or $\log(n)$", "In O(n log n) or log(n)", id="function"),
         pytest.param(r"{\bf Fast} \textit{Kernels}", "Fast Kernels", id="fonts"),
         pytest.param(r"50\% Less", r"50\% Less".replace("\\", ""), id="escaped-sign"),
         pytest.param(r"G\"odel Layers", "Godel Layers", id="accent"),

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 def _own_index(monkeypatch: pytest.MonkeyPatch, settings: Any, encoder: Any) -> None:
     settings.ENCODER = encoder.name
     monkeypatch.setattr(services, "_open", services._Open())
-    monkeypatch.setattr(services, "open_encoder", lambda name: encoder)
+    monkeypatch.setattr(services, "open_encoder", lambda *_: encoder)
     monkeypatch.setattr(evidence, "_held", {})
 
 
@@ -67,7 +67,7 @@ def test_an_answer_has_an_address_and_shows_situation_and_gain(client: Client, l
     titles = [answer["title"] for answer, _ in page.context["answers"]]
     assert titles[0] == "Foldcache: Folded Pages"
     assert reverse("technique", args=[library["fold"].slug]) in text
-    gain = re.search(r'<span class="badge source-measured">.*?</svg>\s*(\w+)</span>', text)
+    gain = re.search(r'<span class="badge source-measured"[^>]*>.*?</svg>\s*(\w+)</span>', text)
     assert gain is not None
     assert gain[1] == "Measured", "told by a word beside colour and shape"
 
@@ -244,7 +244,10 @@ def test_here_needs_a_worker(library: dict[str, Any]) -> None:
         pytest.param(["--need", "x", "--batch", "99999999"], "batch: must be at most 1,000,000", id="batch"),
         pytest.param(["--need", ""], "need: must say in words", id="empty"),
         pytest.param(["--need", "x", "--gpu", "iPhone 13", "--gpus", "3"], "gpus, gpu: ", id="contradiction"),
-        pytest.param([], "give either --need TEXT or --needs FILE", id="nothing"),
+        pytest.param([], 'give one of: "what is wanted", --need TEXT, or --needs', id="nothing"),
+        pytest.param(
+            ["quicker", "--need", "quicker"], 'give one of: "what is wanted", --need TEXT, or --needs', id="twice"
+        ),
         pytest.param(["--needs", "/nowhere.jsonl", "--out", "x"], "--needs /nowhere.jsonl: cannot be read", id="file"),
     ],
 )

@@ -24,6 +24,7 @@ def found(index, encoder, text="", **fields):
         pytest.param("post-training quantization of language models", 2, id="words-of-the-title"),
         pytest.param("swift attend", 1, id="camel-case-name-in-two-words"),
         pytest.param("SWIFTATTEND", 1, id="other-case"),
+        pytest.param("tinygate", 3, id="asked-for-by-name"),
         pytest.param("detecting objects on a microcontroller", 3, id="other-word-forms"),
         pytest.param(
             "several tokens per step with output distribution kept", 5, id="words-that-only-the-glossary-knows"

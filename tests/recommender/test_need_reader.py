@@ -40,6 +40,13 @@ from recommender.need_reader import read_need
         pytest.param("serve it in fp16 now", {"dtype": "fp16"}, id="format"),
         pytest.param("train in FP8", {"dtype": None}, id="a-format-that-is-wanted-is-not-where-one-starts"),
         pytest.param("cheap fine-tuning is fine", {"training": "finetune", "stage": "fine-tuning"}, id="cheap-tuning"),
+        pytest.param(
+            "T4, ViT-L inference batch 64, finetuning allowed",
+            {"gpu": "NVIDIA T4", "model": "ViT-L", "batch": 64, "training": "finetune", "stage": "inference"},
+            id="tuning-that-is-allowed-is-no-stage",
+        ),
+        pytest.param("inference, fine-tuning is not possible", {"training": "none", "stage": "inference"}, id="not-possible"),
+        pytest.param("serve 200 concurrent chats", {"batch": 200, "objective": "throughput"}, id="chats"),
         pytest.param("it runs out of memory", {"objective": "memory"}, id="memory"),
         pytest.param("at most 1.5% accuracy loss", {"max_error": 0.015}, id="error-budget"),
         pytest.param("detection on CPU, embedded boards or microcontrollers", {"gpu": "cpu, embedded, mcu"}, id="several-machines"),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def _own_index(monkeypatch: pytest.MonkeyPatch, settings: Any, encoder: Any) -> None:
     settings.ENCODER = encoder.name
     monkeypatch.setattr(services, "_open", services._Open())
-    monkeypatch.setattr(services, "open_encoder", lambda name: encoder)
+    monkeypatch.setattr(services, "open_encoder", lambda *_: encoder)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_withdrawn_paper_is_not_found_though_the_index_holds_it(client: Client
 def test_an_encoder_that_fails_is_told_and_words_still_work(
     client: Client, library: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(name: str) -> None:
+    def fails(*_: object) -> None:
         raise EncoderError("weights are missing; install them")
 
     services._open.encoder = None

@@ -136,3 +136,44 @@ def test_the_front_holds_what_no_other_beats():
     assert gains == sorted(gains, reverse=True)
     assert ("Attention",) in names(kept)
     assert ("Worse",) not in names(kept)
+
+
+ADAPTED = technique(id=8, name="Adapted", families=("peft",), stage=("fine-tuning",), training_free=False)
+TUNE_ON_3090 = Need(
+    "fine-tune it", stage="fine-tuning", gpu="RTX 3090", model="Llama-3-8B", seq=2048, training="finetune"
+)
+
+
+def test_what_misses_narrowly_in_training_is_made_to_fit_by_named_settings():
+    situation = situation_of(TUNE_ON_3090)
+    first = plans([ADAPTED], situation)[0]
+    assert first.meets_budget is True
+    assert first.settings == ("activations computed again instead of kept",)
+    assert first.memory_gib < situation.available_gib
+    assert first.proof == "modelled"
+
+
+def test_frozen_weights_are_narrowed_only_beside_adapters():
+    small = situation_of(dataclasses.replace(TUNE_ON_3090, memory_gib=10.0))
+    adapted = plans([ADAPTED], small)[0]
+    assert adapted.meets_budget is True
+    assert "frozen weights in 4 bits" in adapted.settings
+    assert adapted.error is None
+    states = ModelledEffect("optimizer", "memory", 2.0, 3.0, ("fine-tuning",), "none", ())
+    projected = technique(id=9, name="Projected", families=("memory-efficient-training",), effects=(states,))
+    assert not [plan.settings for plan in sets_of([projected], small) if "frozen weights in 4 bits" in plan.settings]
+
+
+def test_a_plan_without_figures_asks_for_no_more_training_than_is_allowed():
+    need = Need("sample a video model faster", stage="inference", gpu="H100", training="none")
+    tuned = technique(id=10, name="Tuned", families=("peft",), training_free=False)
+    assert names(plans([ATTENTION, tuned], situation_of(need))) == [("Attention",)]
+
+
+def test_a_saving_in_one_layer_is_none_of_the_whole_model():
+    layer = ModelledEffect("output-layer", "time", 3.0, 15.0, ("inference",), "none", ("transformer",))
+    claim = ClaimedGain("params", "percent", "decrease", 99.0, scope="module")
+    output = technique(id=11, name="Output", families=("weight-sharing",), effects=(layer,), gains=(claim,))
+    situation = situation_of(dataclasses.replace(LLAMA_ON_4090, batch=64))
+    found = sets_of([output], situation)[0]
+    assert found.memory_gib > 0.95 * situation.memory.total

@@ -56,6 +56,26 @@ def test_importing_twice_changes_nothing(implementation: Implementation, tmp_pat
     assert (Run.objects.count(), Verdict.objects.count(), Device.objects.count()) == (1, 1, 1)
 
 
+def test_a_file_that_is_known_costs_the_same_however_long_it_is(
+    implementation: Implementation, tmp_path: Path, django_assert_num_queries: Any
+) -> None:
+    """Every start imports the results that ship: their number must not slow it down."""
+    path = write(tmp_path, *(a_record(seed=seed) for seed in range(12)))
+    assert import_file(path).stored == 12
+    with django_assert_num_queries(2):
+        report = import_file(path)
+    assert (report.sessions, report.known, report.stored) == (12, 12, 0)
+
+
+def test_a_known_session_is_told_as_older_once_the_code_has_changed(
+    implementation: Implementation, tmp_path: Path
+) -> None:
+    path = write(tmp_path, a_record())
+    assert import_file(path).older == 0
+    Implementation.objects.filter(pk=implementation.pk).update(code_hash="e" * 64)
+    assert (import_file(path).older, import_file(path).known) == (1, 1)
+
+
 def test_another_version_of_the_code_is_stored_and_told(implementation: Implementation, tmp_path: Path) -> None:
     assert import_file(write(tmp_path, a_record(code_hash="e" * 64))).older == 1
     assert not Run.objects.get().is_current

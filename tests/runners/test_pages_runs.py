@@ -232,7 +232,7 @@ def test_runs_are_listed_newest_first_and_by_state(client: Client) -> None:
     assert [run.pk for run in client.get("/runs/").context["page"]] == [failed.pk, waiting.pk]
     assert [run.pk for run in client.get("/runs/?state=queued").context["page"]] == [waiting.pk]
     assert "Out of memory" in read(client, "/runs/")
-    assert "“lost” is not a state" in read(client, "/runs/?state=lost")
+    assert "state=lost</code> (known: queued, running," in read(client, "/runs/?state=lost")
 
 
 def test_an_empty_list_says_where_to_begin(client: Client) -> None:

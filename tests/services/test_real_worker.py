@@ -128,32 +128,47 @@ class Installation:
             time.sleep(0.3)
 
 
-@pytest.fixture(params=["embedded", "production"], scope="module")
-def prepared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, project_root: Path
-) -> Iterator[Installation]:
-    tmp_path = tmp_path_factory.mktemp("data")
+@pytest.fixture(scope="module")
+def installations(
+    tmp_path_factory: pytest.TempPathFactory, project_root: Path
+) -> Iterator[Callable[[str], Installation]]:
+    """Those of this module, "embedded" and "production", each made at its first use."""
+    made: dict[str, tuple[Installation, Callable[[], None]]] = {}
+
+    def get(kind: str) -> Installation:
+        if kind not in made:
+            made[kind] = prepared(tmp_path_factory.mktemp("data"), project_root, production=kind == "production")
+        return made[kind][0]
+
+    yield get
+    for _, drop in made.values():
+        drop()
+
+
+def prepared(folder: Path, project_root: Path, *, production: bool) -> tuple[Installation, Callable[[], None]]:
     env = {
-        **os.environ, "DATA_DIR": str(tmp_path), "RUN_LEASE_S": "4", "DEVICE": "cpu", "SECRET_KEY": uuid.uuid4().hex * 2,
+        **os.environ, "DATA_DIR": str(folder), "RUN_LEASE_S": "4", "DEVICE": "cpu", "SECRET_KEY": uuid.uuid4().hex * 2,
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }  # fmt: skip
     env.pop("DATABASE_URL", None)
     env.pop("BROKER_URL", None)
     drop: Callable[[], None] = lambda: None  # noqa: E731
-    if request.param == "production":
+    if production:
         drop = use_production_parts(env)
     made = Installation(project_root, env)
     made.manage("migrate", "--verbosity", "0")
     made.manage("sync_cards")
-    yield made
-    drop()
+    return made, drop
 
 
-@pytest.fixture
-def installation(prepared: Installation) -> Iterator[Installation]:
+@pytest.fixture(params=["embedded", "production"])
+def installation(
+    request: pytest.FixtureRequest, installations: Callable[[str], Installation]
+) -> Iterator[Installation]:
     """The installation with no worker yet; what it says of runs is about the newest one."""
-    yield prepared
-    prepared.kill_worker()
+    found = installations(request.param)
+    yield found
+    found.kill_worker()
 
 
 def use_production_parts(env: dict[str, str]) -> Callable[[], None]:
@@ -218,6 +233,7 @@ def test_runs_asked_for_while_no_worker_is_there_are_done_when_one_comes(install
     installation.wait_for(lambda: state(installation) in {"cancelled", "finished"}, 30)
 
 
+@pytest.mark.parametrize("installation", ["production"], indirect=True)
 def test_a_run_that_loses_two_workers_fails_for_good_and_leaves_no_child(installation: Installation) -> None:
     """The first is killed while it checks, the second while it times; each takes its child along."""
     installation.start_worker()
@@ -236,7 +252,11 @@ def test_a_run_that_loses_two_workers_fails_for_good_and_leaves_no_child(install
     assert installation.ask("count(*)", "papers_verdict WHERE run_id = (SELECT max(id) FROM papers_run)") == "0"
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    ("installation", "phase"),
+    [("production", "time"), *(("embedded", phase) for phase in PHASES)],
+    indirect=["installation"],
+)
 def test_a_killed_child_ends_its_run_and_not_its_worker(installation: Installation, phase: str) -> None:
     installation.start_worker()
     installation.manage("verify", QUICK, "--device", "cpu")
@@ -249,3 +269,22 @@ def test_a_killed_child_ends_its_run_and_not_its_worker(installation: Installati
     assert "signal 9" in installation.ask("failure_detail")
     assert installation.worker is not None
     assert installation.worker.poll() is None, "the worker lives on"
+
+
+def test_a_worker_that_has_to_stop_hands_its_run_to_the_next(installation: Installation) -> None:
+    """Asked to end as systemd and docker ask: no wait for the lease, no attempt lost, and the run is done once."""
+    installation.env["RUN_STOP_S"] = "0.2"
+    installation.start_worker()
+    installation.manage("verify", QUICK, "--device", "cpu")
+    installation.wait_for(lambda: state(installation) == "running", 60)
+    assert installation.worker is not None
+    installation.worker.terminate()
+    installation.wait_for(lambda: installation.worker is not None and installation.worker.poll() is not None, 60)
+    assert installation.children() == []
+    if "BROKER_URL" not in installation.env and state(installation) == "finished":
+        return  # the embedded broker gave the stopping worker its message once more, and it did the run before it ended
+    assert (state(installation), installation.ask("attempts")) == ("queued", "0")
+    del installation.env["RUN_STOP_S"]
+    installation.start_worker()
+    installation.wait_for(lambda: state(installation) == "finished", 120)
+    assert installation.ask("attempts") == "1"

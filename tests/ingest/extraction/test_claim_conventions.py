@@ -30,11 +30,30 @@ PHASES = {
         "On phones the found model is 3x faster than others.",
         "inference",
     ),
+    "found-network-with-a-qualifier": (
+        "Zedwick: neural architecture search",
+        "On phones, ZedNet is up to 3x faster than others.",
+        "inference",
+    ),
+    "found-network-by-an-algorithm": (
+        "Zedwick: neural architecture search",
+        "The solution that our algorithm found runs at 50 frames, which is 60% faster than others.",
+        "inference",
+    ),
     "search-procedure": (
         "Zedwick: neural architecture search",
         "The search procedure is 3x faster than others.",
         "search",
     ),
+    "samples-of-a-search": ("Zedwick: neural architecture search", "It needs 33x fewer samples than others.", "search"),
+    "data-that-a-found-network-is-trained-on": (
+        "Zedwick: neural architecture search",
+        "It needs 4x less training data than others.",
+        "training",
+    ),
+    "memory-of-condensing-data": ("Zedwick: dataset distillation at scale", "It takes 11x less memory than others.", "other"),
+    "annotating": ("Zedwick: learning from points", "With this tool annotation is 6x faster.", "other"),
+    "indexing": ("Zedwick: dense retrieval", "Indexing is 4x faster.", "other"),
     "finished-model": ("Zedwick: better training of networks", "It is more accurate while being 3x faster.", "inference"),
     "dataset-distillation": ("Zedwick: dataset distillation at scale", "It is 16x faster than others.", "other"),
 }  # fmt: skip

@@ -36,6 +36,16 @@ WORDINGS: dict[str, list[str]] = {
     "It is 14.2x more energy efficient than a GPU.": ["energy 14.2 x"],
     "Energy efficiency improves by 3.1x over the best accelerator.": ["energy 3.1 x"],
     "It offers 2.6x better area efficiency.": ["other_efficiency 2.6 x"],
+    "Peak memory reduction of 45% and a 20% increase of throughput are seen.": ["memory 45 %", "throughput 20 %"],
+    "A latency reduction of 30% and an energy saving of 12% are measured.": ["latency 30 %", "energy 12 %"],
+    "It runs at 2x faster speed and the energy consumptions are cut by 1.5x - 4x.": ["speedup 2 x", "energy 1.5-4 x"],
+    "It scores higher, matching models with twice the parameter count.": ["params 2 x"],
+    "It outperforms networks with 3x the parameters.": ["params 3 x"],
+    "Our kernel shows gains of 1.5-2x on every card.": ["speedup 1.5-2 x"],
+    "Our kernel outpaces the vendor library by 2.9 times on this GPU.": ["speedup 2.9 x"],
+    "The compiler achieves a 2.06 average speedup.": ["speedup 2.06 x average"],
+    "A student is distilled at a 10x faster speed than being trained from scratch.": ["training_time 10 x"],
+    "Tuning it is 4x faster than training it from scratch.": ["training_time 4 x"],
     "Index construction is 5x faster and the index is 3x smaller.": ["speedup 5 x", "storage 3 x"],
     "Query throughput rises by 60% at equal recall.": ["throughput 60 %"],
     "It answers 2.7x as many queries per second.": ["throughput 2.7 x"],
@@ -383,6 +393,9 @@ NONE = [
     "Existing methods need 80 GB of memory.",
     "Prior work takes more than 24 hours.",
     "The reward increased by 20% after 1M steps.",
+    "We train models with twice the parameter count.",
+    "Its solutions rank in the top 54% of a contest with more than 900 entrants.",
+    "A small backbone on 448{times}448 images already yields a fast model.",
 ]
 
 

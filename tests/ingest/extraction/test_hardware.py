@@ -111,7 +111,7 @@ def test_when_a_class_counts(title: str, abstract: str, hardware: tuple[str, ...
 @pytest.mark.parametrize("phrase", NAMED.values(), ids=NAMED.keys())
 def test_every_device_is_looked_for_where_it_begins(phrase: str) -> None:
     words = split_words(phrase)
-    triggers = [pulled for _, pulled, _ in know(words)]
+    triggers = [pulled for _, pulled, _, _ in know(words)]
     assert any(t & MAY_NAME for t in triggers)
     assert any(t & MAY_START for t in triggers)
 

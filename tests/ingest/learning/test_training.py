@@ -58,7 +58,7 @@ def test_whole_numbers_decide_as_the_fitted_ones_do(examples: list, trained) -> 
     limits = {field: value / (UNIT * WEIGHT_UNIT) for field, value in weights.thresholds.items()}
     same = known = 0
     for example, totals in zip(ordered, fitted, strict=True):
-        reading = read_paper(example.title, example.abstract, weights.keys)
+        reading = read_paper(example.title, example.abstract, weights.numbering)
         sums = Sums(weights, reading.signals, reading.document)
         told = decide({field: sums.of(field) for field in FIELDS}, weights.thresholds)
         same += told == decide(totals, limits)
@@ -70,7 +70,7 @@ def test_whole_numbers_decide_as_the_fitted_ones_do(examples: list, trained) -> 
 def test_each_decision_names_the_words_behind_it(trained) -> None:
     weights = trained.weights
     reading = read_paper(
-        "Zedwick: Post-Training Quantization", "We propose a quantization method for 4-bit weights.", weights.keys
+        "Zedwick: Post-Training Quantization", "We propose a quantization method for 4-bit weights.", weights.numbering
     )
     words = Sums(weights, reading.signals, reading.document).words("families", ["quantization"])
     assert "post training quantization" in words

@@ -27,6 +27,8 @@ from recommender.hardware.naming import fold
         pytest.param("Snapdragon 8 Gen 3", "Snapdragon 8 Gen 3", None, id="number-of-a-generation-is-no-count"),
         pytest.param("multiply-accumulate MACs", None, None, id="not-a-computer"),
         pytest.param("microcontrollers", "Microcontroller, Cortex-M7", None, id="kind-of-machine"),
+        pytest.param("a single RTX 3090 with 24 GB", "NVIDIA RTX 3090", 1, id="number-of-a-product-is-no-count"),
+        pytest.param("RTX 4090 and 64 GB of RAM", "NVIDIA RTX 4090", None, id="what-joins-two-numbers-is-no-product"),
         pytest.param("GPT-2 XL on 8 V100 16GB", "NVIDIA V100 16GB", 8, id="number-of-a-model-is-no-count"),
         pytest.param("four GPUs", None, 4, id="no-product"),
         pytest.param("my 14090 points", None, None, id="number-inside-another"),

@@ -75,6 +75,14 @@ def test_the_state_of_the_device_is_summed_up_and_others_on_it_are_noted():
     assert notes(summarized([], ())) == []
 
 
+def test_in_a_container_the_run_is_not_taken_for_another_process():
+    """There the driver gives the run a number that this system does not know it by."""
+    alone = [Sample(0.0), Sample(0.1, pids=(4711,)), Sample(0.2, pids=(4711,))]
+    assert summarized(alone, {100})["foreign_processes"] == 0
+    beside_another = [Sample(0.0, pids=(42,)), Sample(0.1, pids=(42, 4711))]
+    assert summarized(beside_another, {100})["foreign_processes"] == 1
+
+
 def test_dropped_pairs_are_kept_apart_and_a_missing_driver_is_told():
     def loop():
         return Loop({}, "float32", "forward", [1.0] * 20, [2.0] * 20, False, 0.02, list(SPANS))

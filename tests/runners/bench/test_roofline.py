@@ -65,7 +65,7 @@ def findings(technique_ms, device="cuda", **work):
          "technique_ms": [technique_ms] * 9, "baseline_ms": [2.0] * 9, "spans": [(0, 1)] * 9, "cap_reached": False,
          "band_floor": 0.02}, 0.0,
     )  # fmt: skip
-    extras = {"host_ms": [1.0], "operator_ms": [], "peak_memory": None, "footprint": {}}
+    extras = {"host_ms": [1.0], "launch_ms": [1.0], "operator_ms": [], "peak_memory": None, "footprint": {}}
     made.add({"type": "extras", "workload": "large", "subject": "technique", "work": work, **extras}, 0.0)
     return made
 

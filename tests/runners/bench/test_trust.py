@@ -19,17 +19,28 @@ def child(
     awake=(1.0, 1.0),
     operators=((0.9, 0.1), (1.8, 0.2)),
     stretch=(1.0, 2.0),
+    launch=(0.01, 0.01),
 ):
-    """What a parent has seen: times reported, and calls of `stretch` ms by its own clock, each `awake` for a share."""
+    """What a parent has seen: times reported, and calls of `stretch` ms by its own clock, each `awake` for a share.
+
+    `launch` is how long a call keeps the host before it returns.
+    """
     findings = Findings(environment={"device_kind": device})
     findings.add(pairs_message(technique_ms, baseline_ms), 0.0)
     clock = used = 0.0
-    for subject, ms, share, inside in zip(("technique", "eager"), stretch, awake, operators, strict=True):
+    subjects = zip(("technique", "eager"), stretch, awake, operators, launch, strict=True)
+    for subject, ms, share, inside, returned_ms in subjects:
         for edge in ("begin", "end"):
             mark = {"type": "mark", "workload": "medium", "subject": subject, "edge": edge, "calls": 100}
             findings.add(mark, clock, Usage(used, 0.0, clock))
             clock, used = clock + 0.1 * ms, used + 0.1 * ms * share
-        extras = {"host_ms": [ms], "operator_ms": [inside], "peak_memory": None, "footprint": {}}
+        extras = {
+            "host_ms": [ms],
+            "launch_ms": [returned_ms],
+            "operator_ms": [inside],
+            "peak_memory": None,
+            "footprint": {},
+        }
         findings.add({"type": "extras", "workload": "medium", "subject": subject, **extras}, clock)
     return findings
 
@@ -56,6 +67,16 @@ def pairs_message(technique_ms, baseline_ms):
         ({"operators": ((0.9, 0.1), (0.2, 1.8))}, "spends 10% of its time in torch's operators", False),
         ({"operators": ((0.1, 0.9), (0.2, 1.8))}, "", False),  # Python costs the technique as much
         ({"device": "cuda", "stretch": (2.4, 2.0)}, "outside of the timed stream", True),
+        # A small kernel whose launch takes the host longer than the kernel takes the device.
+        ({"device": "cuda", "technique_ms": 0.02, "stretch": (0.1, 2.0), "launch": (0.09, 0.01)}, "", False),
+        # Work of another stream: the call returns at once, the device is busy long after its events say it is done.
+        ({"device": "cuda", "technique_ms": 0.02, "stretch": (0.5, 2.0)}, "by the parent's clock", True),
+        # Events that lie, in a call that waits for its work: no launch outlasts the head start by so much.
+        (
+            {"device": "cuda", "technique_ms": 0.02, "stretch": (4.0, 2.0), "launch": (4.0, 0.01)},
+            "by the parent's clock",
+            True,
+        ),
     ],
 )
 def test_doubt_is_told_in_words_and_load_on_a_cpu_refuses_nothing(seen, words, refuses):

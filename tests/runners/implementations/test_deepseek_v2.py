@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from runners.blocks.decoder import rotate  # noqa: E402
 from runners.blocks.rand import Rand  # noqa: E402
 from runners.implementations.kv_cache import deepseek_v2 as module  # noqa: E402
 
@@ -32,10 +33,10 @@ def by_definition(axes: dict[str, int], weights: dict[str, torch.Tensor], x: tor
         queries = (norm(x[b] @ w["query_down"]) @ w["query_up"]).view(axes["heads"], -1)
         down = x[b] @ w["latent_down"]
         latents = torch.cat([w["latents"][b, :-1], norm(down[:rank])[None]])
-        rotary = torch.cat([w["rope_keys"][b, :-1], module.rotate(down[rank:], last)[None]])
+        rotary = torch.cat([w["rope_keys"][b, :-1], rotate(down[rank:], last)[None]])
         heads = []
         for h in range(axes["heads"]):
-            query = torch.cat([queries[h, :nope], module.rotate(queries[h, nope:], last)])
+            query = torch.cat([queries[h, :nope], rotate(queries[h, nope:], last)])
             keys = torch.cat([latents @ w["key_up"][h].T, rotary], dim=1)
             shares = torch.softmax(keys @ query / len(query) ** 0.5, dim=0)
             heads.append(shares @ (latents @ w["value_up"][h].T))
@@ -85,11 +86,11 @@ def test_the_grouped_layer_is_causal_attention_over_its_cache():
     wanted = []
     for b in range(AXES["batch"]):
         new = (x[b] @ weights["gqa_key_value"]).view(2, groups, width)
-        queries = module.rotate((x[b] @ weights["gqa_query"]).view(-1, width), last)
+        queries = rotate((x[b] @ weights["gqa_query"]).view(-1, width), last)
         heads = []
         for h, query in enumerate(queries):
             group = h // per_group
-            keys = torch.cat([weights["gqa_keys"][b, group, :-1], module.rotate(new[0, group], last)[None]])
+            keys = torch.cat([weights["gqa_keys"][b, group, :-1], rotate(new[0, group], last)[None]])
             values = torch.cat([weights["gqa_values"][b, group, :-1], new[1, group][None]])
             heads.append(torch.softmax(keys @ query / width**0.5, dim=0) @ values)
         wanted.append(torch.cat(heads) @ weights["gqa_output"])
@@ -98,9 +99,9 @@ def test_the_grouped_layer_is_causal_attention_over_its_cache():
 
 def test_rotation_keeps_lengths_and_makes_scores_depend_on_distance_only():
     query, key = Rand(4, dtype=torch.float64).normal(2, 8)
-    rotated = module.rotate(query, 9)
+    rotated = rotate(query, 9)
     assert torch.allclose(rotated.norm(), query.norm())
-    far, near = (module.rotate(query, i) @ module.rotate(key, i - 5) for i in (100, 7))
+    far, near = (rotate(query, i) @ rotate(key, i - 5) for i in (100, 7))
     assert torch.allclose(far, near)
 
 

@@ -9,6 +9,7 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 pytest.importorskip("triton")
 
+from runners.blocks import int8  # noqa: E402
 from runners.blocks.rand import Rand  # noqa: E402
 from runners.implementations.quantization import llm_int8 as module  # noqa: E402
 
@@ -79,12 +80,12 @@ def test_rows_of_codes_reach_127_and_scales_undo_them(kernels):
 
 @pytest.mark.parametrize("exact_units", [True, False])
 def test_integer_product_is_exact_at_the_largest_codes(exact_units, monkeypatch):
-    if exact_units and DEVICE == "cpu" and not module.integer_units_are_exact():
+    if exact_units and DEVICE == "cpu" and not int8.integer_units_are_exact():
         pytest.skip("this CPU's 8-bit units saturate")
-    monkeypatch.setattr(module, "integer_units_are_exact", lambda: exact_units)
+    monkeypatch.setattr(int8, "integer_units_are_exact", lambda: exact_units)
     left = torch.full((24, 2056), 127, dtype=torch.int8, device=DEVICE)
     right = torch.full((16, 2056), -127, dtype=torch.int8, device=DEVICE)
-    assert (module.int8_matmul(left, right) == -127 * 127 * 2056).all()
+    assert (int8.int8_matmul(left, right) == -127 * 127 * 2056).all()
 
 
 @pytest.mark.parametrize("kernels", KERNELS)

@@ -19,6 +19,7 @@ from ingest.models.endpoint import unread
 from papers.models import Paper
 
 MOST_FAULTS_IN_A_ROW = 5
+KNOWN_WITHIN_S = 0.05
 
 
 @dataclass
@@ -65,6 +66,7 @@ class _Run:
         self.config, self.papers, self.again, self.on_paper = config, papers, again, on_paper
         self.report, self.stop = RunReport(), threading.Event()
         self.waiting: dict[Future[Answer], _Asked] = {}
+        self.taken: Paper | None = None  # taken by this run, not yet asked about
         self.held: Paper | None = None  # drawn from `papers`, waiting for requests of the day to come free
         self.at_end, self.faults = False, 0
 
@@ -102,10 +104,19 @@ class _Run:
         if not services.take(paper, self.config):
             services.settle(allowance, Usage())
             return self._pass_over(paper, "being read by another process", "taken_elsewhere")
-        self.held = None
-        asked = _Asked(paper, text_hash(paper.title, paper.abstract), allowance)
-        self.waiting[pool.submit(client.read, paper.title, paper.abstract, allowance.requests)] = asked
+        self.taken, self.held = paper, None
+        asked, known = _Asked(paper, text_hash(paper.title, paper.abstract), allowance), threading.Event()
+        self.waiting[pool.submit(self._read_once_known, known, client, asked)] = asked
+        self.taken = None
+        known.set()
         return True
+
+    def _read_once_known(self, known: threading.Event, client: EndpointClient, asked: _Asked) -> Answer:
+        """Asks only once the run waits for the answer: an interrupt just before must not lose one that is paid for."""
+        while not known.wait(KNOWN_WITHIN_S):
+            if self.stop.is_set():
+                raise EndpointError(Fault.UNAVAILABLE, "interrupted before it was asked about")
+        return client.read(asked.paper.title, asked.paper.abstract, asked.allowance.requests)
 
     def _pass_over(self, paper: Paper, why: str, counter: str) -> bool:
         self.held = None
@@ -154,8 +165,8 @@ class _Run:
         self.stop.set()
 
     def abandon(self) -> None:
-        for asked in self.waiting.values():
-            services.release(asked.paper.pk)
+        for paper in (*(asked.paper for asked in self.waiting.values()), *filter(None, [self.taken])):
+            services.release(paper.pk)
 
 
 def read_papers(

@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +28,7 @@ from runners.cards import Card, CardError, card_paths, find_card, load_card
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
+WRITING = threading.Lock()  # sessions side by side append to one file
 EPILOG = """\
 exit status: 0 all passed, 1 a check failed or runs differ, 2 bad usage, 3 unsupported here, 130 interrupted
 
@@ -61,6 +64,10 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("names", nargs="*", metavar="NAME", help="implementations, as `list` prints them")
         command.add_argument("--all", action="store_true", help="every implementation")
         command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
+        command.add_argument(
+            "--jobs", type=_count, default=1, metavar="NUMBER",
+            help="sessions side by side; times are taken one session after the other all the same (default: 1)",
+        )  # fmt: skip
         command.add_argument("--seed", type=int, help="repeat a run with its seed; default: a fresh one")
         _add_output(command)
         if name != "check":
@@ -103,6 +110,13 @@ def _add_output(command: argparse.ArgumentParser) -> None:
 
 def _add_root(command: argparse.ArgumentParser) -> None:
     command.add_argument("--cards", type=Path, metavar="FOLDER", help="cards of another folder than the project's")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
 
 
 def _positive(text: str) -> float:
@@ -186,11 +200,11 @@ def _sessions(options: argparse.Namespace) -> int:
         names = sorted(path.stem.replace("_", "-") for path in card_paths(options.cards))
     for name in names:
         find_card(name, options.cards)  # a wrong name is found before the first run, not after an hour of others
-    results: list[SessionResult] = []
-    for name in names:
-        results.append(_session(name, options.command, options))
-        if options.stop():
-            return EXIT_INTERRUPTED
+    with ThreadPoolExecutor(options.jobs) as pool:
+        done = pool.map(lambda name: None if options.stop() else _session(name, options.command, options), names)
+        results = [result for result in done if result is not None]
+    if options.stop():
+        return EXIT_INTERRUPTED
     if options.command == "check" and not options.json:
         print(check_times(results))
     codes = [_exit_code(result) for result in results]
@@ -223,7 +237,8 @@ def _followed(request: RunRequest, options: argparse.Namespace) -> SessionResult
     finally:
         progress.close()
     if options.out:
-        write_records(options.out, result.records)
+        with WRITING:
+            write_records(options.out, result.records)
     return result
 
 

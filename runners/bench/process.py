@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +42,8 @@ def clean_environment(scratch: Path, device: str, message_fd: int) -> dict[str, 
     """Environment of the child: an allow-list and private folders, so that no secret of the parent's is in it."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     python_path = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    cache = os.environ.get("SPEEDPROOF_COMPILE_CACHE") or str(scratch / "inductor")
+    kept_cache = os.environ.get("SPEEDPROOF_COMPILE_CACHE")
+    compiled = Path(kept_cache) if kept_cache else scratch
     threads = os.cpu_count() or CPU_THREADS
     kept |= {
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(python_path)),
@@ -51,8 +53,8 @@ def clean_environment(scratch: Path, device: str, message_fd: int) -> dict[str, 
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
         "XDG_CACHE_HOME": str(scratch),
-        "TRITON_CACHE_DIR": str(scratch / "triton"),
-        "TORCHINDUCTOR_CACHE_DIR": cache,
+        "TRITON_CACHE_DIR": str(compiled / "triton"),
+        "TORCHINDUCTOR_CACHE_DIR": str(compiled / "inductor"),
         "HF_HUB_OFFLINE": "1",
         "SPEEDPROOF_MESSAGE_FD": str(message_fd),
     }
@@ -75,12 +77,26 @@ def confinement() -> dict[str, Any]:
     return {"hidden": hidden, "confine": os.environ.get("SPEEDPROOF_CONFINE", "") != "0"}
 
 
+@cache
+def wake_driver() -> None:
+    """Has the CUDA driver make its device files: a confined child may neither make them nor open ones made later."""
+    code = "import ctypes; ctypes.CDLL('libcuda.so.1').cuInit(0)"
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+
+
 class Child:
-    """A running `python -m runners.bench.child`. Use as a context manager: on exit its process group is dead."""
+    """A running `python -m runners.bench.child`. Use as a context manager: on exit its process group is dead.
+
+    It gives up what it must, imports torch and then waits for `begin`: a child can be made while another run has the device.
+    """
 
     def __init__(self, spec: dict[str, Any], *, device: str) -> None:
         hide_memory()
+        if device == "cuda":
+            wake_driver()
         self.scratch = Path(tempfile.mkdtemp(prefix="speedproof-"))
+        self._ended = False
         self._log = bytearray()
         self._pending = bytearray()
         read_fd, write_fd = os.pipe()
@@ -113,14 +129,26 @@ class Child:
         self._selector.register(self._log_fd, selectors.EVENT_READ)
         key = secrets.token_bytes(KEY_BYTES)
         self._seal = make_seal(key)
+        self._tell({**spec, **confinement(), "key": key.hex()})
+
+    def begin(self, **more: Any) -> None:
+        """Lets the child use the device; `more` adds to its specification."""
+        self._tell(more)
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps({**spec, **confinement(), "key": key.hex()}).encode())
-            self._process.stdin.close()
+            self._process.stdin.close()  # type: ignore[union-attr]
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
 
     def __enter__(self) -> Child:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self._ended:
+            return
+        self._ended = True
         self.kill()
         self._selector.close()
         os.close(self._message_fd)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from runners.bench import HARNESS_VERSION
 from runners.bench.collect import Findings, measurements, median_ratios
 from runners.bench.nvml import reckon_with_device, sampling
-from runners.bench.process import Child, available_memory_bytes, device_lock
+from runners.bench.process import Child, DeviceLock, available_memory_bytes, device_lock
 from runners.bench.records import build_records
 from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
 from runners.bench.roofline import doubts_of_speed
@@ -51,15 +52,51 @@ def run_session(request: RunRequest, on_event: OnEvent, should_stop: ShouldStop 
         detail = f"device {request.device!r} is unknown; use cpu or cuda"
         return _result(card, request, seed, Findings(), failure=Failure("refused-device", detail))
     watcher = _Watcher(on_event, should_stop)
-    if request.mode == "check":
-        return _watched(card, request, seed, watcher)
-    with device_lock(request.device) as lock:
-        while not lock.acquire(TICK_S):
-            watcher.tick("waiting", "another run holds the device")
-            if watcher.stopped():
+    unknown = sorted(set(request.workloads) - {workload.name for workload in card.workloads if workload.is_timed})
+    if unknown:
+        failure = Failure("unsupported", f"{card.name} times no workload called {', '.join(unknown)}")
+        return _result(card, request, seed, Findings(), failure=failure)
+    with ExitStack() as stack:
+        children = _Children(_spec(card, request, seed), stack)
+        if request.mode != "check":
+            if request.device == "cuda":
+                children.make()  # which imports torch on the host alone, also while another run has the device
+            if not _lock_granted(stack.enter_context(device_lock(request.device)), watcher):
                 waited = Failure("cancelled", "while waiting for the device")
                 return _result(card, request, seed, Findings(), failure=waited)
-        return _watched(card, request, seed, watcher)
+        return _watched(card, request, seed, watcher, children)
+
+
+def _lock_granted(lock: DeviceLock, watcher: _Watcher) -> bool:
+    """Whether this run has the device now; False where it was stopped while it waited."""
+    while not lock.acquire(TICK_S):
+        watcher.tick("waiting", "another run holds the device")
+        if watcher.stopped():
+            return False
+    return True
+
+
+class _Children:
+    """The processes of a session: one that runs the card, and one that later times the rungs without the technique."""
+
+    def __init__(self, spec: dict[str, Any], stack: ExitStack) -> None:
+        self.spec = spec
+        self._stack = stack
+        self._made: dict[str, Child] = {}
+
+    def make(self) -> None:
+        modes = ("run", "alone") if self.spec["mode"] == "run" else (self.spec["mode"],)
+        for mode in modes:
+            spec = {**self.spec, "mode": mode}
+            self._made[mode] = self._stack.enter_context(Child(spec, device=spec["device"]))
+
+    @contextmanager
+    def started(self, mode: str, **more: Any) -> Iterator[Child]:
+        """A child that has begun; it is dead when the block ends."""
+        spec = {**self.spec, "mode": mode}
+        with self._made.pop(mode, None) or Child(spec, device=spec["device"]) as child:
+            child.begin(**more)
+            yield child
 
 
 class _Watcher:
@@ -100,9 +137,10 @@ class _Limits:
     until: float
 
 
-def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> SessionResult:
+def _spec(card: Card, request: RunRequest, seed: int) -> dict[str, Any]:
+    """What a child is told before it begins."""
     limit = int((request.memory_limit_gib or 0) * 2**30) or int(available_memory_bytes() * DEFAULT_MEMORY_SHARE)
-    spec = {
+    return {
         "card_path": str(card.path.resolve()),
         "device": request.device,
         "mode": request.mode,
@@ -113,22 +151,21 @@ def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher) -> S
         "memory_limit_bytes": limit or None,
         "compile_on_cpu": request.compile_on_cpu,
     }
+
+
+def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher, children: _Children) -> SessionResult:
     findings = Findings()
-    unknown = sorted(set(request.workloads) - {workload.name for workload in card.workloads if workload.is_timed})
-    if unknown:
-        failure = Failure("unsupported", f"{card.name} times no workload called {', '.join(unknown)}")
-        return _result(card, request, seed, findings, failure=failure)
     began = time.monotonic()
-    limits = _Limits(limit, request.wall_limit_s, began + request.wall_limit_s)
+    limits = _Limits(children.spec["memory_limit_bytes"] or 0, request.wall_limit_s, began + request.wall_limit_s)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    with sampling(request.device, visible) as sampler, Child(spec, device=request.device) as child:
+    with sampling(request.device, visible) as sampler, children.started(request.mode) as child:
         ended = _follow(child, limits, findings, watcher)
         log, own_pids = child.log_tail(), {os.getpid(), *child.seen_pids}
     if request.device == "cuda":
         reckon_with_device(findings, sampler, own_pids)
     guarded = time.monotonic()
     if ended is None:
-        ended = _guarded(card, spec, limits, findings, watcher)
+        ended = _guarded(card, children, limits, findings, watcher)
     elif ended.reason in PARTIAL:
         # What was measured until then is kept, unless it cannot be believed.
         ended = _refusal(doubts_about(findings, card), findings) or ended
@@ -150,24 +187,21 @@ def measure_ceilings(
     limit = int(available_memory_bytes() * DEFAULT_MEMORY_SHARE)
     findings, watcher = Findings(), _Watcher(on_event, should_stop)
     with device_lock(device) as lock:
-        while not lock.acquire(TICK_S):
-            watcher.tick("waiting", "another run holds the device")
-            if watcher.stopped():
-                return findings, Failure("cancelled", "while waiting for the device")
+        if not _lock_granted(lock, watcher):
+            return findings, Failure("cancelled", "while waiting for the device")
         limits = _Limits(limit, wall_limit_s, time.monotonic() + wall_limit_s)
         spec = {"mode": "ceilings", "device": device, "memory_limit_bytes": limit or None}
         with Child(spec, device=device) as child:
+            child.begin()
             return findings, _follow(child, limits, findings, watcher)
 
 
-def _guarded(
-    card: Card, spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
-) -> Failure | None:
+def _guarded(card: Card, children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher) -> Failure | None:
     """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
     doubts = [*doubts_about(findings, card), *doubts_of_speed(findings, card, median_ratios(findings))]
     # Another doubt does not spare the second process: one that load explains would hide what only that process finds.
     if not any(each.refuses for each in doubts):
-        ended, more = _beside_technique(spec, limits, findings, watcher)
+        ended, more = _beside_technique(children, limits, findings, watcher)
         if ended:
             return ended
         doubts += more
@@ -184,36 +218,36 @@ def _refusal(doubts: Sequence[Doubt], findings: Findings) -> Failure | None:
 
 
 def _beside_technique(
-    spec: dict[str, Any], limits: _Limits, findings: Findings, watcher: _Watcher
+    children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher
 ) -> tuple[Failure | None, list[Doubt]]:
     """Times the rungs again in a process without the technique: why the run was stopped meanwhile, and doubts."""
     wanted = rungs_to_time_alone(findings, findings.compiled)
     doubts: list[Doubt] = []
-    if not wanted or spec["mode"] != "run":
+    if not wanted or children.spec["mode"] != "run":
         return None, doubts
     for _ in range(OPINIONS):
-        ended, doubts = _alone(spec, wanted, limits, findings, watcher)
+        ended, doubts = _alone(children, wanted, limits, findings, watcher)
         if ended or not doubts:
             return ended, []
     return None, doubts
 
 
 def _alone(
-    spec: dict[str, Any],
+    children: _Children,
     wanted: dict[str, dict[str, float]],
     limits: _Limits,
     findings: Findings,
     watcher: _Watcher,
 ) -> tuple[Failure | None, list[Doubt]]:
     alone = Findings()
-    with Child({**spec, "mode": "alone", "alone": wanted}, device=spec["device"]) as child:
+    with children.started("alone", alone=wanted) as child:
         ended = _follow(child, limits, alone, watcher)
     if ended and ended.reason in ("cancelled", "timed-out", "integrity"):
         return ended, []
     if ended or {(workload, rung) for workload in wanted for rung in wanted[workload]} - alone.alone.keys():
         told = f"{ended.reason}: {ended.detail}" if ended else "; ".join(each["reason"] for each in alone.skipped)
         text = f"a rung that was timed beside the technique fails in a process without it ({told})"
-        return None, [Doubt(next(iter(wanted)), text, refuses=spec["device"] == "cuda")]
+        return None, [Doubt(next(iter(wanted)), text, refuses=children.spec["device"] == "cuda")]
     return None, doubts_beside_technique(findings, alone)
 
 

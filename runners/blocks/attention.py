@@ -12,6 +12,7 @@ kept in memory and normalised at every step. Tensors are (batch, heads, seq, dim
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +28,7 @@ LARGEST_BLOCK = 128
 LOG2_E = math.log2(math.e)
 # The interpreter cannot tune; unequal blocks so that checks meet every case of overlap with the diagonal.
 INTERPRETER_BLOCKS = {"BLOCK_M": 32, "BLOCK_N": 16}
+WORTH_TUNING_BYTES = 32 * 2**20
 
 
 class TunedKernel:
@@ -34,6 +36,10 @@ class TunedKernel:
 
     Such a kernel overwrites its outputs, so that the tuner's repeated launches leave them right; arguments that it adds
     to are named in `sums`: they must be zeros at the launch, and the tuner makes them so again.
+
+    Two cases are not tuned, since compiling every tile would take far longer than what it is for. Small problems take the
+    first tile that fits on the chip. Products in full float32 take the interpreter's blocks: without tensor cores a
+    compiler unrolls a large tile into tens of thousands of instructions, which was seen to take half a minute a tile.
     """
 
     def __init__(
@@ -45,18 +51,30 @@ class TunedKernel:
         sums: tuple[str, ...] = (),
     ) -> None:
         """tiles: (blocks..., warps, pipeline stages) to choose from; `interpreter` names the blocks, and is used there."""
-        self._blocks = interpreter
-        self._kernel = kernel
+        self._kernel, self._blocks = kernel, interpreter
+        self._tiles: list[dict[str, int]] = []
         if has_triton() and not interpreted():
-            configs = [
-                triton.Config(dict(zip(interpreter, blocks, strict=True)), num_warps=warps, num_stages=stages)
-                for *blocks, warps, stages in tiles
-            ]
-            self._blocks = {}
-            self._kernel = triton.autotune(configs=configs, key=list(key), reset_to_zero=list(sums))(kernel)
+            named = [(dict(zip(interpreter, each, strict=False)), each[-2], each[-1]) for each in tiles]
+            self._tiles = [{**blocks, "num_warps": warps, "num_stages": stages} for blocks, warps, stages in named]
+            configs = [triton.Config(blocks, num_warps=warps, num_stages=stages) for blocks, warps, stages in named]
+            self._tuned = triton.autotune(configs=configs, key=list(key), reset_to_zero=list(sums))(kernel)
 
     def __call__(self, grid: Any, *arguments: Any, **constants: Any) -> None:
-        self._kernel[grid](*arguments, **constants, **self._blocks)
+        tensors = [each for each in arguments if isinstance(each, Tensor)]
+        if not self._tiles or tensors[0].dtype == torch.float32:
+            self._kernel[grid](*arguments, **constants, **self._blocks)
+        elif sum(each.nbytes for each in tensors) < WORTH_TUNING_BYTES:
+            self._launch_first_that_fits(grid, arguments, constants)
+        else:
+            self._tuned[grid](*arguments, **constants)
+
+    def _launch_first_that_fits(self, grid: Any, arguments: tuple[Any, ...], constants: dict[str, Any]) -> None:
+        *others, last = self._tiles
+        for tile in others:
+            with contextlib.suppress(triton.OutOfResources):
+                self._kernel[grid](*arguments, **constants, **tile)
+                return
+        self._kernel[grid](*arguments, **constants, **last)
 
 
 def check_attention_inputs(q: Tensor, k: Tensor, v: Tensor) -> None:

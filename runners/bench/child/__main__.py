@@ -1,4 +1,5 @@
-"""Entry of the child: reads the specification from standard input, gives up what it must, then runs the card."""
+"""Entry of the child: reads the specification from standard input, gives up what it must, imports torch, and
+runs the card once it is told to begin."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ def main() -> int:
     if not fd:
         sys.stderr.write("this is the harness's child process; use `python -m runners.bench run NAME`\n")
         return 2
-    spec = json.loads(sys.stdin.read())
+    spec = json.loads(sys.stdin.readline())
     channel = Channel(int(fd), bytes.fromhex(spec.pop("key")))
     isolation = give_up(spec)
     channel.phase("start", 0.0, "importing torch")
@@ -24,13 +25,17 @@ def main() -> int:
     except ImportError as error:
         channel.send("failure", status="UNSUPPORTED", reason="unsupported", detail=f"torch cannot be imported: {error}")
         return 0
+    from runners.bench.child.main import run
+
+    begun = sys.stdin.readline()
+    if not begun:
+        return 0  # the parent is gone or wants no more
+    spec |= json.loads(begun)
     if spec["mode"] == "ceilings":
         from runners.bench.child.ceilings import run_ceilings
 
         run_ceilings(spec, channel, isolation)
         return 0
-    from runners.bench.child.main import run
-
     run(spec, channel, isolation)
     return 0
 

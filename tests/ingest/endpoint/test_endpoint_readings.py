@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -12,7 +13,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from ingest import tasks
-from ingest.endpoint import services
+from ingest.endpoint import run, services
 from ingest.endpoint.configured import endpoint_config
 from ingest.endpoint.run import MOST_FAULTS_IN_A_ROW, RunReport, read_papers
 from ingest.extraction import EXTRACTOR_VERSION
@@ -342,6 +343,24 @@ def test_an_interrupt_stores_what_is_on_its_way_and_the_next_run_goes_on(
     assert EndpointReading.objects.exclude(claimed_until=None).count() == 0
     assert command("--missing")["read"] == 2
     assert len(endpoint_on.asked) == 3
+
+
+class InterruptedPool(ThreadPoolExecutor):
+    """Ctrl-C arrives while a request is handed over, before the run has noted whose it is."""
+
+    def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        super().submit(function, *arguments, **named)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_before_a_paper_is_known_to_be_asked_about_asks_nothing(
+    paper: Paper, endpoint_on: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "ThreadPoolExecutor", InterruptedPool)
+    report = read(paper)
+    assert (report.interrupted, report.read) == (True, 0)
+    assert endpoint_on.asked == []
+    assert EndpointReading.objects.exclude(claimed_until=None).count() == 0
 
 
 # ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -70,12 +70,11 @@ def parser() -> argparse.ArgumentParser:
         )  # fmt: skip
         command.add_argument("--seed", type=int, help="repeat a run with its seed; default: a fresh one")
         _add_output(command)
+        told = "only this one" if name != "check" else "also in the shape in which this one is timed"
+        command.add_argument("--workload", action="append", default=[], metavar="NAME", help=f"{told}; repeatable")
         if name != "check":
             command.add_argument(
                 "--time-cap", type=_positive, metavar="SECONDS", help="of timing each pair of subjects"
-            )
-            command.add_argument(
-                "--workload", action="append", default=[], metavar="NAME", help="only this one; repeatable"
             )
             command.add_argument(
                 "--compile-on-cpu", action="store_true", help="also time compiled rungs on a CPU (slow)"

@@ -91,6 +91,17 @@ def _clocks_within(clocked: Sequence[tuple[float, int]], times: Sequence[float],
     return [clock for _, clock in around]
 
 
+def during(samples: Sequence[Sample], spans: Sequence[tuple[float, float]]) -> list[Sample]:
+    """The samples from the first timed pair to the last: what happened while nothing was timed bears on no figure.
+
+    All of them where nothing was timed.
+    """
+    if not spans:
+        return list(samples)
+    begin, end = min(begin for begin, _ in spans), max(end for _, end in spans)
+    return [each for each in samples if begin <= each.at_s <= end]
+
+
 def summarized(samples: Sequence[Sample], own_pids: Collection[int]) -> dict[str, Any]:
     """JSON-ready facts of a run for its environment: ranges, reasons for throttling, and who else was on the device."""
     facts: dict[str, Any] = {"samples": len(samples)}

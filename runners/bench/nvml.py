@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 from typing import Any
 
-from runners.bench.clocks import Sample, notes, steady_pairs, summarized
+from runners.bench.clocks import Sample, during, notes, steady_pairs, summarized
 from runners.bench.collect import Findings
 
 PERIOD_S = 0.05
@@ -118,7 +118,8 @@ def reckon_with_device(findings: Findings, sampler: Sampler, own_pids: Collectio
             if kept.note:
                 against = f"the control of {rung!r}" if is_control else f"against {rung!r}"
                 findings.doubts.append({"workload": workload, "text": f"{against}: {kept.note}"})
-    facts = summarized(sampler.samples, own_pids)
+    timed = [span for loop in (*findings.loops.values(), *findings.controls.values()) for span in loop.spans]
+    facts = summarized(during(sampler.samples, timed), own_pids)
     if sampler.why_none:
         facts["not_sampled"] = sampler.why_none
     findings.environment["device_state"] = facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ SHARE_TOLERANCE = 0.03
 FALSE_ALARM_SHARE = 0.05
 SURELY = 0.01
 CHEAT_CAP_S = 0.3
-CHEATS_AT_ONCE = 2
+CHEATS_AT_ONCE = {"cpu": 2, "cuda": max(2, min(8, (os.cpu_count() or 2) // 2))}
 OVERHEAD_GOAL = 0.05
 HONEST = Cheat("none: the honest module", mode="run", status="PASSED", reason="")
 
@@ -193,7 +194,7 @@ def try_cheats(cheats: Sequence[Cheat], device: str, on_event: OnEvent, outcomes
             return CheatOutcome(cheat.name, caught, result.status, "doubted", "; ".join(doubts))
         return CheatOutcome(cheat.name, caught, result.status, failure.reason, failure.detail)
 
-    with ThreadPoolExecutor(CHEATS_AT_ONCE if device == "cpu" else 1) as pool:
+    with ThreadPoolExecutor(CHEATS_AT_ONCE[device]) as pool:
         try:
             for outcome in pool.map(attempt, [cheat for cheat in chosen if cheat.mode == "check"]):
                 outcomes.append(outcome)

@@ -26,7 +26,7 @@ from runners.blocks.attention import LOG2_E, MAX_DIM, TunedKernel, load_tile, st
 from runners.blocks.kernels import interpreted, require_triton, tl, triton
 
 # Every tuned tile of the kernels here divides the block sizes that a GPU is given.
-CUDA_BLOCK_SIZES = (64, 128)
+CUDA_BLOCK_SIZES = (32, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,12 @@ def _block_sparse_kernel(
     tl.store(Lse + head * seq + queries, lse, mask=queries < seq)
 
 
-_block_sparse = TunedKernel(
-    _block_sparse_kernel,
-    [(128, 64, 8, 3), (128, 64, 4, 3), (128, 128, 8, 2), (64, 64, 4, 3), (64, 64, 4, 2)],
-)
-_block_sparse_64 = TunedKernel(_block_sparse_kernel, [(64, 64, 4, 3), (64, 64, 4, 2), (64, 64, 8, 3), (64, 32, 4, 3)])
+# By the size of a block, within which a tile has to lie; the smallest is for checks.
+_BLOCK_SPARSE = {
+    128: TunedKernel(_block_sparse_kernel, [(128, 64, 8, 3), (128, 64, 4, 3), (128, 128, 8, 2), (64, 64, 4, 3)]),
+    64: TunedKernel(_block_sparse_kernel, [(64, 64, 4, 3), (64, 64, 4, 2), (64, 64, 8, 3), (64, 32, 4, 3)]),
+    32: TunedKernel(_block_sparse_kernel, [(32, 32, 4, 2)]),
+}
 
 
 def check_grouped_inputs(q: Tensor, k: Tensor, v: Tensor, size: int) -> None:
@@ -167,7 +168,7 @@ def check_grouped_inputs(q: Tensor, k: Tensor, v: Tensor, size: int) -> None:
     if interpreted() and size % 32:
         raise ValueError(f"blocks of {size} keys: the interpreter wants a multiple of 32")
     if not interpreted() and size not in CUDA_BLOCK_SIZES:
-        raise ValueError(f"blocks of {size} keys: kernels are tuned for {' and '.join(map(str, CUDA_BLOCK_SIZES))}")
+        raise ValueError(f"blocks of {size} keys: kernels take {', '.join(map(str, CUDA_BLOCK_SIZES))}")
 
 
 def block_sparse_kernel(
@@ -183,7 +184,7 @@ def block_sparse_kernel(
     batch, heads, seq, dim = q.shape
     output = torch.empty_like(q)
     lse = torch.empty((batch, heads, seq), dtype=torch.float32, device=q.device)
-    launch = _block_sparse_64 if lists.size == 64 else _block_sparse
+    launch = _BLOCK_SPARSE[64 if interpreted() else lists.size]
     launch(
         lambda meta: (triton.cdiv(seq, meta.get("BLOCK_M", lists.size)), batch * heads),
         q, k, v, output, lse, lists.blocks, lists.unmasked, lists.counts,

@@ -25,7 +25,7 @@ OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
 READS = EXECUTE | READ_FILE | READ_DIR
 WRITES = READS | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_SYM | REFER
 ALL = WRITES | TRUNCATE | MAKE_CHAR | MAKE_BLOCK
-USES_DEVICE = READ_FILE | WRITE_FILE | READ_DIR
+USES_DEVICE = READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE
 TCP = 0b11  # bind and connect
 SCOPES = 0b11  # abstract UNIX sockets and signals
 
@@ -80,7 +80,7 @@ def _rules(scratch: Path, readable: Iterable[Path], hidden: list[Path], device: 
     for path in _devices(device):
         yield path, USES_DEVICE
     if device != "cpu":
-        yield Path("/proc/self").resolve(), READS | WRITE_FILE  # the driver names its threads
+        yield Path("/proc/self").resolve(), READS | WRITE_FILE | TRUNCATE  # the driver names its threads
         yield Path("/dev/shm"), ALL  # noqa: S108  the driver shares memory there
         yield Path("/tmp/nvidia-mps"), ALL  # noqa: S108  the place that the driver has for it
     yield scratch, ALL

@@ -41,6 +41,10 @@ SINGLE_NAMES: tuple[tuple[Any, str], ...] = (
 )
 
 
+# tqdm has a thread that wakes every ten seconds; torch's compiler imports it where it is installed.
+PARTS_OF_TORCH = ("torch.", "concurrent.futures", "multiprocessing.", "tqdm.")
+
+
 class Watch:
     """Remembers functions and settings when made; `verify` raises HarnessError about any that changed since."""
 
@@ -68,9 +72,9 @@ def _tampered(detail: str) -> HarnessError:
 
 
 def _is_foreign(thread: threading.Thread) -> bool:
-    """Whether the thread was not started by torch itself, whose compiler keeps some."""
+    """Whether the thread was not started by torch itself, whose compiler keeps some, or by what it imports."""
     target = getattr(thread, "_target", None) or thread.run
-    return not str(getattr(target, "__module__", "")).startswith(("torch.", "concurrent.futures", "multiprocessing."))
+    return not str(getattr(target, "__module__", "")).startswith(PARTS_OF_TORCH)
 
 
 def _functions() -> dict[str, Any]:

@@ -124,6 +124,10 @@ class Session:
             self._checker.check_all(self._seed)
         if self._spec["mode"] != "check":
             self._time_all()
+        elif self._spec["workloads"]:
+            with self._on("check"):
+                for workload in self._timed_workloads():
+                    self._check_at_size(workload, self._rungs(workload))
         self._channel.send("spent", seconds=self._spent)
 
     @contextmanager

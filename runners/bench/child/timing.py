@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from runners.bench.child import compare
 from runners.bench.child.devices import Device, HostTimed
@@ -25,6 +24,7 @@ from runners.bench.child.subjects import (
     differentiable,
     with_gradients,
 )
+from runners.bench.child.work import flop_counter
 from runners.bench.statistics import order_statistic_interval, paired_ratios
 from runners.blocks.rand import DISTRIBUTIONS
 from runners.card_types import Workload
@@ -259,7 +259,7 @@ class Timer:
         whose module names `reads_all_inputs = False`, may leave inputs unread; its outputs it must write.
         """
         inputs = self._pool.draw(0.0)
-        call, counter = self._call(prepared.subject, inputs), FlopCounterMode(display=False)
+        call, counter = self._call(prepared.subject, inputs), flop_counter()
         with counter:
             outputs = as_outputs(call())
         read, written = sum(each.nbytes for each in inputs), sum(each.nbytes for each in outputs)

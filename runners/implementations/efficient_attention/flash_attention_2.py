@@ -165,15 +165,15 @@ def _query_gradient_kernel(
 # (queries, keys, warps, stages). Wide tiles with eight warps suit Hopper, narrow ones Ampere's shared memory.
 _forward = TunedKernel(
     _forward_kernel,
-    [(128, 128, 8, 3), (128, 128, 8, 2), (128, 64, 8, 3), (128, 64, 4, 3), (64, 64, 4, 3)],
+    [(128, 128, 8, 2), (128, 64, 8, 3), (128, 64, 4, 3)],
 )
 _key_gradient = TunedKernel(
     key_gradient_kernel,
-    [(64, 128, 8, 2), (64, 128, 8, 3), (64, 64, 4, 2), (32, 64, 4, 3), (32, 128, 8, 2)],
+    [(64, 128, 8, 2), (64, 64, 4, 2), (32, 128, 8, 2)],
 )
 _query_gradient = TunedKernel(
     _query_gradient_kernel,
-    [(128, 64, 8, 2), (128, 64, 8, 3), (64, 64, 4, 2), (64, 64, 4, 3), (128, 32, 8, 2)],
+    [(128, 64, 8, 2), (128, 64, 8, 3), (64, 64, 4, 3)],
 )
 
 

@@ -36,6 +36,7 @@ SETTINGS = (
 )  # fmt: skip
 DEVICES = ("null", "zero", "full", "random", "urandom")
 FOLDERS_IN = ("PATH", "LD_LIBRARY_PATH")
+PARTS_OF_PROGRAMS = ("lib", "lib64", "libexec", "include", "share")
 FOLDERS = ("CUDA_HOME", "CUDA_PATH", "VIRTUAL_ENV", "PYTHONUSERBASE")
 KEPT_FOLDERS = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "SPEEDPROOF_MODEL_CACHE")
 
@@ -70,6 +71,7 @@ def keep_only(scratch: Path, readable: Iterable[Path], hidden: Iterable[Path], d
 def _rules(scratch: Path, readable: Iterable[Path], hidden: list[Path], device: str) -> Iterator[tuple[Path, int]]:
     given = [*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
     given += [folder for name in FOLDERS_IN for folder in os.environ.get(name, "").split(os.pathsep)]
+    given += [str(each) for folder in os.environ.get("PATH", "").split(os.pathsep) for each in _beside(Path(folder))]
     given += [os.environ.get(name, "") for name in FOLDERS]
     for folder in {_real(Path(each)) for each in given if os.path.isabs(each)}:  # noqa: PTH117
         if folder not in hidden:
@@ -88,6 +90,12 @@ def _rules(scratch: Path, readable: Iterable[Path], hidden: list[Path], device: 
         if folder_name := os.environ.get(name):
             Path(folder_name).mkdir(parents=True, exist_ok=True)
             yield Path(folder_name), ALL
+
+
+def _beside(folder: Path) -> Iterator[Path]:
+    """What programs in a folder `bin` of their own need: a compiler there has its headers and parts next to it."""
+    if folder.name == "bin":
+        yield from (folder.parent / name for name in PARTS_OF_PROGRAMS)
 
 
 def _devices(device: str) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.bench.child.files import _without
+from runners.bench.child.files import READ_FILE, _rules, _without
 from tests.runners.bench.test_session import ROOT, card_with
 
 SECRET = "open-sesame-7f3a"
@@ -217,3 +217,15 @@ def test_the_worker_hides_its_own_memory_once_it_has_run_a_child(tmp_path: Path)
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == ["0"]
+
+
+def test_a_compiler_outside_of_the_system_is_readable_with_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton and torch.compile call one; on some machines it lies in a folder of its own, named by PATH alone."""
+    for part in ("bin", "lib", "libexec", "private"):
+        (tmp_path / "gcc" / part).mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(tmp_path / "gcc" / "bin"))
+    readable = {path for path, allowed in _rules(tmp_path / "scratch", [], [], "cpu") if allowed & READ_FILE}
+    assert {tmp_path / "gcc" / part for part in ("bin", "lib", "libexec")} <= readable
+    assert not {tmp_path / "gcc" / "private", tmp_path / "gcc", tmp_path} & readable

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from runners.blocks.kernels import require_triton, tl, triton
-from runners.blocks.quantization import BLOCK, BlockwiseTensor, decode, encode
+from runners.blocks.quantization import BLOCK, LEAST_UNSIGNED, BlockwiseTensor, decode, encode
 
 LEARNING_RATE = 1e-3
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -148,6 +148,7 @@ class Adam8bit:
             BETA2=BETA2,
             EPSILON=EPSILON,
             MOVES_PARAMETER=moves_parameter,
+            LEAST=LEAST_UNSIGNED,
             BLOCK=BLOCK,
             num_warps=8,
         )
@@ -249,6 +250,7 @@ def adam_8bit_kernel(  # noqa: PLR0917  launched by position, as Triton kernels 
     BETA2: tl.constexpr,
     EPSILON: tl.constexpr,
     MOVES_PARAMETER: tl.constexpr,
+    LEAST: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
     """One program a block. `out` is the parameter (moved in place) or, without MOVES_PARAMETER, takes the direction."""
@@ -278,4 +280,5 @@ def adam_8bit_kernel(  # noqa: PLR0917  launched by position, as Triton kernels 
     first_root = tl.rsqrt(tl.maximum(first_scale, smallest))
     second_root = tl.rsqrt(tl.maximum(second_scale, smallest))
     tl.store(first_codes_ptr + offsets, encode(first * (first_root * first_root), True), mask=inside)
-    tl.store(second_codes_ptr + offsets, encode(second * (second_root * second_root), False), mask=inside)
+    second_unit = tl.maximum(second * (second_root * second_root), LEAST)
+    tl.store(second_codes_ptr + offsets, encode(second_unit, False), mask=inside)

@@ -28,6 +28,9 @@ from runners.blocks.kernels import tl, triton
 
 BLOCK = 2048
 LEVELS = 7
+# The first entry after 0 of the unsigned code book. What is stored unsigned is a second moment, by whose root a first moment is
+# divided: one that rounded to 0 would let the next direction explode, so the smallest are rounded up to this.
+LEAST_UNSIGNED = 0.325e-6
 
 
 @cache
@@ -76,11 +79,15 @@ class BlockwiseTensor:
         return (_blocks(unit) * self.scales[:, None]).view(-1)[: self.codes.numel()]
 
     def store(self, values: Tensor) -> None:
-        """Replaces what is stored by `values`, float32 (size,), each rounded to the nearest entry of the code book."""
+        """Replaces what is stored by `values`, float32 (size,), each rounded to the nearest entry of the code book.
+
+        Unsigned values are rounded up to LEAST_UNSIGNED of their block's largest.
+        """
         blocks = _blocks(values)
         torch.amax(blocks.abs(), dim=1, out=self.scales)
         unit = blocks / self.scales.clamp_min(torch.finfo(torch.float32).tiny)[:, None]
         unit = unit.view(-1)[: self.codes.numel()]
+        unit = unit if self.signed else unit.clamp_min_(LEAST_UNSIGNED)
         self.codes.copy_(torch.bucketize(unit, _midpoints(self.signed, values.device), out_int32=True))
 
     def tensors(self) -> tuple[Tensor, Tensor]:

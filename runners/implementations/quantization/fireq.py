@@ -1,4 +1,4 @@
-"""A gated feed-forward layer with 4-bit integer weights, expanded into 8-bit floating point on the way to the tensor cores.
+"""Feed-forward layers with 4-bit weights that become 8-bit floats on the chip; attention over 4-bit keys and values.
 
 Source: "FireQ: Fast INT4-FP8 Kernel and RoPE-aware Quantization for LLM Inference Acceleration" (2025).
 
@@ -14,7 +14,11 @@ factor of the tensor cores by being put into its place: no table, no conversion 
 byte stored as [s a][m b][s b][m a], 5 instructions serve 8 weights; integers with whole-numbered scales take 11. The price
 is that each group's sum is scaled and added in float32, two operations for each 128 products.
 
-Shapes: x (tokens, features), gate and up (hidden, features) stacked, down (features, hidden), result (tokens, features).
+Workloads with a `context` run attention instead (runners/blocks/rope_kv4.py): keys and values in 4 bits, queries in e4m3,
+scales before and after the rotary embedding. There "paper" is QServe's way, one scale for each pair before it and 16-bit queries,
+"library" all three in e4m3, and the technique expands its cache with PyTorch: what the answer loses is told, not a time.
+
+Shapes of the layer: x (tokens, features), gate and up (hidden, features) stacked, down (features, hidden), result (tokens, features).
 
 Why it should win: 4,096 tokens through a layer of Llama-2-7B (4096, 11008) are 1.11 TFLOP: 1.12 ms on an H200 at 990
 TFLOP/s in 16 bits, 0.56 ms at 1,979 in 8 bits of either kind; tokens, what lies between the layers, and weights move 0.7
@@ -64,6 +68,14 @@ from runners.blocks.packed8 import (
     quantize_tokens,
 )
 from runners.blocks.rand import Rand
+from runners.blocks.rope_kv4 import (
+    FourBitAttention,
+    WideAttention,
+    attention_weights,
+    pair_scales,
+    to_e4m3,
+    two_stage_scales,
+)
 from runners.blocks.rounding import with_outliers
 
 E4M3 = torch.float8_e4m3fn
@@ -84,8 +96,14 @@ class Linear(Protocol):
     def footprint(self) -> dict[str, int]: ...
 
 
+def is_attention(axes: dict[str, int]) -> bool:
+    return "context" in axes
+
+
 def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
     """gate_up (2 * hidden, features), down (features, hidden), and tokens to calibrate with (64, features)."""
+    if is_attention(axes):
+        return attention_weights(axes, rand)
     features, hidden = axes["features"], axes["hidden"]
 
     def planted(outputs: int, inside: int) -> Tensor:
@@ -100,6 +118,8 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
+    if is_attention(axes):
+        return (rand.normal(axes["context"], axes["features"]),)
     return (with_outliers(rand.normal(axes["tokens"], axes["features"]), axes["outliers"]),)
 
 
@@ -259,19 +279,27 @@ def calibrated(
     return FeedForward(gate_up, down)
 
 
-def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward:
+def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward | FourBitAttention:
+    if is_attention(axes):
+        return FourBitAttention(axes, weights, two_stage_scales, to_e4m3)
     return calibrated(weights, Int4Fp8Linear, int4_fp8_product)
 
 
-def make_paper(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward:
+def make_paper(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward | FourBitAttention:
+    if is_attention(axes):
+        return FourBitAttention(axes, weights, pair_scales)
     return calibrated(weights, DualGrainedLinear, dual_grained_product)
 
 
-def make_library(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward:
+def make_library(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward | WideAttention:
+    if is_attention(axes):
+        return WideAttention(axes, weights, to_e4m3)
     return FeedForward(Fp8Linear(weights["gate_up"]), Fp8Linear(weights["down"]))
 
 
-def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward:
+def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward | WideAttention:
+    if is_attention(axes):
+        return WideAttention(axes, weights)
     return FeedForward(Linear16(weights["gate_up"]), Linear16(weights["down"]), gated_by_library)
 
 

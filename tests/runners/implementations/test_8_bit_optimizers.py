@@ -149,6 +149,16 @@ def test_kernel_and_pytorch_take_the_same_steps():
     assert relative_error(found, wanted.double()) < 0.01
 
 
+@pytest.mark.parametrize("kernel", [pytest.param(False, id="pytorch"), pytest.param(True, id="kernel")])
+def test_a_second_moment_too_small_for_its_block_does_not_let_the_next_direction_explode(kernel):
+    first, second = (torch.ones(8, device=DEVICE) for _ in range(2))
+    first[3], second[3] = 2e-4, 1e-8
+    rule = Adam8bit(first, kernel=kernel)
+    rule.direction(first)
+    # Adam's own is 0.67; with a second moment that was rounded to 0 it would be over 10,000.
+    assert 0 < rule.direction(second)[3] < 0.7
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_fused_adam_kernel_takes_the_steps_of_plain_adam(dtype):
     rand = Rand(7, dtype=dtype, device=DEVICE)

@@ -9,6 +9,7 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from runners.blocks.rand import Rand  # noqa: E402
+from runners.cards import find_card  # noqa: E402
 from runners.implementations.quantization import duquant as module  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -66,6 +67,27 @@ def test_the_whole_transform_has_the_smallest_error():
         for kind in ("duquant", "plain", "smooth", "random")
     }
     assert errors["duquant"] < 0.6 * min(errors[kind] for kind in KINDS[1:])
+
+
+CARD = find_card("duquant")
+CHECKED = [workload for workload in CARD.workloads if workload.is_checked]
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+@pytest.mark.parametrize("workload", CHECKED, ids=lambda workload: workload.name)
+def test_the_budget_of_the_check_tells_the_technique_from_what_leaves_outliers_in(workload, distribution):
+    axes, budget = dict(workload.axes), CARD.check.budget
+    for seed in range(1, 21):
+        rand = Rand(seed, dtype=getattr(torch, workload.dtype), device=DEVICE, distribution=distribution)
+        weights, (x,) = module.weights(axes, rand), module.inputs(axes, rand)
+        wanted = x.double() @ weights["weight"].double().t()
+        errors = {
+            kind: ((module.maker(kind)(axes, weights)(x).double() - wanted).norm() / wanted.norm()).item()
+            for kind in KINDS
+        }
+        assert errors["duquant"] < 0.7 * budget, seed
+        assert errors["plain"] > 1.4 * budget, seed
+        assert min(errors["smooth"], errors["random"]) > 1.5 * errors["duquant"], seed
 
 
 @pytest.mark.parametrize("tokens", [3, 70])

@@ -21,11 +21,11 @@ KERNELS = {
     ),
     "adam-8-bit-moving-float32": (
         OPTIMIZERS, "adam_8bit_kernel", arrays("fp32", "out", "gradient") | STATE_8_BIT | CORRECTIONS,
-        ADAM | {"LEARNING_RATE": 1e-3, "MOVES_PARAMETER": True}, 8,
+        ADAM | {"LEARNING_RATE": 1e-3, "MOVES_PARAMETER": True, "LEAST": 3.25e-7}, 8,
     ),
     "adam-8-bit-direction-bfloat16": (
         OPTIMIZERS, "adam_8bit_kernel", arrays("bf16", "out", "gradient") | STATE_8_BIT | CORRECTIONS,
-        ADAM | {"LEARNING_RATE": 1e-3, "MOVES_PARAMETER": False}, 8,
+        ADAM | {"LEARNING_RATE": 1e-3, "MOVES_PARAMETER": False, "LEAST": 3.25e-7}, 8,
     ),
     "int8-rows": (
         INT8, "quantize_rows_program",

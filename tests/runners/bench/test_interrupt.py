@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import runners.bench.__main__ as command
 from runners.bench import selftest
 from runners.bench.__main__ import Stop
 from runners.bench.collect import Findings, Loop, measurements
@@ -101,3 +102,34 @@ def test_a_stopped_self_test_tells_what_it_found(tmp_path, monkeypatch):
     assert not found.passed
     assert {each["name"] for each in found.ceilings} >= {"copy", "matrix product, float32"}
     assert "interrupted" in summary(found)
+
+
+def test_sessions_side_by_side_time_one_after_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+
+    def noted(request, on_event, should_stop):
+        def note(event):
+            seen.append((id(request), event.phase))
+            on_event(event)
+
+        return run_session(request, note, should_stop)
+
+    monkeypatch.setattr(command, "run_session", noted)
+    out = tmp_path / "out.jsonl"
+    code = command.main(
+        ["run", "plain-sum", "plain-sum", "--cards", str(CARDS), "--jobs", "2", "--workload", "medium", "--time-cap", "0.3",
+         "--json", "--out", str(out)]
+    )  # fmt: skip
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (code, [each["status"] for each in told]) == (0, ["PASSED", "PASSED"])
+    assert len(read_records(out)) == sum(len(each["records"]) for each in told)
+    timing = [who for who, phase in seen if phase == "time"]
+    assert len(set(timing)) == 2
+    assert timing == sorted(timing, key=timing.index), "one of them timed while the other did"
+
+
+def test_a_number_of_jobs_below_one_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["check", "--all", "--jobs", "0"])
+    assert "0 is not at least 1" in capsys.readouterr().err

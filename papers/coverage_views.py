@@ -20,7 +20,7 @@ from papers.coverage import (
 from papers.views import canonical_query
 from papers.vocabulary import FAMILY_LABELS
 
-ROWS_A_PAGE = 60
+ROWS_A_PAGE = 40
 
 
 @reads(*FIELDS, "page")

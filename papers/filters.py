@@ -30,6 +30,8 @@ ORDERINGS = (
     ("title", "Title"),
 )
 LABEL_FACETS = ("family", "modality", "stage", "hardware")
+FIRST_OPTIONS = 8  # of a facet, as a page shows it until somebody asks for the others
+FEW_OPTIONS = 2  # so few others are shown as well
 # In the order in which a page shows them.
 FACET_TITLES = {
     "runnable": "Can be run here",
@@ -61,10 +63,28 @@ class FacetGroup:
     options: list[FacetOption]
     single: bool
     errors: list[str]
+    whole: bool = False  # whether a page shows all of it, not only `first`
 
     @property
     def is_used(self) -> bool:
         return any(option.chosen for option in self.options)
+
+    @property
+    def useful(self) -> list[FacetOption]:
+        """The options that lead to a paper, and those that can be taken back."""
+        return [option for option in self.options if option.count or option.chosen or self.single]
+
+    @property
+    def first(self) -> list[FacetOption]:
+        """The most frequent options, and whatever is chosen; all of them where hardly any would be left out."""
+        useful = self.useful
+        if len(useful) <= FIRST_OPTIONS + FEW_OPTIONS:
+            return useful
+        return [option for at, option in enumerate(useful) if at < FIRST_OPTIONS or option.chosen]
+
+    @property
+    def shown(self) -> list[FacetOption]:
+        return self.useful if self.whole else self.first
 
 
 class HardwareField(forms.MultipleChoiceField):

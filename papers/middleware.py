@@ -5,12 +5,28 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 from papers.services import note_sign_in
 
 # All that text may hold but tabs, line feeds and carriage returns; no part of a longer character of UTF-8.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 Answer = Callable[[HttpRequest], HttpResponse]
+
+
+def is_page(answer: HttpResponseBase) -> bool:
+    return not answer.streaming and answer.headers.get("Content-Type", "").startswith("text/html")
+
+
+class PackPages(GZipMiddleware):
+    """Packs pages, which shrink to a sixth; files are left alone, so that parts of them can be asked for.
+
+    Whether a secret stands in a page cannot be told from its size: Django hides tokens anew each time and pads what it packs.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return super().process_response(request, response) if is_page(response) else response
 
 
 class KeepSignIns:
@@ -41,7 +57,6 @@ class KeepPagesText:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         found = self._answer(request)
-        is_page = not found.streaming and found.headers.get("Content-Type", "").startswith("text/html")
-        if is_page and _CONTROL.search(found.content):
+        if is_page(found) and _CONTROL.search(found.content):
             found.content = _CONTROL.sub("\ufffd".encode(), found.content)
         return found

@@ -3,14 +3,15 @@
 All of it is in the address and nowhere else.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from papers.addresses import ignore
-from papers.filters import ORDERINGS, RANKING_WORDS
+from papers.addresses import ignore, printable
+from papers.filters import FACET_TITLES, ORDERINGS, RANKING_WORDS, FacetGroup
 from papers.rankings import RANKINGS
 
 MOST_COMPARED = 4
@@ -55,3 +56,11 @@ class Shown:
             return None
         known = found.order_by().filter(**{f"{paper}__in": RANKINGS[self.ordering].papers()}).count()
         return Ranked(self.ordering, known, total - known)
+
+
+def opened(request: HttpRequest, groups: Iterable[FacetGroup]) -> list[FacetGroup]:
+    """The facets, those that the address names with `more` in full: a page sends rare values only to who asks for them."""
+    asked = {name.strip() for name in request.GET.getlist("more")} - {""}
+    if unknown := asked - FACET_TITLES.keys():
+        ignore(request, "more", f"{printable(min(unknown))} is no filter; known: {', '.join(FACET_TITLES)}")
+    return [replace(group, whole=group.name in asked) for group in groups]

@@ -18,7 +18,7 @@ from papers.filters import FACET_TITLES, PaperFilter, TechniqueFilter
 from papers.models import Claim, DeviceKind, Implementation, Outcome, Paper, Run, Technique, Verdict, heavy_fields
 from papers.pictures import claims_against_measurements
 from papers.rankings import figures_of
-from papers.shown import MOST_COMPARED, TECHNIQUE_ORDERINGS, Shown
+from papers.shown import MOST_COMPARED, TECHNIQUE_ORDERINGS, Shown, opened
 from papers.standing import outcome_counts, settle, shown_claims
 from papers.vocabulary import FAMILY_LABELS
 
@@ -98,12 +98,12 @@ def _passed_on() -> dict[str, int]:
     return {row["device_kind"]: row["found"] for row in rows}
 
 
-@reads(*PaperFilter.base_filters, "view", "page")
+@reads(*PaperFilter.base_filters, "view", "more", "page")
 @require_safe
 @vary_on_headers("HX-Request")
 def browse(request: HttpRequest) -> HttpResponse:
     chosen = PaperFilter(request.GET, queryset=Paper.objects.visible())
-    groups = chosen.facets()
+    groups = opened(request, chosen.facets())
     page = page_of(chosen.qs.values_list("pk", flat=True), request)
     ignore_errors(request, chosen.form)
     shown = Shown.of(request, chosen.form.cleaned_data.get("ordering") or "newest")

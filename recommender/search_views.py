@@ -15,11 +15,12 @@ from django_htmx.http import push_url
 from papers.addresses import ignore_errors, page_of, reads
 from papers.filters import PaperFilter
 from papers.models import Paper
+from papers.shown import opened
 from papers.views import canonical_query, chips_of, rows_of, wants_partial
 from recommender import services
 from recommender.need_reader import is_budget
 
-NOT_FILTERS = ("q", "ordering", "page", "like", "unlike", "exact")
+NOT_FILTERS = ("q", "ordering", "page", "like", "unlike", "exact", "more")
 MOST_EXAMPLES = 20
 LAST_PAGE = 400
 
@@ -33,7 +34,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     return redirect(f"{reverse(page)}?{urlencode({name: words})}" if words else reverse("papers"))
 
 
-@reads(*(name for name in PaperFilter.base_filters if name != "ordering"), "like", "unlike", "exact", "page")
+@reads(*(name for name in PaperFilter.base_filters if name != "ordering"), "like", "unlike", "exact", "more", "page")
 @require_safe
 @vary_on_headers("HX-Request")
 def search(request: HttpRequest) -> HttpResponse:
@@ -63,14 +64,13 @@ def search(request: HttpRequest) -> HttpResponse:
     if asked.offset >= found.total > 0:
         asked = replace(asked, offset=(found.total - 1) // size * size)
         found = services.search(asked)
-    groups = services.facets_of(asked, found, chosen)
+    groups = opened(request, services.facets_of(asked, found, chosen))
     snippets = {hit.id: hit.snippet for hit in found.hits}
     papers = rows_of(snippets)
     context: dict[str, Any] = {
         "q": words,
         "page": page_of(range(found.total), request, size),
         "rows": [(paper, snippets[paper.pk]) for paper in papers],
-        "more": {paper.pk: _with_example(request, paper) for paper in papers},
         "note": found.note,
         "corrected": found.corrected,
         "unknown": [*unknown, *unknown_too],
@@ -97,18 +97,6 @@ def _offset(request: HttpRequest, size: int) -> int:
     number = request.GET.get("page", "1")
     known = number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= LAST_PAGE
     return (int(number) - 1) * size if known else 0
-
-
-def _with_example(request: HttpRequest, paper: Paper) -> dict[str, str]:
-    """Addresses that ask for more, or for less, like the paper."""
-    found = {}
-    for name, other in (("like", "unlike"), ("unlike", "like")):
-        asked = request.GET.copy()
-        asked.pop("page", None)
-        asked.setlist(name, [*(v for v in asked.getlist(name) if v != paper.slug), paper.slug])
-        asked.setlist(other, [v for v in asked.getlist(other) if v != paper.slug])
-        found[name] = f"?{asked.urlencode()}"
-    return found
 
 
 def _without_example(request: HttpRequest, name: str, paper: Paper) -> str:

@@ -21,6 +21,7 @@ from recommender.picture import memory_bar, roof, time_bars
 from recommender.plan import label
 
 FOR_HERE = "Make my model faster"
+FIRST_ANSWERS = 10  # as a page shows them until somebody asks for all
 BUDGET_WORDS = (
     ("memory_gib", "GiB of memory"),
     ("first_token_ms", "ms to the first token"),
@@ -39,7 +40,7 @@ def similar(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, name, context)
 
 
-@reads(*NeedForm.base_fields)
+@reads(*NeedForm.base_fields, "answers")
 @require_safe
 def recommend(request: HttpRequest) -> HttpResponse:
     """A need in words and details by GET, so that an answer has an address."""
@@ -52,6 +53,7 @@ def recommend(request: HttpRequest) -> HttpResponse:
     if asked and form.is_valid():
         try:
             context |= _advice_context(services.recommend(form.wanted), form)
+            context["all_answers"] = _wants_all_answers(request)
         except NeedError as fault:
             form.add_fault(str(fault))
         except (EncoderError, IndexBusy) as fault:
@@ -63,16 +65,25 @@ def recommend(request: HttpRequest) -> HttpResponse:
     return render(request, "recommender/recommend.html", context)
 
 
+def _wants_all_answers(request: HttpRequest) -> bool:
+    given = request.GET.get("answers", "").strip()
+    if given not in ("", "all"):
+        ignore(request, "answers", "known: all")
+    return given == "all"
+
+
 def _advice_context(advice: Advice, form: NeedForm) -> dict[str, Any]:
     """The advice with the paper of each answer, so that the page can link to it, and the pictures."""
     told = advice.to_json()
     papers = Paper.objects.visible().in_bulk([answer["id"] for answer in told["answers"]])
+    answers = [(answer, papers.get(answer["id"])) for answer in told["answers"]]
     situation = advice.situation
     techniques = [(label(plan.documents), plan.changes) for plan in advice.plans]
     return {
         "advice": told,
         "wanted": form.wanted,
-        "answers": [(answer, papers.get(answer["id"])) for answer in told["answers"]],
+        "first_answers": answers[:FIRST_ANSWERS],
+        "other_answers": answers[FIRST_ANSWERS:],
         "situation": told["situation"],
         "memory": memory_bar(situation),
         "times": [(bar, told["situation"]["time_by_part"][bar.name]) for bar in time_bars(situation)],

@@ -32,6 +32,7 @@ def compare(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "").strip()[:200]
     context = {
         "columns": [(column, _address([slug for slug in chosen if slug != column.paper.slug])) for column in found],
+        "names": dict(enumerate(column.name for column in found)),
         "groups": groups(found) if len(found) > 1 else [],
         "unknown": [slug[:60] for slug in asked if slug not in papers][:10],
         "too_many": [papers[slug] for slug in known[MOST_COMPARED:]],

@@ -1,4 +1,5 @@
 // "/" goes to the search box, and buttons copy the text that they name. Whoever wants no single keys turns them off in the footer.
+// Filters load what swaps their results when a pointer or the focus comes to them; until then they are plain forms.
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -32,6 +33,26 @@
       said.textContent = "Selected; copy it with Ctrl C";
     }
   }
+
+  let asked = false, missed = null;
+
+  function loadSwaps(event) {
+    const source = document.querySelector("meta[name=htmx-source]");
+    const form = event.target instanceof Element && source && !window.htmx && (event.target.form || event.target.closest("[hx-get]"));
+    if (!form || !form.matches("[hx-get]")) return;
+    if (event.type === "change") missed = form;
+    if (asked) return;
+    asked = true;
+    const script = document.createElement("script");
+    script.src = source.content;
+    script.addEventListener("load", function () { if (missed) window.htmx.trigger(missed, "change"); });
+    const add = function () { document.head.append(script); };  // before all is there, the library would wait for an event that has passed
+    if (document.readyState === "complete") add(); else addEventListener("load", add);
+  }
+
+  for (const type of ["pointerover", "pointerdown", "focusin", "change"]) document.addEventListener(type, loadSwaps);
+  // An entry of the history that swapping wrote, met by a page that was loaded anew.
+  addEventListener("popstate", function (event) { if (event.state && event.state.htmx && !window.htmx) location.reload(); });
 
   root.dataset.keys = kept() || "on";
   document.addEventListener("keydown", goToSearch);

@@ -1,12 +1,13 @@
 """The way of a reader through the site, in a real browser."""
 
 import re
+import time
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from papers.models import Outcome, Run, RunState
 from recommender import services as recommender
@@ -19,6 +20,7 @@ from tests.factories import (
     make_measurement,
     make_paper,
     make_run,
+    make_technique,
     make_user,
     make_verdict,
 )
@@ -129,6 +131,73 @@ def test_facets_swap_the_results_and_keep_address_focus_and_history(
     expect(page.locator("#found")).to_have_text("3 papers")
     page.go_back()
     expect(page.locator("#found")).to_have_text("2 papers")
+
+
+def test_all_values_of_a_facet_come_in_and_the_focus_stays(page: Page, library: Any, size: tuple[int, int]) -> None:
+    for number in range(12):
+        make_technique(make_paper(title=f"On card {number}"), hardware=(f"Card {number}",))
+    page.goto("/papers/")
+    assert page.evaluate("!window.htmx"), "what swaps parts comes when it is about to be needed"
+    if size[0] < 600:
+        page.get_by_text("Filters", exact=True).click()
+    page.evaluate("window.stayed = true")
+    page.locator("summary", has_text="Hardware named").click()
+    expect(page.locator("[name=hardware]")).to_have_count(8)
+    box = page.get_by_label("Show all 12")
+    box.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("[name=hardware]")).to_have_count(12)
+    expect(page).to_have_url(re.compile(r"/papers/\?more=hardware$"))
+    expect(box).to_be_focused()
+    expect(box).to_be_checked()
+    assert page.evaluate("window.stayed") is True
+    assert_fits(page)
+
+
+def test_a_filter_that_is_chosen_before_its_script_is_there_is_not_lost(
+    page: Page, library: Any, size: tuple[int, int]
+) -> None:
+    make_paper(title="Unlabelled paper", abstract="No labels here.")
+
+    def late(route: Route) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/htmx*.js", late)
+    page.goto("/papers/")
+    if size[0] < 600:
+        page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("KV cache").check()
+    expect(page.locator("#found")).to_have_text("2 papers")
+    expect(page).to_have_url(re.compile(r"family=kv-cache$"))
+
+
+def test_going_back_over_a_page_that_was_left_shows_what_the_address_says(
+    page: Page, library: Any, size: tuple[int, int]
+) -> None:
+    make_paper(title="Unlabelled paper", abstract="No labels here.")
+    page.goto("/papers/")
+    if size[0] < 600:
+        page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("KV cache").check()
+    expect(page.locator("#found")).to_have_text("2 papers")
+    page.goto("/about/")
+    page.go_back()
+    expect(page.locator("#found")).to_have_text("2 papers")
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/papers/$"))
+    expect(page.locator("#found")).to_have_text("3 papers")
+
+
+def test_more_like_a_result_keeps_the_words_and_the_filters(page: Page, library: Any, size: tuple[int, int]) -> None:
+    page.goto("/search/?q=folded+memory+pages&family=kv-cache")
+    first = page.locator("article.row").first
+    expect(first).to_contain_text("Foldcache")
+    first.get_by_role("button", name="More like this").click()
+    expect(page.get_by_role("list", name="Examples")).to_contain_text("Like: Foldcache")
+    expect(page).to_have_url(re.compile(r"q=folded\+memory\+pages.*family=kv-cache.*like=foldcache"))
+    expect(page.locator("article.row").first).to_contain_text("Thinlayer")
+    assert_fits(page)
 
 
 def test_the_keyboard_reaches_the_content(page: Page, library: Any) -> None:

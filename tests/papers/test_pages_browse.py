@@ -1,5 +1,8 @@
 """Browsing papers: facets, their counts, order, and what happens to values that make no sense."""
 
+import gzip
+import html
+import re
 from typing import Any
 
 import pytest
@@ -189,6 +192,35 @@ def test_pages_hold_25_and_do_not_overlap(client: Client) -> None:
     second = client.get("/papers/?page=2").context["papers"]
     assert (len(first), len(second)) == (25, 5)
     assert not {p.pk for p in first} & {p.pk for p in second}
+
+
+def test_a_long_facet_shows_its_frequent_values_and_the_chosen_until_all_are_asked_for(client: Client) -> None:
+    for number in range(14):
+        names = tuple(f"Card {other:02}" for other in range(number + 1))
+        make_technique(make_paper(title=f"Paper {number}"), hardware=names)  # Card 00 is named most, Card 13 once
+
+    def offered(query: str) -> list[str]:
+        return re.findall(r'name="hardware" value="([^"]+)"', client.get(f"/papers/?{query}").content.decode())
+
+    assert offered("") == [f"Card {number:02}" for number in range(8)]
+    assert offered("hardware=Card+12") == [*(f"Card {number:02}" for number in range(8)), "Card 12"]
+    assert offered("more=hardware") == [f"Card {number:02}" for number in range(14)]
+    page = client.get("/papers/").content.decode()
+    assert "Show all 14" in page
+    assert page.count('name="more"') == 1, "short facets are shown whole"
+    told = html.unescape(client.get("/papers/?more=colour").content.decode())
+    assert "Ignored: <code>more=colour</code> (colour is no filter; known: runnable," in told
+
+
+def test_a_page_is_packed_for_whoever_takes_it(three_papers: None, client: Client) -> None:
+    plain = client.get("/papers/")
+    packed = client.get("/papers/", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert len(packed.content) < len(plain.content) / 3
+    assert "Small" in gzip.decompress(packed.content).decode()
+    assert "Content-Encoding" not in client.get("/api/v1/papers", headers={"Accept-Encoding": "gzip"}).headers
 
 
 def test_nothing_found_says_what_to_do(three_papers: None, client: Client) -> None:

@@ -64,12 +64,32 @@ def test_an_answer_has_an_address_and_shows_situation_and_gain(client: Client, l
     assert "NVIDIA H200" in text
     assert "KV cache" in text
     assert "There is" in text
-    titles = [answer["title"] for answer, _ in page.context["answers"]]
+    titles = [answer["title"] for answer, _ in page.context["first_answers"]]
     assert titles[0] == "Foldcache: Folded Pages"
     assert reverse("technique", args=[library["fold"].slug]) in text
     gain = re.search(r'<span class="badge source-measured"[^>]*>.*?</svg>\s*(\w+)</span>', text)
     assert gain is not None
     assert gain[1] == "Measured", "told by a word beside colour and shape"
+
+
+def test_ten_answers_are_shown_and_the_others_when_asked_for(client: Client) -> None:
+    for number in range(14):
+        make_technique(
+            make_paper(title=f"Cache {number}", abstract="The cache of long prompts."), name=f"Cache{number}"
+        )
+    services.build_index()
+
+    def shown(query: str) -> int:
+        return client.get(f"/recommend/?{LONG_PROMPTS}{query}").content.decode().count('<li class="answer">')
+
+    first = client.get(f"/recommend/?{LONG_PROMPTS}").content.decode()
+    assert shown("") == 10
+    assert re.search(r'answers=all#more-answers">Show 4 more', first)
+    assert shown("&answers=all") == 14
+    assert (
+        "Ignored: <code>answers=foo</code> (known: all)"
+        in client.get(f"/recommend/?{LONG_PROMPTS}&answers=foo").content.decode()
+    )
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,17 @@ def test_results_come_25_to_a_page(client: Client) -> None:
     assert found(client, "q=cache&page=junk") == first
 
 
+def test_a_long_query_stands_in_a_page_a_few_times_and_not_beside_each_row(client: Client) -> None:
+    for number in range(30):
+        make_paper(title=f"Cache {number}", abstract="A cache.")
+    services.build_index()
+    abstract = "cache " + "folded pages of long prompts " * 60
+    page = client.get("/search/", {"q": abstract}).content.decode()
+    assert page.count("More like this") == 25
+    assert page.count("prompts") / 60 < 10
+    assert 'form="facet-form" name="like" value="cache-' in page, "the form of the filters has the words already"
+
+
 def test_a_withdrawn_paper_is_not_found_though_the_index_holds_it(client: Client, library: dict[str, Any]) -> None:
     library["scene"].withdrawn_at = "2026-03-01T00:00Z"
     library["scene"].save()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 
 from runners.bench import HARNESS_VERSION
 from runners.bench.compare import compare_records
@@ -24,7 +22,8 @@ from runners.bench.results import Mode, RunRequest, SessionResult
 from runners.bench.selftest import run_selftest
 from runners.bench.selftest import summary as selftest_summary
 from runners.bench.session import run_session
-from runners.cards import Card, CardError, card_paths, find_card, load_card
+from runners.bench.stopping import Stop
+from runners.cards import Card, CardError, card_paths, find_card, load_card, representative
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
@@ -68,10 +67,19 @@ def parser() -> argparse.ArgumentParser:
             "--jobs", type=_count, default=1, metavar="NUMBER",
             help="sessions side by side; times are taken one session after the other all the same (default: 1)",
         )  # fmt: skip
+        command.add_argument(
+            "--budget", type=_positive, metavar="SECONDS",
+            help="stop then, keeping what was measured: for a device that is lent by the minute",
+        )  # fmt: skip
         command.add_argument("--seed", type=int, help="repeat a run with its seed; default: a fresh one")
         _add_output(command)
         told = "only this one" if name != "check" else "also in the shape in which this one is timed"
         command.add_argument("--workload", action="append", default=[], metavar="NAME", help=f"{told}; repeatable")
+        command.add_argument(
+            "--representative",
+            action="store_true",
+            help="of each card only the workload that stands for it on this device",
+        )
         if name != "check":
             command.add_argument(
                 "--time-cap", type=_positive, metavar="SECONDS", help="of timing each pair of subjects"
@@ -128,7 +136,7 @@ def _positive(text: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit status."""
     options = parser().parse_args(arguments)
-    options.stop = Stop()
+    options.stop = Stop(getattr(options, "budget", None))
     before = {number: signal.signal(number, options.stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return COMMANDS.get(options.command, _sessions)(options)
@@ -141,23 +149,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Stop:
-    """Whether the user wants to stop: a session asks it, ends its child and gives what it has; twice ends at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self) -> bool:
-        return self.asked
-
-    def ask(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        # A handler may interrupt a print: the file descriptor is safe to write to, the stream is not.
-        os.write(2, b"\nstopping; what was measured is kept (once more: stop at once)\n")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -197,12 +188,17 @@ def _sessions(options: argparse.Namespace) -> int:
     names = options.names
     if options.all:
         names = sorted(path.stem.replace("_", "-") for path in card_paths(options.cards))
+    if options.representative and options.workload:
+        print("error: give --workload or --representative, one of the two", file=sys.stderr)
+        return EXIT_USAGE
     for name in names:
         find_card(name, options.cards)  # a wrong name is found before the first run, not after an hour of others
     with ThreadPoolExecutor(options.jobs) as pool:
         done = pool.map(lambda name: None if options.stop() else _session(name, options.command, options), names)
         results = [result for result in done if result is not None]
     if options.stop():
+        if missing := names[len(results) :]:
+            print(f"not begun: {', '.join(missing)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if options.command == "check" and not options.json:
         print(check_times(results))
@@ -219,13 +215,20 @@ def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResul
         wall_limit_s=options.wall_limit,
         memory_limit_gib=options.memory_limit,
         time_cap_s=getattr(options, "time_cap", None),
-        workloads=tuple(getattr(options, "workload", ())),
+        workloads=_workloads(name, options),
         card_root=options.cards,
         compile_on_cpu=getattr(options, "compile_on_cpu", False),
     )
     result = _followed(request, options)
     print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else summary(result) + "\n", flush=True)
     return result
+
+
+def _workloads(name: str, options: argparse.Namespace) -> tuple[str, ...]:
+    if not options.representative:
+        return tuple(options.workload)
+    chosen = representative(find_card(name, options.cards), options.device)
+    return (chosen.name,) if chosen else ()
 
 
 def _followed(request: RunRequest, options: argparse.Namespace) -> SessionResult:

@@ -237,7 +237,11 @@ def known_shares(device: str, rounds: int, on_event: OnEvent) -> tuple[list[Shar
     return [
         ShareOutcome(each.baseline, truths.KNOWN_RATIOS[each.baseline], each.ratio, each.ratio_low, each.ratio_high)
         for each in run.measurements
-        if each.measure == "time" and each.baseline in truths.KNOWN_RATIOS and each.ratio and each.ratio_low and each.ratio_high
+        if each.measure == "time"
+        and each.baseline in truths.KNOWN_RATIOS
+        and each.ratio
+        and each.ratio_low
+        and each.ratio_high
     ], run
 
 

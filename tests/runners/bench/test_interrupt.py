@@ -12,12 +12,12 @@ import pytest
 
 import runners.bench.__main__ as command
 from runners.bench import selftest
-from runners.bench.__main__ import Stop
 from runners.bench.collect import Findings, Loop, measurements
 from runners.bench.records import build_records, read_records, record_problem
 from runners.bench.results import Failure, RunRequest
 from runners.bench.selftest import HONEST, run_selftest, summary
 from runners.bench.session import run_session
+from runners.bench.stopping import Stop
 from runners.cards import find_card
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,3 +133,37 @@ def test_a_number_of_jobs_below_one_is_refused(capsys):
     with pytest.raises(SystemExit):
         command.main(["check", "--all", "--jobs", "0"])
     assert "0 is not at least 1" in capsys.readouterr().err
+
+
+def test_a_spent_budget_keeps_what_was_measured_and_tells_what_was_not_begun(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    out = tmp_path / "out.jsonl"
+    code = command.main(
+        [
+            "run",
+            "plain-sum",
+            "plain-sum",
+            "--cards",
+            str(CARDS),
+            "--budget",
+            "8",
+            "--time-cap",
+            "60",
+            "--json",
+            "--out",
+            str(out),
+        ]
+    )
+    told, complaints = capsys.readouterr()
+    assert code == 130
+    assert json.loads(told)["failure"]["reason"] == "cancelled"
+    assert "not begun: plain-sum" in complaints
+    assert read_records(out)
+
+
+def test_the_representative_workload_alone_is_timed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command.main(["run", "plain-sum", "--cards", str(CARDS), "--representative", "--time-cap", "0.2", "--json"])
+    timed = {each["workload"] for each in json.loads(capsys.readouterr().out)["measurements"]}
+    assert timed == {"medium"}
+    assert command.main(["run", "plain-sum", "--cards", str(CARDS), "--representative", "--workload", "medium"]) == 2

@@ -115,7 +115,7 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
         said = f"This question was answered in the meantime: it {fault.message}."
         return _go_on(request, chosen, item, said, messages.WARNING)
     except FieldError as fault:
-        return _show(request, chosen, item, fault=_told(fault), given=request.POST)
+        return _show(request, chosen, item, fault=_told(fault, item, form), given=request.POST)
     return _go_on(request, chosen, item, f"{DONE[decision]}: {_name_of(item)}.", messages.SUCCESS)
 
 
@@ -265,8 +265,12 @@ def _name_of(item: ReviewItem) -> str:
     return f"{label_of(item.field or 'a missed claim')}, {item.paper.title}"
 
 
-def _told(fault: FieldError) -> FieldError:
-    """An error about "fields" at large belongs to the buttons."""
+def _told(fault: FieldError, item: ReviewItem, form: list[FormField]) -> FieldError:
+    """An error at the input that it is about; one that has no input, such as "fields" at large, belongs to the buttons."""
     if fault.field == "fields":
         return FieldError("decision", "changes nothing: change a field first, or press Accept")
-    return fault
+    if item.field and fault.field == item.field:
+        return FieldError("value", fault.message)
+    if fault.field in {"decision", "claim", "keep", *(field.name for field in form)}:
+        return fault
+    return FieldError("decision", f"{label_of(fault.field)} {fault.message}")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from papers.models import Claim, Paper, Review, ReviewItem
-from papers.services import SeenPaper, record_paper, store_record
+from papers.models import Claim, Paper, Review, ReviewItem, ReviewReason
+from papers.services import Doubt, SeenPaper, open_review_items, record_paper, store_record
+from tests.browser.test_all_pages import AXE, RULES
 from tests.browser.test_pages_in_browser import assert_fits
 from tests.factories import PASSWORD, make_user
 from tests.papers.sample import a_claim, a_record, the_paper
@@ -80,6 +81,63 @@ def test_the_queue_by_keyboard(page: Page, queue: None) -> None:
     expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
     assert Claim.objects.get(metric="memory").review == Review.REJECTED
     assert not ReviewItem.objects.open().exists()
+
+
+def test_a_person_labels_what_an_endpoint_read_otherwise(page: Page, transactional_db: None) -> None:
+    """The field of a record, a list, and a claim that the rules missed: by keys, each told and kept as set by a person."""
+    paper = the_paper()
+    store_record(paper, a_record(), "1")
+    words = "halves memory"
+    proposal = a_claim(words, metric="memory", value=2.0, baseline=None)
+    at = {name: proposal.pop(name) for name in ("start", "end", "rule")}
+    open_review_items(
+        [
+            Doubt(ReviewReason.ENDPOINT_DISAGREES, paper, "kind", field="kind",
+                  details={"rules": {"value": "technique", "words": ["cache"]}, "endpoint": {"value": "system", "words": []}}),
+            Doubt(ReviewReason.ENDPOINT_DISAGREES, paper, "families", field="families",
+                  details={"rules": {"value": ["kv-cache"]}, "endpoint": {"value": ["peft"]}}),
+            Doubt(ReviewReason.ENDPOINT_DISAGREES, paper, "missed",
+                  details={"rules": None, "endpoint": at, "proposal": proposal}),
+        ]
+    )  # fmt: skip
+    make_user("mira", is_staff=True, is_superuser=True)
+    sign_in(page)
+
+    expect(page.get_by_role("table")).to_contain_text("by “cache”")
+    assert_open_to_everybody(page)
+    page.keyboard.press("t")
+    expect(page.locator(".review-said")).to_contain_text("endpoint")
+    families = page.get_by_label("Families")
+    expect(families).to_have_value("kv-cache, quantization")
+    assert_open_to_everybody(page)
+    page.keyboard.press("c")
+    expect(families).to_be_focused()
+    families.fill("kv-cache, no-such-family")
+    page.keyboard.press("Enter")
+    expect(families).to_have_attribute("aria-invalid", "true")
+    expect(families).to_be_focused()
+    families.fill("kv-cache")
+    page.keyboard.press("Enter")
+    expect(page.locator(".review-said")).to_contain_text("Corrected")
+
+    expect(page.locator("mark.claim-mark-deep")).to_have_text(words)
+    assert_open_to_everybody(page)
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+    technique = Paper.objects.get(pk=paper.pk).technique
+    assert (technique.kind, technique.families) == ("system", ["kv-cache"])
+    assert {"kind", "families"} <= set(technique.set_by_people), "a later reading does not undo what a person said"
+    assert paper.claims.get(metric="memory").value == 2.0
+
+    page.get_by_role("link", name=re.compile("Decided")).click()
+    expect(page.locator(".review-item .kicker")).to_contain_text("by mira")
+    assert_open_to_everybody(page)
+
+
+def assert_open_to_everybody(page: Page) -> None:
+    assert_fits(page)
+    found = AXE.run(page, options=RULES).response["violations"]
+    assert found == [], [(fault["id"], [node["html"][:120] for node in fault["nodes"][:3]]) for fault in found]
 
 
 def test_the_queue_by_pointer_and_back(page: Page, queue: None) -> None:

@@ -221,6 +221,14 @@ def test_a_list_is_read_from_commas(editor: Client, paper: Paper) -> None:
     assert Paper.objects.get(pk=paper.pk).technique.families == ["peft", "low-rank"]
 
 
+def test_what_is_wrong_with_a_field_stands_at_its_input(editor: Client, paper: Paper) -> None:
+    item = endpoint_item(paper, field="families", details={"rules": {"value": []}, "endpoint": {"value": ["peft"]}})
+    page = decide(editor, item, "correct", value="kv-cache, no-such-family").content.decode()
+    assert 'value="kv-cache, no-such-family" autocomplete="off" aria-invalid="true"' in page
+    assert "is not one of: " in page
+    assert ReviewItem.objects.get(pk=item.pk).state == ReviewState.OPEN
+
+
 @pytest.mark.parametrize(("decision", "claims"), [("accept", 3), ("reject", 2)])
 def test_a_proposed_claim_is_added_or_refused(editor: Client, paper: Paper, decision: str, claims: int) -> None:
     proposal = {"metric": "memory", "phase": "inference", "form": "factor", "direction": "better", "value": 2.0,

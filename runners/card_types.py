@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from runners.sources import sources_of
+
 RUNNERS = Path(__file__).resolve().parent
-BLOCKS = RUNNERS / "blocks"
 
 
 def capability_numbers(text: str) -> tuple[int, ...]:
@@ -179,9 +180,9 @@ class Card:
 
     @cached_property
     def code_hash(self) -> str:
-        """sha256 over the module and the sources of runners/blocks."""
+        """sha256 over the module and what it imports of the project: a change elsewhere leaves its results current."""
         digest = hashlib.sha256()
-        for source in (self.module_path, *sorted(BLOCKS.rglob("*.py"))):
+        for source in sources_of(self.module_path):
             digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
         return digest.hexdigest()
 

@@ -351,9 +351,3 @@ def _declared_subjects(module: ast.Module) -> set[str] | None:
                 if mentioned and not isinstance(node, ast.FunctionDef | ast.ClassDef):
                     return None
     return found
-
-
-def representative(card: Card, device: str) -> Workload | None:
-    """The workload that stands for the card on `device` ("cpu", "cuda"): one made for it before one for any device."""
-    fitting = [each for each in card.workloads if each.representative and each.device in ("any", device)]
-    return min(fitting, key=lambda each: each.device == "any", default=None)

@@ -23,7 +23,7 @@ from runners.bench.selftest import run_selftest
 from runners.bench.selftest import summary as selftest_summary
 from runners.bench.session import run_session
 from runners.bench.stopping import Stop
-from runners.cards import Card, CardError, card_paths, find_card, load_card, representative
+from runners.cards import Card, CardError, card_paths, find_card, load_card
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
@@ -227,7 +227,7 @@ def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResul
 def _workloads(name: str, options: argparse.Namespace) -> tuple[str, ...]:
     if not options.representative:
         return tuple(options.workload)
-    chosen = representative(find_card(name, options.cards), options.device)
+    chosen = find_card(name, options.cards).representative(options.device)
     return (chosen.name,) if chosen else ()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from papers.folding import fold_title
-from papers.models import DeviceKind, Facet, Implementation, Paper, Run, RunState, TechniqueLabel, Verdict
+from papers.models import DeviceKind, Facet, Implementation, Paper, Run, RunMode, RunState, TechniqueLabel, Verdict
 
 LIST = Path(__file__).parent / "data" / "systems.csv"
 
@@ -168,17 +168,18 @@ def _implementations_by_paper() -> dict[int, list[Implementation]]:
 
 
 def _runs_of_what_is_here() -> tuple[dict[int, set[str]], set[int]]:
-    """By implementation the GPUs that a run passed on ("" for a CPU), and those for which one gave a wrong answer.
+    """By implementation the GPUs that timed it ("" where its answers alone passed), and those that gave a wrong answer.
 
-    Only runs of the card and code that are here now count.
+    Only runs of the card and code that are here now count. A check on a GPU times nothing, so it verifies nothing.
     """
     passed: dict[int, set[str]] = defaultdict(set)
     failed: set[int] = set()
-    columns = ("implementation_id", "status", "device_kind", "device__name")
+    columns = ("implementation_id", "status", "mode", "device_kind", "device__name")
     runs = Run.objects.made_with_what_is_here().filter(state__in=(RunState.FINISHED, RunState.FAILED))
-    for implementation, status, kind, name in runs.order_by().values_list(*columns).distinct():
+    for implementation, status, mode, kind, name in runs.order_by().values_list(*columns).distinct():
         if status == PASSED:
-            passed[implementation].add((name or "a GPU") if kind == DeviceKind.CUDA else "")
+            is_timed = kind == DeviceKind.CUDA and mode != RunMode.CHECK
+            passed[implementation].add((name or "a GPU") if is_timed else "")
         elif status.startswith("INCORRECT"):
             failed.add(implementation)
     return passed, failed

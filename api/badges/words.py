@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from papers.models import Claim, DeviceKind, Implementation, Outcome, Run, RunState, Verdict, heavy_fields
+from papers.models import Claim, DeviceKind, Implementation, Outcome, Run, RunMode, RunState, Verdict, heavy_fields
 from papers.standing import UNDECISIVE, rank
 from papers.templatetags.figures import ratio
 
@@ -45,13 +45,15 @@ def badge_of(implementations: list[Implementation], device: str = "") -> Badge:
     if verdicts:
         return _of_verdict(min(verdicts, key=lambda verdict: (rank(verdict)[0], _place(verdict, present), -verdict.pk)))
     where = f" on {device}" if device else ""
-    if not device and _was_checked(present):
-        return Badge("not verified yet, checked on CPU only")
+    if not device and (checked := _where_checked(present)):
+        on_cpu = DeviceKind.CUDA not in checked
+        return Badge("not verified yet, checked on CPU only" if on_cpu else "not verified yet, answers checked")
     return Badge(f"not verified{where} yet")
 
 
 def _verdicts(implementations: list[Implementation], device: str) -> list[Verdict]:
-    found = Verdict.objects.current().filter(
+    timed = Verdict.objects.current().exclude(run__mode=RunMode.CHECK)
+    found = timed.filter(
         run__implementation__in=implementations,
         run__device_kind=DeviceKind.CUDA,
         claim__withdrawn_at=None,
@@ -71,9 +73,10 @@ def _place(verdict: Verdict, implementations: list[Implementation]) -> tuple[int
     return number, keys.index(key) if key in keys else len(keys)
 
 
-def _was_checked(implementations: list[Implementation]) -> bool:
+def _where_checked(implementations: list[Implementation]) -> set[str]:
+    """Kinds of device on which answers were right."""
     passed = Run.objects.made_with_what_is_here().filter(state=RunState.FINISHED, status="PASSED")
-    return passed.filter(implementation__in=implementations, device_kind=DeviceKind.CPU).exists()
+    return set(passed.filter(implementation__in=implementations).values_list("device_kind", flat=True))
 
 
 def _of_verdict(verdict: Verdict) -> Badge:

@@ -60,6 +60,7 @@ def test_an_implementation_makes_its_paper_runnable(llm_int8: Implementation) ->
         pytest.param([{"device_kind": DeviceKind.CPU, "status": "INCORRECT_NUMERICAL"}], "failed", id="wrong-answer"),
         pytest.param([{"device_kind": DeviceKind.CPU, "status": "TIMEOUT"}], "runnable", id="no-answer"),
         pytest.param([{}], "verified", id="timed-on-a-gpu"),
+        pytest.param([{"mode": "check"}], "checked", id="checked-on-a-gpu"),
         pytest.param([{"status": "REWARD_HACK"}], "runnable", id="times-not-trusted"),
         pytest.param([{}, {"device_kind": DeviceKind.CPU}], "verified", id="both"),
     ],

@@ -32,11 +32,11 @@ class Point:
 
 
 def claims_against_measurements() -> list[Point]:
-    """Claims of a gain whose standing verdict has a ratio from a GPU, newest verdict first."""
+    """Claims of a gain whose standing verdict has a ratio from a GPU that speaks of the same thing, newest verdict first."""
     verdicts = (
         Verdict.objects.current()
         .filter(claim__in=Claim.objects.visible().exclude(direction=Direction.WORSE), ratio__gt=0)
-        .exclude(outcome=Outcome.REJECTED)
+        .exclude(outcome__in=(Outcome.REJECTED, Outcome.NOT_COMPARABLE))
         .select_related("claim__paper__technique", "run__device")
         .defer(*heavy_fields("run"), "claim__paper__abstract")
         .order_by("-pk")

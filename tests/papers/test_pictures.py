@@ -35,8 +35,9 @@ def test_what_a_gpu_measured_is_drawn_and_what_a_cpu_did_is_not(client: Client):
     assert "charts/vega.js" in page
 
 
-def test_a_rejected_measurement_is_no_point():
-    judged("foldcache", DeviceKind.CUDA, Outcome.REJECTED)
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.NOT_COMPARABLE])
+def test_what_was_rejected_or_speaks_of_something_else_is_no_point(outcome: str):
+    judged("foldcache", DeviceKind.CUDA, outcome)
     assert claims_against_measurements() == []
 
 

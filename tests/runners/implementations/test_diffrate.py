@@ -85,11 +85,51 @@ def test_tokens_come_in_multiples_where_layers_compress():
     assert all((count + 1) % 8 == 0 for count in left)
 
 
-def test_learned_rates_change_the_logits_less_than_rates_by_hand():
-    better = 0
-    for seed in range(3):
-        axes, weights, x = made(seed, patches=48, width=64, heads=4, layers=4, steps=25, batch=8)
-        wanted = module.make_eager(axes, weights)(x)
-        learned, by_hand = (make(axes, weights)(x) - wanted for make in (module.make_technique, module.make_uniform))
-        better += int(learned.norm() < by_hand.norm())
-    assert better >= 2
+LEARNABLE = {"patches": 37, "width": 32, "target": 65, "steps": 10, "batch": 8}
+
+
+def change(net, x, schedule):
+    wanted = net.whole(x)
+    return ((net.compressed(x, schedule) - wanted).norm() / wanted.norm()).item()
+
+
+def mean_change(make_schedule):
+    """Of some nets with the schedules make_schedule(axes, learned counts)."""
+    found = []
+    for seed in range(6):
+        axes, weights, x = made(seed, **LEARNABLE)
+        net = module.Vit(axes, weights)
+        counts = module.learned_counts(net, weights["calibration"], axes)
+        found.append(change(net, x, make_schedule(axes, counts)))
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize(("target", "steps"), [(50, 40), (65, 10), (80, 10)])
+def test_learning_itself_comes_near_the_target(target, steps):
+    axes, weights, _ = made(**LEARNABLE | {"target": target, "steps": steps})
+    counts = module.learned_counts(module.Vit(axes, weights), weights["calibration"], axes)
+    tokens = [38.0, *(38 - each for each in counts[1::2])]
+    share = module.operations(tokens, axes["width"]) / module.operations([38] * 4, axes["width"])
+    assert abs(share - target / 100) < 0.05
+
+
+def test_learned_rates_change_the_logits_less_than_their_start_and_than_rates_by_hand():
+    def at_start(axes, _):
+        rates = module.LearnedRates(axes["layers"], axes["patches"], torch.device(DEVICE))
+        return module.fitted([each.item() for each in rates.removed()], axes)
+
+    learned = mean_change(lambda axes, counts: module.fitted(counts, axes))
+    assert learned < 0.85 * mean_change(at_start)
+    assert learned < 0.85 * mean_change(lambda axes, _: module.fitted([step + 1.0 for step in range(6)], axes))
+
+
+def test_merging_and_the_order_of_importance_are_both_needed(monkeypatch):
+    learned = mean_change(lambda axes, counts: module.fitted(counts, axes))
+
+    def only_pruned(axes, counts):
+        return [module.Kept(each.merged, each.merged) for each in module.fitted(counts, axes)]
+
+    assert learned < 0.7 * mean_change(only_pruned)
+    importance = module.class_attention
+    monkeypatch.setattr(module, "class_attention", lambda *args: -importance(*args))
+    assert learned < 0.7 * mean_change(lambda axes, counts: module.fitted(counts, axes))

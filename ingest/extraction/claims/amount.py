@@ -83,6 +83,10 @@ def _bytes(site: Site) -> Reading | None:
         return amount_of(site, "amount-memory", "memory") if lone or fits else None
     if site.word(site.begin - 1) in _CARDS or site.word(site.end) in _CARDS:
         return None
+    if site.word(site.begin - 1) == "," and not _CARDS.isdisjoint(
+        site.clause.lows[max(0, site.begin - 5) : site.begin]
+    ):
+        return None
     if {"experiments", "used"} <= set(site.clause.lows[site.end : site.end + 9]):
         return None
     if around & _SENT or near(site, 4, 0) & {"communication", "communicating"}:

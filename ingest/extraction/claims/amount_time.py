@@ -92,6 +92,11 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-data", "data_samples", "training")
     if unit is None or (media and site.word(site.end) not in {"of", "inference", "latency", "for", "per"}):
         return None
+    if unit.unit in _ONLY_LATENCY and site.word(site.end) == "per" and site.word(site.end + 1) in {"day", "hour"}:
+        # So much of what is simulated in a day.
+        return amount_of(site, "amount-rate", "throughput")
+    if unit.unit in _ONLY_LATENCY and site.word(site.begin - 1) == "for":
+        return None
     work = {site.word(k) for k in range(site.end, site.end + 6)} & _OF_WORK
     if site.word(site.end) == "long" or (site.word(site.end) == "of" and not work):
         return None

@@ -118,6 +118,8 @@ def _self_noun(site: Site, at: int, after: int, *, own: str, inner: list[Anchor]
     noun = FASTER if own == "speedup" else Noun(own, "gain")
     stop = after
     phases = [SPEED_PHASES.get(site.word(k)) for k in (at - 1, at - 2, after + 1, after + 2)]
+    if site.word(site.begin - 1) == "(" and site.word(site.begin - 3) in {"faster", "quicker", "accelerated"}:
+        phases.append(SPEED_PHASES.get(site.word(site.begin - 2)))
     phase = next((p for p in phases if p), "")
     if own == "speedup" and phase:
         noun = Noun("training_time" if phase == "training" else "speedup", "change", phase)
@@ -248,7 +250,7 @@ def _share(
     if noun.noun.metric == "flops" and ideal:
         return Reading("share", None, "", at, noun.stop)
     thrift = bool((before | inside) & (ONLY | {"less", "fewer", "under", "merely"})) or site.quantity.bound == "<"
-    priced = site.word(site.begin - 1) == "at" and {"cost", "price", "costs"} & set(
+    priced = site.word(site.begin - 1) in {"at", "with", "using", "for"} and {"cost", "price", "costs"} & set(
         site.clause.lows[noun.first : noun.stop]
     )
     removed = site.word(at) == "of" and any(site.word(k) in _REMOVED for k in range(noun.stop, noun.stop + 8))

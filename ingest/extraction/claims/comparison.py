@@ -40,7 +40,7 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         return named.noun, named.stop
     if named and named.noun.metric == "training_time" and not between:
         return Noun("training_time", "change", named.noun.phase), named.stop
-    for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1)):
+    for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1), site.word(site.begin - 1)):
         phase = SPEED_PHASES.get(word)
         if phase:
             return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
@@ -50,9 +50,21 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     if led is not None:
         return led.noun, at + 1
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
-    if before & _LEARNS or (before & BE and site.word(site.begin - 2) == "training"):
+    if before & _LEARNS or (before & BE and (site.word(site.begin - 2) == "training" or _trains_first(site))):
         return Noun("training_time", "change", "training"), at + 1
     return FASTER, at + 1
+
+
+def _is_of_training(site: Site) -> bool:
+    """ "Training is 5x cheaper", "5x cheaper to train"."""
+    words = {site.word(site.begin - 1), site.word(site.begin - 2), site.word(site.end + 1), site.word(site.end + 2)}
+    return not {"training", "train", "pre-training", "pretraining"}.isdisjoint(words)
+
+
+def _trains_first(site: Site) -> bool:
+    """ "Training a large model with it is 2x faster": the training is the subject."""
+    start = next((k + 1 for k in range(site.begin - 2, -1, -1) if site.word(k) in {",", ";", "that"}), 0)
+    return site.word(site.begin - 1) in BE and site.word(start) in {"training", "pre-training", "pretraining"}
 
 
 _RETRAINS = word_set("training trained retrained pre-training")
@@ -168,6 +180,8 @@ def comparative(site: Site) -> Reading | None:
         return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", at, at + 2)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
         return _sized(site, at)
+    if word in {"longer", "deeper", "wider"} and _enabled_before(site):
+        return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", site.begin - 1, at + 1)
     if word == "more" and site.word(at + 1) in {"compact", "lightweight"}:
         return _compact(site, at + 1)
     bare = BARE_COMPARATIVES.get(word)
@@ -180,6 +194,8 @@ def comparative(site: Site) -> Reading | None:
         noun = head(anchors)
         if noun and noun.noun.metric in {"other_efficiency", "training_cost"}:
             return Reading("comparative", noun.noun, direction, at, noun.stop)
+        if word == "cheaper" and _is_of_training(site):
+            return Reading("comparative", Noun("training_cost", "cost", "training"), direction, at, at + 1)
         return Reading("comparative", Noun(metric, "change"), direction, at, at + 1)
     if word not in COMPARATIVES:
         return None
@@ -227,13 +243,20 @@ def comparative(site: Site) -> Reading | None:
 def _fits_more(site: Site, at: int) -> bool:
     """ "Enables training on 4x longer sequences", "fits 3x larger models"."""
     things = {site.word(at + 1), site.word(at + 2)} & _CAPACITIES
-    return bool(things) and any(site.word(k) in _ENABLES or site.word(k) in {"allows", "allow", "allowing", "supporting", "lets", "handle", "handles", "process"}
+    return bool(things) and any(site.word(k) in _ENABLES or site.word(k) in {"allows", "allow", "allowing", "supporting", "lets", "handle", "handles", "process", "processes", "processing", "accommodates", "accommodate"}
                                 for k in range(max(site.left, site.begin - 8), site.begin))  # fmt: skip
 
 
 _CAPACITIES = word_set(
     "sequences contexts models batches sequence context model batch batch-size inputs graphs windows networks videos users"
 )
+
+
+def _enabled_before(site: Site) -> bool:
+    """ "We can train networks four times deeper"."""
+    if site.word(site.begin - 1) not in {"models", "networks", "volumes", "batches", "sequences", "contexts", "inputs"}:
+        return False
+    return not _ENABLES.isdisjoint(site.clause.lows[max(0, site.begin - 5) : site.begin])
 
 
 def _noun_on_left(site: Site) -> Anchor | None:
@@ -275,6 +298,9 @@ def _sized(site: Site, at: int) -> Reading:
         site.clause.lows[max(0, site.begin - 2) : site.begin]
     ):
         return Reading("comparative", Noun("storage", "cost"), "better", at, at + 1)
+    beside = next((a for a in site.clause.anchors if a.stop == site.begin and a.noun.polarity == "cost"), None)
+    if beside is not None and beside.noun.metric not in {"data_samples", "other_efficiency"}:
+        return Reading("comparative", beside.noun, "better" if smaller else "worse", beside.first, at + 1)
     subject = _noun_on_left(site) if site.word(site.begin - 1) in BE else None
     if subject is not None and site.word(site.begin - 2) in _MODELS and subject.noun.metric != "model_size":
         subject = None
@@ -293,9 +319,7 @@ def _sized(site: Site, at: int) -> Reading:
     ]
     if left and left[-1].noun.metric == "params":
         metric = left[-1].noun
-    if site.word(site.begin - 1) in {"models", "networks", "volumes", "batches"} and _ENABLES & set(
-        site.clause.lows[max(0, site.begin - 5) : site.begin]
-    ):
+    if _enabled_before(site):
         return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", site.begin - 1, at + 1)
     if rival_before(site) or site.word(site.begin - 1) in {"models", "baselines", "counterparts", "being", "networks"}:
         return Reading("comparative-rival", metric, "better", at, at + 1)

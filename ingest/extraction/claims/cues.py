@@ -26,7 +26,7 @@ OTHER_CUES = word_set(
     pruned compressed calibrated converted indexed merged compiled distilled condensed built constructed construct quantized
     quantize quantizes quantizing quantization calibrate calibration calibrating distill distills distilling
     condense condensation prune prunes pruning compress compressing convert conversion preprocess preprocessing
-    index indexing build building merge merging compile compilation
+    index indexing build building merge merging compile compilation procedure
     """
 )
 SPEED_CUES = word_set(
@@ -87,7 +87,7 @@ def _shrunk_to(site: Site) -> bool:
 def of_rivals(site: Site) -> bool:
     """Whether the amount is what others need ("while the SOTA requires 6 hours", "compared to 40 GB of the baseline")."""
     others_first = not _OTHERS.isdisjoint(site.clause.lows[:6]) and _OURS.isdisjoint(site.clause.lows[: site.begin])
-    if others_first and not site.clause.words.isdisjoint({"needs", "requires", "require"}):
+    if others_first and not site.clause.words.isdisjoint(_TAKES):
         return True
     first = max(0, site.begin - 12)
     words = site.clause.lows[first : site.begin]
@@ -95,6 +95,11 @@ def of_rivals(site: Site) -> bool:
         return True
     if any(word.endswith(("'s", "’s")) for word in words[-4:]) and not {"to", "than", "over"}.isdisjoint(words[-6:]):
         return site.quantity.origin is None
+    opened = next((k for k in range(len(words) - 1, max(-1, len(words) - 4), -1) if words[k] == "("), 0)
+    rival = set(words[max(0, opened - 4) : opened])
+    if opened and {"as", "than"} & rival and not _OURS & rival:
+        # "As fast as ANet (1.6 ms": the amount is of what ours is compared with.
+        return ")" not in words[opened:] and not {"than", "as"} & set(words[opened:])
     behind = site.clause.lows[site.end : site.end + 5]
     if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (
         ["of"],
@@ -121,6 +126,13 @@ def of_rivals(site: Site) -> bool:
                 and not _OURS & set(words[at:])
                 and words[at - 1] not in _SIZED
             )
+        if (
+            words[at] == "over"
+            and words[-1] in {"at", "with"}
+            and len(words) - at <= 4
+            and _OURS.isdisjoint(words[at:])
+        ):
+            return True
         if words[at] in {",", ";", "and"}:
             return False
     return False
@@ -128,6 +140,7 @@ def of_rivals(site: Site) -> bool:
 
 _OTHERS = word_set("sota state-of-the-art previous existing baseline baselines prior conventional original others competing rivals "
                    "traditional standard competitors methods art")  # fmt: skip
+_TAKES = word_set("needs requires require draw draws consume consumes occupy occupies")
 _BASELINES = word_set("baseline baselines original vanilla counterpart competitor")
 _HEAVY = word_set("huge prohibitive enormous excessive prohibitively")
 _OURS = word_set("our ours we it its proposed")

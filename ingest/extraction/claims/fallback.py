@@ -118,6 +118,7 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
         weak is not None
         and weak.rule == "by-verb"
         and CHANGE_VERBS.get(site.word(weak.first)) == LESS
+        and not (quantity.origin and quantity.form == "percent")
         and _has_object(site, weak.first)
     ):
         return Reading("guess-thing", counted_thing(site, weak.first, site.begin), "better", weak.first, site.end)
@@ -170,8 +171,13 @@ def _goes_on(site: Site, before: Reading, weak: Reading | None) -> Reading | Non
             else None
         )
     if site.word(site.begin - 1) in _GOES_ON and site.word(site.end) in ENDS:
-        return Reading("goes-on", noun, before.direction, site.begin, site.end)
+        return Reading("goes-on", noun, _direction_after(before), site.begin, site.end)
     return None
+
+
+def _direction_after(before: Reading) -> str:
+    """A ratio behind an amount ("690 TFLOPS, 1.4x over") is a gain."""
+    return "better" if before.direction == "none" else before.direction
 
 
 def _cue(site: Site, ways: _Ways) -> int | None:

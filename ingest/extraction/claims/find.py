@@ -36,7 +36,7 @@ _TRAINS = frozenset({"training", "fine-tuning", "search"})
 _NUMBER_WORD = trigger(" ".join(word for word in TRIGGER_WORDS if "-" not in word) + " hour minute day")
 _SMALL_NUMBER = trigger("one two three four five six seven eight nine ten several few")
 _COUNTABLE = trigger(
-    "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor"
+    "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor kilobyte kilobytes megabyte megabytes gigabyte gigabytes"
 )
 _PASS, _ONLY = trigger("pass passes"), trigger("only just merely")
 _MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
@@ -68,11 +68,15 @@ def find_claims(
     """
     if _SURVEY.search(title):
         return ()
+    name = _named_in(title)
+    named = False
     paper: Paper | None = None
     systems = False
     claims: list[ExtractedClaim] = []
     for sentence in sentences:
-        if not (sentence.own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence)):
+        named = named or (name != "" and name in sentence.text)
+        own = sentence.own or named
+        if not (own and sentence.triggers & _MAY_HOLD_NUMBER and _may_hold_number(sentence)):
             continue
         if sentence.triggers & OF_OTHERS and speaks_of_others(sentence.text):
             continue
@@ -91,6 +95,12 @@ def find_claims(
                 claims.append(_claim(abstract, place, paper, hardware_near))
     distinct = {(c.start, c.end, c.metric, c.form, c.value, c.baseline): c for c in claims}
     return tuple(sorted(distinct.values(), key=lambda c: (c.start, c.end)))
+
+
+def _named_in(title: str) -> str:
+    """The name in front of a title's colon ("ZedNet: ..."); from the sentence on that has it, a paper speaks of its own work."""
+    name, colon, _ = title.partition(":")
+    return name if colon and len(name) > 2 and " " not in name and any(letter.isupper() for letter in name[1:]) else ""
 
 
 def _may_hold_number(sentence: Sentence) -> bool:
@@ -177,7 +187,7 @@ def _metric_in(noun: Noun, phase: str) -> str:
     if phase in _TRAINS:
         if noun.metric == "latency":
             return "training_time"
-        if noun.metric == "flops" and noun.polarity == "cost" and noun.vague and phase != "search":
+        if noun.metric == "flops" and noun.polarity == "cost" and noun.vague:
             return "training_cost"
         if noun.kind == "steps":
             return "training_time"

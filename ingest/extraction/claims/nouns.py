@@ -227,7 +227,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("throughput", "gain"), _THROUGHPUT),
     *_row(Noun("data_samples", "gain"), "sample efficiency, data efficiency, label efficiency, annotation efficiency, training sample efficiency"),
     *_row(Noun("throughput", "gain"), "tflops per gpu, tflop per gpu, tflops per second, flops per second, flop per second, gflops per second, tflop per second, operation per "
-          "second, ops, tops, gops, tflop s, tflops s, gflop s, flops per gpu, achieved tflops, sequence per second, word per second, step per second, image per sec"),
+          "second, ops, gops, tflop s, tflops s, gflop s, flops per gpu, achieved tflops, sequence per second, word per second, step per second, image per sec"),
     *_row(Noun("memory", "cost"), _MEMORY),
     *_row(Noun("params", "cost"), _PARAMS),
     *_row(Noun("model_size", "cost"), _SIZE),
@@ -253,7 +253,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("other_efficiency", "cost", kind="tokens"), _TOKENS),
     *_row(Noun("other_efficiency", "cost"), _COST),
     *_row(Noun("other_efficiency", "gain"), _EFFICIENCY),
-    *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size"),
+    *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size, micro batch, micro batch size, microbatch"),
     *_row(Noun("other_efficiency", "cost"), "slo violation, slo violation rate, deadline miss, deadline violation, out of memory error, service level objective violation"),
     *_row(Noun("other_efficiency", "cost"), "consumption, usage, requirement, demand, burden, expenditure, workload, budget, waste, redundancy, spending"),
     *_row(COUNT, "number of, amount of, total number of, count of"),

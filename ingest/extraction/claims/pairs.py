@@ -69,7 +69,7 @@ def share_units(tokens: list[Token], shared: list[Quantity]) -> None:
                 if joint in {"range", "to", "either"}:
                     left.form, left.how, left.value = "factor", "magnitude", tenfold(left.value)
                 continue
-            if joint == "list" and word_at(tokens, left.first - 1) in _NUMBERED:
+            if joint == "list" and (word_at(tokens, left.first - 1) in _NUMBERED or _ends_a_phrase(tokens, shared, at)):
                 continue
             if joint in {"range", "to", "versus", "either"} or (joint == "list" and not left.scaled):
                 factor = 1.0
@@ -78,6 +78,14 @@ def share_units(tokens: list[Token], shared: list[Quantity]) -> None:
                     factor = SCALES.get(suffix, 1.0)
                 left.form, left.unit, left.value = right.form, right.unit, left.value * factor
                 left.scaled = left.scaled or right.scaled
+
+
+def _ends_a_phrase(tokens: list[Token], shared: list[Quantity], at: int) -> bool:
+    """ "On a Zedphone 13, 2x faster than": a list says "and" before its last number, or goes on."""
+    left, right = shared[at], shared[at + 1]
+    if [t.low for t in tokens[left.stop : right.first]] != [","]:
+        return False
+    return at + 2 == len(shared) or _joint(tokens, right, shared[at + 2]) != "list"
 
 
 def merge_pairs(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:

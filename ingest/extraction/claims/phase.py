@@ -78,6 +78,7 @@ _FOUND = word_set(
 
 _OF_TRAINING = frozenset({"activation", "activations", "optimizer", "gradient", "gradients"})
 _LEADS = frozenset({"for", "during", "at"})
+_OPENERS = _LEADS | {"in"}
 _TUNED = word_set("trainable tunable learnable additional extra tuned trained updates tuning")
 
 
@@ -131,6 +132,11 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         return "search" if found and clause.words.isdisjoint({"training", "train", "trained"}) else noun.phase
     if quantity.unit is not None and quantity.unit.unit in {"FPS", "frames/s", "Hz"}:
         return "inference"
+    opening = _opening(clause)
+    if opening and clause.words.isdisjoint({";", "while", "whereas"}):
+        return opening
+    if reading.rule == "comparative-capacity" and not clause.words.isdisjoint({"train", "training"}):
+        return "training"
     first, stop = quantity.first, quantity.stop
     if quantity.form != "absolute":
         first, stop = min(reading.first, first), max(reading.stop, stop)
@@ -203,12 +209,40 @@ def _of_structure(noun: Noun, inner: set[str], paper: Paper) -> str:
     return "inference"
 
 
+_ABSENT = frozenset({"without", "no"})
+_MODELS = word_set(
+    "model models network networks student baseline encoder decoder backbone agent policy classifier detector"
+)
+_TRAINED_ON = frozenset({"on", "with", "for", "from", "using", "by", "via"})
+
+
+def _says_nothing(lows: list[str], at: int) -> bool:
+    """ "Without any training" and "a model trained on text": no phase that the number could belong to."""
+    if not _ABSENT.isdisjoint(lows[max(0, at - 2) : at]):
+        return True
+    return lows[at] == "trained" and lows[at - 1] in _MODELS and not _TRAINED_ON.isdisjoint(lows[at + 1 : at + 2])
+
+
+def _opening(clause: Clause) -> str:
+    """The phase of "During training, ..." or "As for inference, ..." at the beginning of a sentence."""
+    lows = clause.lows
+    start = 1 if lows[:2] == ["as", "for"] else 0
+    if lows[start : start + 1] and lows[start] in _OPENERS and lows[start + 2 : start + 3] == [","]:
+        phase = _PHASE_WORDS.get(lows[start + 1], "")
+        return "" if phase == _WEAK else phase
+    return ""
+
+
 def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, searches: bool) -> str:
     """The phase word nearest to tokens `first` to `stop`, "" if none is near; words of weak meaning give way to others."""
     if clause.phases is None:
         clause.phases = []
         if not clause.words.isdisjoint(_PHASE_WORDS):
-            clause.phases = [(at, phase) for at, low in enumerate(clause.lows) if (phase := _PHASE_WORDS.get(low))]
+            clause.phases = [
+                (at, phase)
+                for at, low in enumerate(clause.lows)
+                if (phase := _PHASE_WORDS.get(low)) and not _says_nothing(clause.lows, at)
+            ]
     if not clause.phases:
         return ""
     best, distance, weak = "", _REACH + 1, False
@@ -216,6 +250,8 @@ def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, searche
         if phase == "search" and not searches and clause.lows[at - 1] != "architecture":
             continue
         gap = max(first - at, at - stop + 1, 0)
+        if ";" in clause.words and ";" in clause.lows[min(at, stop) : max(at, first)]:
+            continue
         if at >= stop and "and" in clause.lows[stop:at]:
             gap += 3
         if gap > _REACH:

@@ -110,9 +110,22 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
             site.clause.lows[last : anchor.first]
         ):
             break
-        found.append(anchor.noun)
+        if site.word(anchor.stop) in _GROWS:
+            # "3x less time and memory grows linearly": a statement of its own begins.
+            break
+        found.append(first.noun if _shares_front(site, first, anchor) else anchor.noun)
         last = anchor.stop
     return tuple(found)
+
+
+_GROWS = word_set("grows scales stays remains increases decreases drops falls rises shrinks is are becomes")
+_BARE_HEADS = word_set("overhead overheads usage consumption footprint requirement requirements demand demands")
+
+
+def _shares_front(site: Site, first: Anchor, later: Anchor) -> bool:
+    """ "Communication volume and overhead": the second head has no meaning of its own and is of communication too."""
+    bare = later.stop - later.first == 1 and site.word(later.first) in _BARE_HEADS
+    return bare and first.stop - first.first > 1 and site.word(later.first - 1) in {"and", ","}
 
 
 def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
@@ -134,7 +147,7 @@ def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
         ):
             break
         found.insert(0, anchor)
-    return found[0], tuple(a.noun for a in found[1:])
+    return found[0], tuple(found[0].noun if _shares_front(site, found[0], a) else a.noun for a in found[1:])
 
 
 def direction_of(noun: Noun, effect: str) -> str:

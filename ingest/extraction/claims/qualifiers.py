@@ -81,10 +81,19 @@ def qualifier_of(clause: Clause, quantity: Quantity, reading: Reading, chain: li
     """ "up to", "at least", "about", "average" or None."""
     # In "up to 3x and 2x" the qualifier of the first number holds for the others that have none.
     found = quantity.qualifier or chain[0].qualifier
+    if _is_less_than_a_share(clause, quantity, reading):
+        return "at least" if found in {None, "average"} else found
     if quantity.bound == "<":
         below = quantity.form == "absolute" or found in {None, "average"}
         return "up to" if below and found != "at least" else found
     return found or _said_of_the_noun(clause, chain[0], reading) or _said_behind(clause, chain[-1], reading)
+
+
+def _is_less_than_a_share(clause: Clause, quantity: Quantity, reading: Reading) -> bool:
+    """ "Less than a tenth of the cost": the gain is at least so large; "at most" and "as few as" leave it at that."""
+    if quantity.bound != "<" or not reading.rule.startswith("share") or reading.direction != "better":
+        return False
+    return not {"than", "<"}.isdisjoint(clause.lows[quantity.lead : quantity.first])
 
 
 def _said_of_the_noun(clause: Clause, first: Quantity, reading: Reading) -> str | None:

@@ -32,7 +32,7 @@ _FILLERS = word_set(
     """
 )
 _UNDER = frozenset({"under", "within", "below", "sub"})
-_LEADS = _QUALIFIER_ENDS | _FILLERS | _UNDER | {"$", "~", "<", ">", "than", "as"}
+_LEADS = _QUALIFIER_ENDS | _FILLERS | _UNDER | {"$", "~", "<", "≤", ">", "than", "as"}
 """The only words that may stand before a number and belong to it; all others end the search at once."""
 
 
@@ -78,7 +78,7 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
             continue
         if token.kind == "rel":
             qualifier = qualifier or ("at least" if token.low == ">" else None)
-            bound, at, lead = token.low, at - 1, at - 1
+            bound, at, lead = "<" if token.low == "≤" else token.low, at - 1, at - 1
             continue
         if token.low == "of" and at > 1 and tokens[at - 2].low == "factor":
             at -= 3 if at > 2 and tokens[at - 3].low in {"a", "the"} else 2

@@ -22,7 +22,7 @@ _COMPLAINTS = frozenset({"however", "unfortunately", "yet", "nevertheless", "but
 _NOT_UNITS = word_set(
     """
     confidence ci interval pruned sparse sparsity labels labeled labelled unlabeled split dropout masking noise chance
-    quantile percentile
+    quantile percentile spatial spatially downsampling upsampling
     """
 )
 
@@ -36,7 +36,13 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
     """Whether a number sets an experiment up ("at 50% sparsity"), boasts of size ("10x more data") or blames others."""
     if reading.direction == "worse" and _is_no_cost(clause, quantity, reading, noun):
         return True
+    if _is_said_of_others(clause, quantity) or _is_of_quality(clause, quantity):
+        return True
     before = clause.lows[max(0, quantity.lead - 4) : quantity.lead]
+    if quantity.form == "percent" and before[-1:] and before[-1] in _LOSES:
+        return True
+    if before[-1:] and before[-1] in _IDEALS:
+        return True
     if (
         "only" in before
         and before[before.index("only") - 1] == "can"
@@ -47,6 +53,40 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
     if behind in _NOT_UNITS and quantity.form != "absolute" and reading.rule not in {"noun-right", "share-pruned"}:
         return True
     return quantity.form == "factor" and quantity.value <= 1.0 and quantity.how != "part"
+
+
+_LOSES = word_set("lose loses losing lost sacrifices sacrificing forfeits")
+"""What is lost in percent is quality."""
+_IDEALS = word_set("ideal theoretical theoretically optimal")
+_HARD_STOPS = frozenset({"while", "whereas", "whilst", ";", "but", "as", "though", "although"})
+_OTHER = word_set(
+    "other others existing prior previous competing comparative conventional alternative baseline rival earlier"
+)
+_WORKS = word_set(
+    "methods method's works approaches techniques systems models baselines schemes algorithms frameworks solutions kernels rivals"
+)
+_TURNS = word_set("we our ours it its than over by to against versus from compared relative that which proposed")
+
+
+def _is_said_of_others(clause: Clause, quantity: Quantity) -> bool:
+    """ "While other methods only save 20%", "while the comparative methods' decline is 8%": others are the subject."""
+    if clause.words.isdisjoint(_OTHER):
+        return False
+    start = next((k + 1 for k in range(quantity.lead - 1, -1, -1) if clause.lows[k] in _HARD_STOPS), 0)
+    said = clause.lows[start : quantity.lead]
+    opening = said[1:] if said[:1] in (["the"], ["all"], ["most"], ["many"]) else said
+    if not opening or opening[0] not in _OTHER:
+        return False
+    named = any(word.strip("'’").removesuffix("'s") in _WORKS for word in opening[1:3])
+    return named and _TURNS.isdisjoint(said)
+
+
+def _is_of_quality(clause: Clause, quantity: Quantity) -> bool:
+    """ "A degradation of 0.2% in accuracy", whatever else stands before."""
+    at = quantity.stop
+    if quantity.form != "percent" or clause.lows[at : at + 1] != ["in"]:
+        return False
+    return any(a.noun.polarity == "refuse" and at < a.first <= at + 2 for a in clause.anchors)
 
 
 _OWN_WORDS = frozenset({"we", "our", "ours", "it"})

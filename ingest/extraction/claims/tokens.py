@@ -16,7 +16,7 @@ from .units import ATTACHED_UNITS
 
 _TIMES = r"(?:\s?\\\(\s?\\times\s?\\\)|\{?\\texttimes\}?|\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
-_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
+_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d{1,2}\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
 TOKEN = re.compile(
     rf"""
@@ -50,7 +50,7 @@ TOKEN = re.compile(
 _OF_NUMBER = frozenset({"num", "hyphen", "plus", "factor", "percent", "unit", "scale", "tail"})
 _UNGROUPED = str.maketrans("", "", ", {}")
 _SUFFIX = {"factor": "x", "percent": "%"}
-_REL = {"leq": "<", "leqslant": "<", "textless": "<", "<": "<", "≤": "<"}
+_REL = {"leq": "≤", "leqslant": "≤", "textless": "<", "<": "<", "≤": "≤"}
 
 
 class Token(NamedTuple):

@@ -19,7 +19,8 @@ NUMBER_WORDS = {
     "hundred": 100.0, "thousand": 1000.0, "dozen": 12.0, "eleven": 11.0, "sixteen": 16.0,
 }  # fmt: skip
 _PARTS = {"half": 2, "third": 3, "thirds": 3, "fourth": 4, "quarter": 4, "quarters": 4, "fifth": 5, "sixth": 6, "seventh": 7,
-          "eighth": 8, "tenth": 10, "hundredth": 100}  # fmt: skip
+          "eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12, "fifteenth": 15, "sixteenth": 16, "twentieth": 20, "thirtieth": 30,
+          "fortieth": 40, "fiftieth": 50, "hundredth": 100, "thousandth": 1000}  # fmt: skip
 _ALONE = {"twice": 2.0, "thrice": 3.0, "double": 2.0, "triple": 3.0, "quadruple": 4.0}
 _PLURAL = {"tens": 10.0, "dozens": 10.0, "hundreds": 100.0, "thousands": 1000.0}
 """Of "hundreds of times"."""
@@ -49,9 +50,10 @@ _STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_ORDERS, *_FUSED_FOLD, *_FUSED_PART
 
 _SPELLED = frozenset({"one", "a", "an", "several", "few", "many", "order", "orders"})
 _OF_HALF = frozenset({"the", "of", "as", "its", "that", "their"})
-_SPELLED_UNITS = frozenset({"steps", "iterations", "time", "device-time", "samples", "params"})
+_SPELLED_UNITS = frozenset({"bytes", "steps", "iterations", "time", "device-time", "samples", "params"})
 _LONG_SPANS = frozenset({"hour", "day", "week", "minute"})
 _BEFORE_SPAN = frozenset({"in", "under", "within", "than", "about", "only", "just", "takes", "requires", "merely"})
+_ONE_OF = frozenset({"second", "minute", "hour", "day", "millisecond", "kilobyte", "megabyte", "gigabyte"})
 _ONE_STEP = frozenset({"step", "evaluation", "pass", "nfe", "iteration", "epoch"})
 _LARGEST = 1e15
 """No number of an honest claim is larger; more digits are noise."""
@@ -95,7 +97,7 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
         )
         if spanned and before in _BEFORE_SPAN:
             return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
-    if word == "one" and word_at(tokens, index + 1) in {"second", "minute", "hour", "day", "millisecond"}:
+    if word == "one" and word_at(tokens, index + 1) in _ONE_OF:
         return counted(tokens, Quantity(index, index + 1, index, "bare", 1.0, how="word"))
     if (
         word == "one"

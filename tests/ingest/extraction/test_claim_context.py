@@ -1,0 +1,177 @@
+"""What surrounds a number: rivals, quality, the phase that a sentence opens with, and what is said again. All sentences are our own."""
+
+import pytest
+
+from ingest.extraction import ExtractedClaim, extract
+
+PROPOSES = "We propose Zedwick, a method for faster models. "
+PLAIN = "Zedwick: a method"
+
+
+def told(claim: ExtractedClaim) -> str:
+    """A claim in short: metric, phase, value or range, unit, qualifier, and "worse" for a cost."""
+    top = "" if claim.value_max is None else f"-{claim.value_max:g}"
+    said = [claim.metric, claim.phase, f"{claim.value:g}{top}", claim.unit, claim.qualifier]
+    return " ".join([*(part for part in said if part), *(["worse"] if claim.direction == "worse" else [])])
+
+
+def read(sentence: str, title: str = PLAIN) -> list[str]:
+    return [told(claim) for claim in extract(title, PROPOSES + sentence).claims]
+
+
+TRAINING = "Zedwick: faster pre-training of large models"
+READ: dict[str, tuple[str, str, list[str]]] = {
+    "less-than-a-share-is-at-least": (
+        PLAIN,
+        "It uses less than 10% of the parameters of its teacher.",
+        ["params inference 10 % at least"],
+    ),
+    "at-most-a-share-is-up-to": (
+        PLAIN,
+        "It matches the teacher with \\leq 10% of the parameters.",
+        ["params inference 10 % up to"],
+    ),
+    "as-few-as-is-up-to": (PLAIN, "It needs as few as 3% of the parameters.", ["params inference 3 % up to"]),
+    "rivals-are-the-subject": (
+        PLAIN,
+        "While other methods only save 20% of memory, ours saves 60%.",
+        ["memory inference 60 %"],
+    ),
+    "a-head-shares-its-modifier": (
+        TRAINING,
+        "It reduces the communication volume and overhead by 9x and 7x.",
+        ["communication training 9 x", "communication training 7 x"],
+    ),
+    "compared-again": (
+        TRAINING,
+        "It has a convergence speedup of 9.5x at 300K iterations compared to ANet and 25x compared to BNet.",
+        ["training_time training 9.5 x", "training_time training 25 x"],
+    ),
+    "speedup-in-brackets-is-of-training": (
+        PLAIN,
+        "It yields faster training (up to 3.5x speedup).",
+        ["training_time training 3.5 x up to"],
+    ),
+    "object-behind-the-number": (
+        PLAIN,
+        "It accelerates 40% the training of large models.",
+        ["training_time training 40 %"],
+    ),
+    "spelled-megabytes": (PLAIN, "The model is only two megabytes in size.", ["model_size inference 2 MB"]),
+    "the-fast-is-no-throughput": (
+        PLAIN,
+        "It can speed up top-performing models (e.g., 31x than ANet, 4x than BNet).",
+        ["speedup inference 31 x", "speedup inference 4 x"],
+    ),
+    "a-name-with-a-number": (
+        PLAIN,
+        "It has a latency of 3.4 ms on a Zedphone 13, 2x faster than others.",
+        ["latency inference 3.4 ms", "speedup inference 2 x"],
+    ),
+    "opening-phase": (PLAIN, "As for training, we save 80% of the learnable weights.", ["params training 80 %"]),
+    "opening-phase-during": (PLAIN, "During training, it saves 35% of memory.", ["memory training 35 %"]),
+    "phase-behind-a-semicolon": (
+        PLAIN,
+        "During training, memory falls by 35%; inference stays the same.",
+        ["memory training 35 %"],
+    ),
+    "without-training-is-no-phase": (
+        PLAIN,
+        "Latency is cut by 3.6x without any training.",
+        ["latency inference 3.6 x"],
+    ),
+    "trained-model-runs": (
+        PLAIN,
+        "A speech model trained on the codes generates 3.9x faster than others.",
+        ["speedup inference 3.9 x"],
+    ),
+    "training-is-the-subject": (
+        PLAIN,
+        "End-to-end training of a 7B model at 16k tokens is accelerated by 1.24x.",
+        ["training_time training 1.24 x"],
+    ),
+    "training-in-front": (
+        PLAIN,
+        "Training a large network with our kernel is 15% faster.",
+        ["training_time training 15 %"],
+    ),
+    "training-right-before": (
+        TRAINING,
+        "Vision training is 3.3x faster, and language pre-training 4.6x faster.",
+        ["training_time training 3.3 x", "training_time training 4.6 x"],
+    ),
+    "cheaper-training": (PLAIN, "Training is 5x cheaper than with ANet.", ["training_cost training 5 x"]),
+    "search-budget": (
+        "Zedwick: neural architecture search",
+        "It finds networks with 40x lower computational cost than earlier search methods.",
+        ["training_cost search 40 x"],
+    ),
+    "deeper-networks-fit": (
+        TRAINING,
+        "On a small card we can train networks four times deeper.",
+        ["other_efficiency training 4 x"],
+    ),
+    "longer-inputs": (PLAIN, "The model processes 6x longer videos.", ["other_efficiency inference 6 x"]),
+    "memory-is-smaller": (PLAIN, "It runs with memory 7x smaller than ANet.", ["memory inference 7 x"]),
+    "a-slowdown-is-worse": (
+        TRAINING,
+        "Peak memory falls 6.5x at a slowdown of 1.4x.",
+        ["memory training 6.5 x", "speedup training 1.4 x worse"],
+    ),
+    "a-ratio-behind-an-amount": (
+        PLAIN,
+        "The kernel sustains 690 TFLOPS on an H100, 1.4x over the best open kernel.",
+        ["throughput inference 690 TFLOPs", "throughput inference 1.4 x"],
+    ),
+    "time-falls-and-memory-grows": (
+        TRAINING,
+        "A training step takes 3.8x less time and memory grows linearly.",
+        ["training_time training 3.8 x"],
+    ),
+    "rare-parts": (PLAIN, "It needs a fifteenth of the parameters.", ["params inference 15 x"]),
+    "with-a-share-of-its-cost": (
+        PLAIN,
+        "It keeps the quality of the largest model with 22% of its cost.",
+        ["other_efficiency inference 22 %"],
+    ),
+    "simulated-time-a-day": (
+        PLAIN,
+        "It simulates water at 2.9 ns per day.",
+        ["throughput inference 2.9 ns"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("title", "sentence", "expected"), READ.values(), ids=READ.keys())
+def test_a_number_is_read_by_what_surrounds_it(title: str, sentence: str, expected: list[str]) -> None:
+    assert read(sentence, title) == expected
+
+
+LEFT_ALONE = [
+    "While the comparative methods' smallest decline is 8.2%, ours is nearly lossless.",
+    "Existing accelerators draw at least 50 mW for the task.",
+    "It was tried on data sets such as Zed-10, Zed-100 and ZedNet with an average degradation of 0.2% in accuracy.",
+    "Random dropping with an equal budget loses 2.1%.",
+    "With some of the weights tuned, the word error rate on one dialect drops from 31.5% to 22.9%.",
+    "The kernel is close to the ideal 4x speedup.",
+    "The rate of contradicted statements falls from 31% to 12%.",
+    "The encoder has a 32x spatial reduction.",
+    "Simulations are stable for 10 ns.",
+    "It runs as fast as ANet (1.6 ms, 74.7% top-1).",
+    "The codec is preferred over ANet at 6 kbps.",
+    "With an RTX 4090, 256 GB DRAM and twelve drives the model can be tuned.",
+]
+
+
+@pytest.mark.parametrize("sentence", LEFT_ALONE)
+def test_what_is_of_rivals_quality_or_the_machine_is_left_alone(sentence: str) -> None:
+    assert read(sentence) == []
+
+
+def test_a_paper_speaks_of_its_own_work_from_its_name_on() -> None:
+    abstract = (
+        "Variants are many. ZedHive packs them. In a replay, ZedHive doubles the throughput. We release the code."
+    )
+    (claim,) = extract("ZedHive: packing variants", abstract).claims
+    assert (claim.metric, claim.value) == ("throughput", 2.0)
+    assert extract("Packing variants", abstract).claims == ()

@@ -32,9 +32,11 @@ def coverage(request: HttpRequest) -> HttpResponse:
         ignore(request, name, problem)
     question = {name: "" if name in problems else value for name, value in asked.items()}
     rows = coverage_rows()
+    whole = tally("", "All", rows)
     context = {
         "page": page_of(chosen_rows(rows, **question), request, ROWS_A_PAGE),
-        "whole": tally("", "All", rows),
+        "whole": whole,
+        "idle": len(rows) - whole.systems,
         "waves": list(by_wave(rows)),
         "families": list(by_family(rows, FAMILY_LABELS)),
         "question": question,

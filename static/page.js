@@ -1,5 +1,6 @@
 // "/" goes to the search box, and buttons copy the text that they name. Whoever wants no single keys turns them off in the footer.
-// Filters load what swaps their results when a pointer or the focus comes to them; until then they are plain forms.
+// What swaps parts of a page is loaded when a pointer or the focus comes to a filter, or when a part that it fills comes near; until then
+// filters are plain forms, and such a part holds a link.
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -36,21 +37,34 @@
 
   let asked = false, missed = null;
 
-  function loadSwaps(event) {
+  function loadSwaps() {
     const source = document.querySelector("meta[name=htmx-source]");
-    const form = event.target instanceof Element && source && !window.htmx && (event.target.form || event.target.closest("[hx-get]"));
-    if (!form || !form.matches("[hx-get]")) return;
-    if (event.type === "change") missed = form;
-    if (asked) return;
+    if (asked || !source) return;
     asked = true;
     const script = document.createElement("script");
     script.src = source.content;
     script.addEventListener("load", function () { if (missed) window.htmx.trigger(missed, "change"); });
-    const add = function () { document.head.append(script); };  // before all is there, the library would wait for an event that has passed
+    const add = function () { document.head.append(script); };
+    // Added before all is there, the library would wait for an event that has passed.
     if (document.readyState === "complete") add(); else addEventListener("load", add);
   }
 
-  for (const type of ["pointerover", "pointerdown", "focusin", "change"]) document.addEventListener(type, loadSwaps);
+  function prepareFilter(event) {
+    const form = event.target instanceof Element && !window.htmx && (event.target.form || event.target.closest("[hx-get]"));
+    if (!form || !form.matches("form[hx-get]")) return;
+    if (event.type === "change") missed = form;
+    loadSwaps();
+  }
+
+  function fillWhenNear(part) {
+    new IntersectionObserver(function (seen, watch) {
+      if (!seen.some(function (one) { return one.isIntersecting; })) return;
+      watch.disconnect();
+      loadSwaps();
+    }, { rootMargin: "600px" }).observe(part);
+  }
+
+  for (const type of ["pointerover", "pointerdown", "focusin", "change"]) document.addEventListener(type, prepareFilter);
   // An entry of the history that swapping wrote, met by a page that was loaded anew.
   addEventListener("popstate", function (event) { if (event.state && event.state.htmx && !window.htmx) location.reload(); });
 
@@ -61,6 +75,7 @@
     box.closest("label").hidden = false;
     box.checked = root.dataset.keys === "on";
     box.addEventListener("change", function () { kept(root.dataset.keys = box.checked ? "on" : "off"); });
+    for (const part of document.querySelectorAll("[hx-trigger=load]")) fillWhenNear(part);
     for (const button of document.querySelectorAll("[data-copy]")) {
       button.hidden = false;
       button.addEventListener("click", function () { copy(button); });

@@ -8,16 +8,22 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from papers.models import Outcome, Paper
+from recommender import services as recommender
 from runners import services as runners
 from tests.browser.test_pages_in_browser import assert_fits
 from tests.browser.test_review_in_browser import sign_in
 from tests.factories import make_implementation, make_measurement, make_paper, make_run, make_user, make_verdict
+from tests.recommender.conftest import HashingEncoder
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+def _light_parts(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """No broker, and an encoder that needs no weights."""
+    settings.ENCODER = "hashing"
+    monkeypatch.setattr(recommender, "_open", recommender._Open())
+    monkeypatch.setattr(recommender, "open_encoder", lambda *_: HashingEncoder())
     monkeypatch.setattr(runners, "ring", lambda run_id, kind: None)
 
 
@@ -84,6 +90,38 @@ def test_from_the_families_to_one_and_to_a_technique(page: Page, techniques: lis
     page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
     expect(page.locator(".judged-table")).to_contain_text("Confirmed")
+
+
+def test_from_a_budget_to_advice_that_can_be_shared_and_printed(page: Page, techniques: list[Any]) -> None:
+    recommender.build_index()
+    page.goto("/")
+    page.get_by_label("Search, or say what you run").fill("one A100, Llama-3-8B, 32k prompts, no retraining")
+    page.get_by_role("main").get_by_role("button", name="Search").click()
+    expect(page).to_have_url(re.compile(r"/recommend/\?need="))
+    situation = page.get_by_role("region", name="Your situation")
+    expect(situation).to_contain_text("NVIDIA A100")
+    expect(situation).to_contain_text("Modelled")
+    answers = page.get_by_role("region", name="Recommended").get_by_role("listitem")
+    expect(answers.first).to_be_visible()
+    assert_fits(page)
+
+    page.get_by_label("GPU", exact=True).fill("H100")
+    page.get_by_text("Workload and budget").click()
+    page.get_by_label(re.compile("^Memory")).first.fill("a lot")
+    page.get_by_role("button", name="Recommend").click()
+    expect(page.locator(".field-error")).to_contain_text("number")
+    page.get_by_label(re.compile("^Memory")).first.fill("20")
+    page.get_by_role("button", name="Recommend").click()
+    expect(situation).to_contain_text("NVIDIA H100")
+    expect(situation).to_contain_text("20 GiB")
+
+    shared = page.context.new_page()
+    shared.goto(page.url)
+    expect(shared.get_by_role("region", name="Your situation")).to_contain_text("NVIDIA H100")
+    shared.emulate_media(media="print")
+    expect(shared.locator(".site-header")).to_be_hidden()
+    expect(shared.get_by_role("region", name="Recommended")).to_be_visible()
+    shared.close()
 
 
 def test_an_editor_hands_in_a_page_looks_and_keeps_it(page: Page, transactional_db: None) -> None:

@@ -34,6 +34,7 @@ def compare_two(request: HttpRequest) -> HttpResponse:
             "found": found,
             "lasting": [each for each in found.environment if not each.is_state],
             "changed": [each.name for each in (*found.versions, *found.environment) if not each.is_state],
+            "paired": sum(bool(each.old and each.new) for each in found.ratios),
             "agreeing": sum(each.agrees for each in found.ratios),
             "states": [each for each in found.environment if each.is_state],
             "scale": scale_of(ends),

@@ -60,6 +60,7 @@ def test_two_implementations_are_told_apart(client: Client, pair: tuple[Run, Run
     page = read(client, f"/runs/compare/?a={pair[0].pk}&b={other.pk}")
     assert "Two different implementations" in page
     assert "not timed" in page
+    assert "No ratio was measured by both." in page
 
 
 @pytest.mark.parametrize(

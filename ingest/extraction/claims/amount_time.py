@@ -176,6 +176,8 @@ def _device_time(site: Site) -> Reading | None:
         for at in range(max(0, site.begin - 16), site.begin)
     )
     phase = phase_named(cues) if cues & (SEARCH_CUES | TUNE_CUES) else "training"
+    if phase == "training" and cues & OTHER_CUES and not cues & TRAIN_CUES:
+        phase = "other"
     if phase == "fine-tuning" and near(site, 6, 6) & TRAIN_CUES and not near(site, 8, 8) & TUNE_CUES:
         phase = "training"
     return amount_of(site, "amount-device-time", "training_time" if timed else "training_cost", phase)

@@ -166,6 +166,9 @@ def comparative(site: Site) -> Reading | None:
             "relatively",
             "inference",
         }:
+            if word == "on" and site.word(at + 1) != "average":
+                # "4.5x on cheaper cards" says where, and not what.
+                return None
             at += 1
         else:
             return None
@@ -243,9 +246,13 @@ def comparative(site: Site) -> Reading | None:
 def _fits_more(site: Site, at: int) -> bool:
     """ "Enables training on 4x longer sequences", "fits 3x larger models"."""
     things = {site.word(at + 1), site.word(at + 2)} & _CAPACITIES
-    return bool(things) and any(site.word(k) in _ENABLES or site.word(k) in {"allows", "allow", "allowing", "supporting", "lets", "handle", "handles", "process", "processes", "processing", "accommodates", "accommodate"}
-                                for k in range(max(site.left, site.begin - 8), site.begin))  # fmt: skip
+    before = site.clause.lows[max(site.left, site.begin - 8) : site.begin]
+    return bool(things) and not (_ENABLES | _HANDLES).isdisjoint(before)
 
+
+_HANDLES = word_set(
+    "allows allow allowing supporting lets handle handles handling process processes processing accommodates accommodate"
+)
 
 _CAPACITIES = word_set(
     "sequences contexts models batches sequence context model batch batch-size inputs graphs windows networks videos users"
@@ -256,7 +263,7 @@ def _enabled_before(site: Site) -> bool:
     """ "We can train networks four times deeper"."""
     if site.word(site.begin - 1) not in {"models", "networks", "volumes", "batches", "sequences", "contexts", "inputs"}:
         return False
-    return not _ENABLES.isdisjoint(site.clause.lows[max(0, site.begin - 5) : site.begin])
+    return not (_ENABLES | _HANDLES).isdisjoint(site.clause.lows[max(0, site.begin - 5) : site.begin])
 
 
 def _noun_on_left(site: Site) -> Anchor | None:

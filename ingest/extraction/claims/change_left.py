@@ -325,6 +325,7 @@ def of_noun(site: Site) -> Reading | None:
     start = site.begin - 1
     led = site.word(start) in _PREPOSITIONS or site.word(site.begin) in {"between", "a", "by"}
     led = led or (site.begin < site.quantity.first and site.word(start) in SELF_NOUNS.keys() | CHANGE_NOUNS.keys())
+    led = led or (site.begin < site.quantity.first and any(a.stop == site.begin for a in site.clause.anchors))
     if not led and site.word(start) not in {",", "(", "as", "approximately"}:
         return None
     change = next((k for k in range(start, max(site.left, start - 12) - 1, -1)

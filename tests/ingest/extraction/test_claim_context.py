@@ -167,6 +167,35 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "It reduces the memory overhead, achieving a compression ratio of up to 95%.",
         ["compression inference 95 % up to"],
     ),
+    "an-order-more": (
+        "Zedwick: neural architecture search",
+        "It is at least an order more sample efficient than others.",
+        ["data_samples search 10 x at least"],
+    ),
+    "magnitudes-more": (PLAIN, "It outperforms methods using magnitudes more data.", ["data_samples training 10 x"]),
+    "bare-speedups": (
+        PLAIN,
+        "We get speedups of 1.5, 2.2 and 3.1 on three tasks.",
+        ["speedup inference 1.5 x", "speedup inference 2.2 x", "speedup inference 3.1 x"],
+    ),
+    "ratio-in-front": (PLAIN, "It brings a 3:1 compression ratio.", ["compression inference 3 x"]),
+    "rates-above": (PLAIN, "Compression rates above 20x are reached.", ["compression inference 20 x at least"]),
+    "rivals-are-slower": (PLAIN, "The best rival is 3x slower than ours.", ["speedup inference 3 x"]),
+    "fewer-devices": (
+        PLAIN,
+        "At the same SLO, the cluster needs 35% fewer GPUs.",
+        ["other_efficiency inference 35 %"],
+    ),
+    "attainment-of-latency": (
+        PLAIN,
+        "It improves TTFT SLO attainment by up to 23.9%.",
+        ["other_efficiency inference 23.9 % up to"],
+    ),
+    "a-target-is-no-claim": (
+        PLAIN,
+        "It raises throughput by 3x for a latency target of 4 seconds.",
+        ["throughput inference 3 x"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",

@@ -29,6 +29,10 @@ _MEMORY_CUES = word_set(
 _SIZE_CUES = word_set(
     "parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress"
 )
+_HOSTS = word_set(
+    "train trains training trained tune tuned tunes fine-tune fine-tuned fine-tuning run runs running host serve"
+)
+"""What is done within so much memory."""
 _STORAGE_CUES = word_set(
     "storage disk index embedding embeddings descriptor descriptors per stored store database vectors each described represented"
 )
@@ -105,6 +109,9 @@ def _bytes(site: Site) -> Reading | None:
         "vram",
     }:
         return amount_of(site, "amount-memory", "memory")
+    fallen = _fallen(site) if site.quantity.origin is not None else None
+    if fallen is not None:
+        return amount_of(site, "amount-" + _RULE_OF_BYTES[fallen], fallen)
     if behind == "per" and site.word(site.end + 1) in _STORED:
         return amount_of(site, "amount-storage", "storage")
     if near(site, 6, 0) & {"weighs", "weighing"} or (
@@ -115,11 +122,24 @@ def _bytes(site: Site) -> Reading | None:
         site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
     ):
         return amount_of(site, "amount-storage", "storage")
-    if around & _MEMORY_CUES:
+    if around & _MEMORY_CUES or (site.quantity.bound == "<" and near(site, 8, 0) & _HOSTS):
         return amount_of(site, "amount-memory", "memory")
     if around & _SIZE_CUES:
         return amount_of(site, "amount-size", "model_size")
     return amount_of(site, "amount-memory", "memory") if thrifty(site) else None
+
+
+_RULE_OF_BYTES = {"storage": "storage", "model_size": "size", "memory": "memory", "communication": "traffic"}
+
+
+def _fallen(site: Site) -> str | None:
+    """What falls from one size to another, "the storage, by 35x from 240 MB to": the last noun of sizes in front."""
+    before = [
+        a.noun.metric
+        for a in site.clause.anchors
+        if a.stop <= site.begin and site.begin - a.stop <= 14 and a.noun.metric in _RULE_OF_BYTES
+    ]
+    return before[-1] if before else None
 
 
 def _params(site: Site) -> Reading | None:

@@ -22,6 +22,8 @@ _SPOKEN = word_set(
 _SPANS = frozenset({"days", "weeks", "months"})
 _LONG = frozenset({"min", "hours", "days", "weeks", "months"})
 _BEFORE_TIME = word_set("in within under takes took to requires requiring only just of take taking than needs")
+_TARGETS = word_set("target targets budget budgets constraint constraints deadline deadlines limit slo")
+"""Of what a system is held to, which is a set-up."""
 _STATES = frozenset({"is", "was", "are", "of", "at", "to", ":", "="})
 _ONLY_LATENCY = word_set("ms us ns")
 _OF_WORK = word_set("inference latency compute computation training processing gpu cpu wall wall-clock delay search optimization "
@@ -96,6 +98,8 @@ def _time(site: Site) -> Reading | None:
         # So much of what is simulated in a day.
         return amount_of(site, "amount-rate", "throughput")
     if unit.unit in _ONLY_LATENCY and site.word(site.begin - 1) == "for":
+        return None
+    if near(site, 3, 1) & _TARGETS:
         return None
     work = {site.word(k) for k in range(site.end, site.end + 6)} & _OF_WORK
     if site.word(site.end) == "long" or (site.word(site.end) == "of" and not work):
@@ -176,6 +180,8 @@ def _device_time(site: Site) -> Reading | None:
         for at in range(max(0, site.begin - 16), site.begin)
     )
     phase = phase_named(cues) if cues & (SEARCH_CUES | TUNE_CUES) else "training"
+    if phase == "training" and cues & OTHER_CUES and not cues & TRAIN_CUES:
+        phase = "other"
     if phase == "fine-tuning" and near(site, 6, 6) & TRAIN_CUES and not near(site, 8, 8) & TUNE_CUES:
         phase = "training"
     return amount_of(site, "amount-device-time", "training_time" if timed else "training_cost", phase)

@@ -118,6 +118,8 @@ def by_verb(site: Site) -> Reading | None:
     at, verb = found
     if preposition == "of" and (verb in RIVAL_VERBS or (at == site.begin - 2 and verb in CHANGE_NOUNS)):
         return None
+    if preposition == "of" and _is_named_later(site, at):
+        return None
     effect = CHANGE_VERBS[verb]
     if site.quantity.form == "absolute" and effect == MORE:
         return None
@@ -181,6 +183,12 @@ def _object_behind(site: Site) -> Reading | None:
     if site.word(site.end + 1) in {"inference", "decoding", "generation", "sampling"}:
         return Reading("by-verb", FASTER, "better", verb, site.end + 2)
     return None
+
+
+def _is_named_later(site: Site, verb: int) -> bool:
+    """ "Reduces memory, achieving a compression ratio of 95%": behind the comma the number has a noun of its own."""
+    noun = next((a for a in site.clause.anchors if a.stop == site.begin - 1), None)
+    return noun is not None and "," in site.clause.lows[verb : noun.first] and noun.noun.polarity == "gain"
 
 
 _BY_UNIT = {"time": Noun("latency", "cost"), "bytes": Noun("memory", "cost"), "flops": Noun("flops", "cost")}
@@ -281,6 +289,11 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
     return Reading("by-verb", None, "", at, at + 1, weak=True)
 
 
+_SCORED = word_set("imagenet imagenet-1k cifar-10 cifar-100 coco ade20k glue superglue squad mmlu gsm8k humaneval kinetics-400 wmt14 "
+                   "longbench librispeech cityscapes")  # fmt: skip
+"""Benchmarks on which a percentage is a score."""
+
+
 def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
     """ "outperforms X by 2x": speed if a noun of speed says so, or if the paper is about running code faster."""
     named = [a for a in after if a.noun.polarity != "refuse"]
@@ -298,6 +311,8 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
     ]
     if subject and not behind and subject[-1].noun.polarity in {"gain", "change"}:
         return Reading("by-rival", subject[-1].noun, "better", subject[-1].first, at + 1)
+    if site.quantity.form == "percent" and site.word(site.end) == "on" and site.word(site.end + 1) in _SCORED:
+        return Reading("by-rival", None, "", at, at + 1)
     fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)
     if site.clause.systems_paper or fast:
         return Reading("by-rival", FASTER, "better", at, at + 1)
@@ -310,6 +325,7 @@ def of_noun(site: Site) -> Reading | None:
     start = site.begin - 1
     led = site.word(start) in _PREPOSITIONS or site.word(site.begin) in {"between", "a", "by"}
     led = led or (site.begin < site.quantity.first and site.word(start) in SELF_NOUNS.keys() | CHANGE_NOUNS.keys())
+    led = led or (site.begin < site.quantity.first and any(a.stop == site.begin for a in site.clause.anchors))
     if not led and site.word(start) not in {",", "(", "as", "approximately"}:
         return None
     change = next((k for k in range(start, max(site.left, start - 12) - 1, -1)

@@ -165,6 +165,9 @@ def noun_right(site: Site) -> Reading | None:
     share = site.word(at) == "of" or (site.word(at) == "the" and "of" in (site.word(at + 2), site.word(at + 3)))
     anchors = noun_phrase(site, at + 1 if share else at, 6 if share else 5, _STOPS)
     noun = head(anchors, prefer_last=True)
+    if noun is None and site.quantity.how == "verb" and site.word(at + 1) in {"number", "amount"}:
+        # "Halves the number of required steps".
+        noun = head(noun_phrase(site, at + 3, 5, _STOPS), prefer_last=True)
     if noun is None and site.quantity.how == "verb":
         left = _compared_noun(site)
         return None if left is None else _verb_factor(site, left)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from ..words import word_set
 from .nouns import Noun
 from .quantity import Quantity
@@ -67,7 +69,7 @@ def thrifty(site: Site) -> bool:
     words = set(site.clause.lows[first : site.quantity.first])
     if words & {"trained", "retraining", "training", "tuning", "tuned"}:
         words.update(site.clause.lows[max(0, first - 2) : first])
-    if site.word(site.end) in {"only", "alone"} or site.word(site.end + 1) == "only":
+    if site.word(site.end) in {"only", "alone", "fewer"} or site.word(site.end + 1) == "only":
         return True
     return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity) or _shrunk_to(site)
 
@@ -96,8 +98,9 @@ def of_rivals(site: Site) -> bool:
     if any(word.endswith(("'s", "’s")) for word in words[-4:]) and not {"to", "than", "over"}.isdisjoint(words[-6:]):
         return site.quantity.origin is None
     opened = next((k for k in range(len(words) - 1, max(-1, len(words) - 4), -1) if words[k] == "("), 0)
-    rival = set(words[max(0, opened - 4) : opened])
-    if opened and {"as", "than"} & rival and not _OURS & rival:
+    rival = words[max(0, opened - 4) : opened]
+    named = any(a in {"as", "than"} and b[:1].isalpha() for a, b in pairwise(rival))
+    if opened and named and _OURS.isdisjoint(rival):
         # "As fast as ANet (1.6 ms": the amount is of what ours is compared with.
         return ")" not in words[opened:] and not {"than", "as"} & set(words[opened:])
     behind = site.clause.lows[site.end : site.end + 5]

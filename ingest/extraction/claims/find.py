@@ -38,8 +38,9 @@ _SMALL_NUMBER = trigger("one two three four five six seven eight nine ten severa
 _COUNTABLE = trigger(
     "step steps nfe nfes evaluations second seconds minute minutes hour hours day days epochs iterations milliseconds gpu gpus factor kilobyte kilobytes megabyte megabytes gigabyte gigabytes"
 )
+_ORDER, _MORE = trigger("order"), trigger("more fewer less faster")
 _PASS, _ONLY = trigger("pass passes"), trigger("only just merely")
-_MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT
+_MAY_HOLD_NUMBER = _NUMBER_WORD | _SMALL_NUMBER | DIGIT | _ORDER
 _SURVEY = re.compile(
     r"\b(?:survey|systematic review|literature review|(?:a|an|comprehensive|brief) (?:review|overview))\b(?! propagation)",
     re.I,
@@ -108,6 +109,8 @@ def _may_hold_number(sentence: Sentence) -> bool:
     if pulled & _NUMBER_WORD or (
         pulled & _SMALL_NUMBER and (pulled & _COUNTABLE or (pulled & _PASS and pulled & _ONLY))
     ):
+        return True
+    if pulled & _ORDER and pulled & _MORE:
         return True
     return bool(sentence.triggers & DIGIT) and _DIGIT.search(sentence.text) is not None
 

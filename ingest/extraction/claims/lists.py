@@ -37,8 +37,8 @@ def read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     read: list[tuple[list[Quantity], Reading | None]] = []
     for chain in chains_of(clause):
         site = site_of(clause, chain, chain[0])
-        reading = None
-        for rule in _rules(site):
+        reading = _beside_amount(site, read)
+        for rule in _rules(site) if reading is None else ():
             reading = rule(site)
             if reading is not None:
                 break
@@ -69,6 +69,22 @@ def read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
             before = reading or before
         _go_on(clause, read)
     return read
+
+
+_LESS_THAN = frozenset({"less", "fewer", "lower", "more", "higher"})
+
+
+def _beside_amount(site: Site, read: list[tuple[list[Quantity], Reading | None]]) -> Reading | None:
+    """ "2.7 TOPS/W on A, 2.7x over B", "takes 9 GPU days, 180x less than B": a ratio of the amount in front."""
+    if site.quantity.form != "factor" or not read or site.word(site.begin - 1) not in {",", "("}:
+        return None
+    numbers, known = read[-1]
+    if known is None or known.noun is None or numbers[0].form != "absolute" or site.begin - numbers[-1].stop > 14:
+        return None
+    behind = site.word(site.end)
+    if behind in {"over", "above"} or (behind in _LESS_THAN and site.word(site.end + 1) == "than"):
+        return Reading("goes-on", known.noun, "better", site.begin, site.end + 1)
+    return None
 
 
 def _go_on(clause: Clause, read: list[tuple[list[Quantity], Reading | None]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .counted import word_at
 from .quantity import Quantity, tenfold
 from .tokens import Token
@@ -37,6 +39,20 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
     return ""
 
 
+_LIST_ENDS = frozenset(
+    {"", ".", ",", ";", "and", "on", "for", "over", "in", "at", "with", "respectively", "compared", "when", "across"}
+)
+"""What stands behind a number that counts nothing."""
+
+
+def _bare_digits(tokens: list[Token], quantity: Quantity) -> bool:
+    return (
+        quantity.stop == quantity.first + 1
+        and tokens[quantity.first].kind == "num"
+        and not tokens[quantity.first].suffix
+    )
+
+
 _NUMBERED = frozenset({"size", "batch", "top", "rank", "stage", "level", "table", "figure", "section", "version", "k", "layer", "step", "length",
                        "epoch", "rate", "ratio", "node", "nodes", "gpu", "bit", "seed", "scale"})  # fmt: skip
 """Words whose number counts nothing: the 1 of "at batch size 1 and 1.4x at 64"."""
@@ -49,7 +65,11 @@ def _is_between(tokens: list[Token], quantity: Quantity) -> bool:
 
 
 def share_units(tokens: list[Token], shared: list[Quantity]) -> None:
-    """In "2, 3 and 5 times" and "10-40%" the last unit counts for all."""
+    """In "2, 3 and 5 times" and "10-40%" the last unit counts for all, in "speedups of 2, 3 and 5" the noun in front."""
+    for left, right in pairwise(shared):
+        bare = left.form == "factor" and right.form == "bare" and _bare_digits(tokens, left) and not right.scaled
+        if bare and _joint(tokens, left, right) == "list" and word_at(tokens, right.stop) in _LIST_ENDS:
+            right.form = "factor"
     for at in range(len(shared) - 2, -1, -1):
         left, right = shared[at], shared[at + 1]
         if (

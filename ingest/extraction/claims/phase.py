@@ -63,7 +63,7 @@ _TRAINS = re.compile(
 _VISUAL = re.compile(
     r"\bvis(?:ion|ual)|\bimages?\b|\bvideos?\b|multi-?modal|\b(?:M?LL|VL)VMs?\b|\bVLMs?\b|\bMLLMs?\b|\bViTs?\b", re.I
 )
-_LEARNS = re.compile(r"\b(?:pre-?)?training\b|\bfederated\b", re.I)
+_LEARNS = re.compile(r"\b(?:pre-?)?training\b(?!-efficient)|\bfederated\b", re.I)
 _TUNING = re.compile(r"\bfine-?tun\w*|\bpeft\b|\blora\b", re.I)
 _INFERS = re.compile(r"\binference\b|\bserving\b|\bdecoding\b|\breal-time\b|\bdeployment\b|\bkv[- ]cache", re.I)
 _CONDENSES = re.compile(r"dataset (?:distill|condens|compress|quanti)|distill\w* datasets?|data condens", re.I)
@@ -76,6 +76,7 @@ _FOUND = word_set(
 )
 
 
+_TUNED_NOUNS = frozenset({"fine-tuning", "finetuning", "tuning"})
 _OF_TRAINING = frozenset({"activation", "activations", "optimizer", "gradient", "gradients"})
 _LEADS = frozenset({"for", "during", "at"})
 _OPENERS = _LEADS | {"in"}
@@ -127,6 +128,8 @@ def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, p
 def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
     if noun.phase == "search" and noun.metric == "speedup" and not paper.searches:
         return "inference"
+    if noun.phase == "training" and not _TUNED_NOUNS.isdisjoint(clause.lows[reading.first : reading.stop]):
+        return "fine-tuning"
     if noun.phase:
         found = paper.searches and noun.phase == "training" and reading.rule == "amount-device-time"
         return "search" if found and clause.words.isdisjoint({"training", "train", "trained"}) else noun.phase

@@ -47,6 +47,7 @@ def _is_verb(site: Site, at: int, start: int) -> bool:
 def compound(left: Anchor, right: Anchor) -> Anchor:
     """Two nouns side by side: the second one counts ("memory latency"), unless it is as vague as "size" or "footprint"."""
     vague = right.noun.metric in {"model_size", "other_efficiency"} and left.noun.polarity == "cost"
+    vague = vague and right.noun.polarity != "gain"
     return Anchor(left.noun if vague else right.noun, left.first, right.stop)
 
 

@@ -32,7 +32,7 @@ _FILLERS = word_set(
     """
 )
 _UNDER = frozenset({"under", "within", "below", "sub"})
-_LEADS = _QUALIFIER_ENDS | _FILLERS | _UNDER | {"$", "~", "<", "≤", ">", "than", "as"}
+_LEADS = _QUALIFIER_ENDS | _FILLERS | _UNDER | {"$", "*", "~", "<", "≤", ">", "than", "as"}
 """The only words that may stand before a number and belong to it; all others end the search at once."""
 
 
@@ -70,7 +70,7 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
         token = tokens[at - 1]
         if token[1] not in _LEADS:
             break
-        if token.low == "$":
+        if token.low in {"$", "*"}:
             at -= 1
             continue
         if token.kind == "near":

@@ -42,13 +42,17 @@ _SCALE_LETTERS = {
 _FUSED_ORDERS = {
     f"{word}-{order}": value for word, value in NUMBER_WORDS.items() if value < 13 for order in ("order", "orders")
 }
-TRIGGER_WORDS = frozenset({*_PARTS, *_ALONE, *_VERB_FACTORS, *_FUSED_FOLD, *_FUSED_PARTS, "magnitude", "times", "fold",
+TRIGGER_WORDS = frozenset({*_PARTS, *_ALONE, *_VERB_FACTORS, *_FUSED_FOLD, *_FUSED_PARTS, "magnitude", "magnitudes", "times", "fold",
                            "order-of-magnitude", "orders-of-magnitude", "million", "thousand", "billion"})  # fmt: skip
 
-_STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_ORDERS, *_FUSED_FOLD, *_FUSED_PARTS, *_ALONE, *_PLURAL, *_VERB_FACTORS, "one", "a", "an", "several",
+_STARTERS = frozenset({*NUMBER_WORDS, *_FUSED_ORDERS, *_FUSED_FOLD, *_FUSED_PARTS, *_ALONE, *_PLURAL, *_VERB_FACTORS, "one", "a", "an", "several", "magnitudes",
                        "few", "many", "order", "orders", "half", "order-of-magnitude", "orders-of-magnitude"})  # fmt: skip
 
-_SPELLED = frozenset({"one", "a", "an", "several", "few", "many", "order", "orders"})
+_BY_AN_ORDER = frozenset(
+    {"more", "less", "fewer", "faster", "slower", "smaller", "larger", "lower", "higher", "cheaper"}
+)
+"""Behind "an order" and "magnitudes" they say that orders of magnitude are meant."""
+_SPELLED = frozenset({"magnitudes", "one", "a", "an", "several", "few", "many", "order", "orders"})
 _OF_HALF = frozenset({"the", "of", "as", "its", "that", "their"})
 _SPELLED_UNITS = frozenset({"bytes", "steps", "iterations", "time", "device-time", "samples", "params"})
 _LONG_SPANS = frozenset({"hour", "day", "week", "minute"})
@@ -176,7 +180,7 @@ def _read_digits(tokens: list[Token], index: int) -> Quantity | None:
     if (
         following == ":"
         and word_at(tokens, after + 1) == "1"
-        and "ratio" in {word_at(tokens, index - k) for k in (1, 2, 3, 4)}
+        and ("ratio" in {word_at(tokens, index - k) for k in (1, 2, 3, 4)} or word_at(tokens, after + 2) in _RATIOS)
     ):
         return Quantity(index, after + 2, index, "factor", value)
     if following in {"%", "percent", "percents"}:
@@ -251,6 +255,10 @@ def _read_spelled(tokens: list[Token], index: int) -> Quantity | None:
     value = NUMBER_WORDS.get(word, 1.0)
     after = index + 1
     following = word_at(tokens, after)
+    if word in {"an", "one"} and following == "order" and word_at(tokens, after + 1) in _BY_AN_ORDER:
+        return Quantity(index, after + 1, index, "factor", 10.0, how="magnitude")
+    if word == "magnitudes":
+        return Quantity(index, after, index, "factor", 10.0, how="magnitude") if following in _BY_AN_ORDER else None
     if word in {"order", "orders"}:
         if following == "of" and word_at(tokens, after + 1).startswith("magnitude"):
             return Quantity(index, after + 2, index, "factor", 10.0, how="magnitude")

@@ -134,6 +134,68 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "It keeps the quality of the largest model with 22% of its cost.",
         ["other_efficiency inference 22 %"],
     ),
+    "fewer-in-figures": (
+        PLAIN,
+        "It uses 9 billion fewer FLOPs than ANet.",
+        ["flops inference 9 B FLOPs"],
+    ),
+    "storage-falls-from-to": (
+        PLAIN,
+        "It reduces the storage by 35x, from 240 MB to 6.9 MB.",
+        ["storage inference 35 x", "storage inference 6.9 MB"],
+    ),
+    "cheaper-cards-are-a-place": (
+        PLAIN,
+        "We measure inference speedups of 3.2x on large GPUs and 4.5x on cheaper ones.",
+        ["speedup inference 3.2 x", "speedup inference 4.5 x"],
+    ),
+    "a-ratio-of-a-search": (
+        "Zedwick: neural architecture search",
+        "The search takes 9 GPU days, 180x less than others.",
+        ["training_cost search 9 GPU-days", "training_cost search 180 x"],
+    ),
+    "marked-up-numbers": (PLAIN, "Latency falls by up to **12x**.", ["latency inference 12 x up to"]),
+    "halved-steps": (
+        "Zedwick: faster diffusion",
+        "Each round halves the number of required sampling steps.",
+        ["other_efficiency inference 2 x"],
+    ),
+    "tuning-time": (PLAIN, "It shortens the fine-tuning time by 30x.", ["training_time fine-tuning 30 x"]),
+    "trained-within-a-memory": (PLAIN, "It lets us train a 7B model within 24 GB.", ["memory training 24 GB up to"]),
+    "what-is-named-later": (
+        PLAIN,
+        "It reduces the memory overhead, achieving a compression ratio of up to 95%.",
+        ["compression inference 95 % up to"],
+    ),
+    "an-order-more": (
+        "Zedwick: neural architecture search",
+        "It is at least an order more sample efficient than others.",
+        ["data_samples search 10 x at least"],
+    ),
+    "magnitudes-more": (PLAIN, "It outperforms methods using magnitudes more data.", ["data_samples training 10 x"]),
+    "bare-speedups": (
+        PLAIN,
+        "We get speedups of 1.5, 2.2 and 3.1 on three tasks.",
+        ["speedup inference 1.5 x", "speedup inference 2.2 x", "speedup inference 3.1 x"],
+    ),
+    "ratio-in-front": (PLAIN, "It brings a 3:1 compression ratio.", ["compression inference 3 x"]),
+    "rates-above": (PLAIN, "Compression rates above 20x are reached.", ["compression inference 20 x at least"]),
+    "rivals-are-slower": (PLAIN, "The best rival is 3x slower than ours.", ["speedup inference 3 x"]),
+    "fewer-devices": (
+        PLAIN,
+        "At the same SLO, the cluster needs 35% fewer GPUs.",
+        ["other_efficiency inference 35 %"],
+    ),
+    "attainment-of-latency": (
+        PLAIN,
+        "It improves TTFT SLO attainment by up to 23.9%.",
+        ["other_efficiency inference 23.9 % up to"],
+    ),
+    "a-target-is-no-claim": (
+        PLAIN,
+        "It raises throughput by 3x for a latency target of 4 seconds.",
+        ["throughput inference 3 x"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",
@@ -158,6 +220,7 @@ LEFT_ALONE = [
     "The encoder has a 32x spatial reduction.",
     "Simulations are stable for 10 ns.",
     "It runs as fast as ANet (1.6 ms, 74.7% top-1).",
+    "It surpasses ANet by 0.7% on ImageNet.",
     "The codec is preferred over ANet at 6 kbps.",
     "With an RTX 4090, 256 GB DRAM and twelve drives the model can be tuned.",
 ]

@@ -13,6 +13,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api import reference
 from api.base import Endpoint, Records
 from api.editing import (
     ClaimAddSerializer,
@@ -46,6 +47,7 @@ from api.serializers import (
     VerdictSerializer,
 )
 from papers import services as papers
+from papers.addresses import ignore, reads
 from papers.filters import PaperFilter, TechniqueFilter
 from papers.models import Claim, Device, Implementation, Paper, ReviewItem, Technique, Verdict
 from papers.standing import settle, shown_claims, with_verdicts
@@ -314,7 +316,22 @@ def hits_as_json(request: Request, hits: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
+@reads("section", "tool")
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """Swagger UI from our own static files; its set-up script is a file, so that the content policy stays strict."""
-    return render(request, "api/docs.html", {"version": settings.SPECTACULAR_SETTINGS["VERSION"]})
+    """All operations, or one section of them in full; with `tool=swagger` Swagger UI from our own static files.
+
+    Its set-up script is a file, so that the content policy stays strict.
+    """
+    version = settings.SPECTACULAR_SETTINGS["VERSION"]
+    tool, name = request.GET.get("tool", "").strip(), request.GET.get("section", "").strip()
+    if tool == "swagger":
+        return render(request, "api/swagger.html", {"version": version})
+    if tool:
+        ignore(request, "tool", "known: swagger")
+    everything = reference.sections()
+    chosen = [section for section in everything if section.name == name]
+    if name and not chosen:
+        ignore(request, "section", f"known: {', '.join(section.name for section in everything)}")
+    context = {"version": version, "sections": chosen or everything, "chosen": bool(chosen)}
+    return render(request, "api/docs.html", context)

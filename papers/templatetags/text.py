@@ -174,6 +174,15 @@ def title_with_differences(title: str, words: Iterable[str]) -> SafeString:
     )
 
 
+_BACKTICKS = re.compile(r"`([^`]+)`")
+
+
+@register.filter
+def with_code(words: str) -> SafeString:
+    """A sentence of the API's schema; what stands between backticks is code."""
+    return mark_safe(_BACKTICKS.sub(r"<code>\1</code>", str(conditional_escape(words))))  # noqa: S308 - escaped before
+
+
 @register.filter
 def marked(snippet: Iterable[tuple[str, bool]]) -> SafeString:
     """A search snippet, its matching words in `<mark>`."""

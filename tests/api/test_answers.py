@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
+from api import reference
 from papers.models import Implementation, Paper, Run, Verdict
 from papers.services import SeenPaper, record_paper, store_record
 
@@ -127,7 +128,30 @@ def test_the_lists_cost_the_same_for_many_rows(django_assert_max_num_queries: An
 
 
 def test_the_documentation_is_served_from_here(client: Any) -> None:
-    page = client.get("/api/v1/docs")
+    page = client.get("/api/v1/docs?tool=swagger")
     assert page.status_code == 200
     assert b"//cdn" not in page.content
     assert get("schema").status_code == 200
+
+
+def test_the_documentation_tells_every_operation_of_the_schema(client: Any) -> None:
+    told = [operation for section in reference.sections() for operation in section.operations]
+    schema = client.get("/api/v1/schema?format=json").json()
+    there = {(m.upper(), path) for path, methods in schema["paths"].items() for m in methods if m in reference.METHODS}
+    assert {(one.method, one.path) for one in told} == there
+    page = client.get("/api/v1/docs").content.decode()
+    assert all(f"<code>{one.path}</code>" in page for one in told)
+    assert "<script>" not in page
+
+
+def test_a_section_of_the_documentation_tells_what_is_sent_and_answered(client: Any) -> None:
+    page = client.get("/api/v1/docs?section=runs").content.decode()
+    assert 'id="runs_create"' in page
+    assert "needs a token" in page
+    assert "<dt><code>implementation</code>" in page
+    assert "cpu, cuda" in page
+    assert "<code>409</code>" in page
+    assert "/api/v1/papers/{" not in page
+    odd = client.get("/api/v1/docs?section=<b>&tool=hammer").content.decode()
+    assert "known: swagger" in odd
+    assert "known: agent, changes" in odd

@@ -172,9 +172,14 @@ def handed_in(editor: Any) -> Iterator[Any]:
 
 def pages(library: Library) -> list[Page]:
     tables = ((PAGES, READER), (OPERATOR_PAGES, OPERATOR))
+    documentation = reverse("api-docs")  # the one page among the addresses of the API
     return [
-        Page(name, address, viewer)
-        for table, viewer in tables
-        for name, make in table.items()
-        for address in make(library)
+        *(
+            Page(name, address, viewer)
+            for table, viewer in tables
+            for name, make in table.items()
+            for address in make(library)
+        ),
+        Page("api-docs", documentation),
+        Page("api-docs", f"{documentation}?section=papers"),
     ]

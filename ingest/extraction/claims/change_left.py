@@ -134,6 +134,8 @@ def by_verb(site: Site) -> Reading | None:
         if meaning.polarity == "refuse":
             return Reading("by-verb", None, "", at, behind.stop)
         return Reading("by-verb", meaning, direction_of(meaning, effect), at, behind.stop)
+    if noun is None and verb in SPEED_VERBS and not (_TRAINED | _TUNED).isdisjoint(site.clause.lows[at : site.begin]):
+        return _verb_alone(site, at, verb)
     if noun is None and before:
         noun = before[-1]
         others = [a for a in before if a.noun.polarity != "refuse"]
@@ -250,6 +252,7 @@ def _one_list(site: Site, anchors: list[Anchor]) -> bool:
     return all(b.first - a.stop <= 4 for a, b in pairwise(anchors))
 
 
+_TUNED = frozenset({"fine-tuning", "finetuning"})
 _TRAINED = frozenset({"training", "convergence", "pre-training", "pretraining"})
 
 
@@ -267,7 +270,9 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
         noun = FASTER
         if site.word(site.end) == "the":
             words.add(site.word(site.end + 1))
-        if words & _TRAINED or (words & BE and _trains_first(site, at)):
+        if words & _TUNED:
+            noun = Noun("training_time", "change", "fine-tuning")
+        elif words & _TRAINED or (words & BE and _trains_first(site, at)):
             noun = Noun("training_time", "change", "training")
         return Reading("by-verb", noun, "better", at, at + 1)
     if CHANGE_VERBS[verb] == BETTER and verb.startswith(("improv", "boost", "enhanc", "optimi")):

@@ -40,6 +40,8 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         return named.noun, named.stop
     if named and named.noun.metric == "training_time" and not between:
         return Noun("training_time", "change", named.noun.phase), named.stop
+    if site.word(at + 1 + (site.word(at + 1) in {"at", "in", "during", "for"})) in INFERS:
+        return FASTER, at + 1
     for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1), site.word(site.begin - 1)):
         phase = SPEED_PHASES.get(word)
         if phase:
@@ -102,6 +104,7 @@ def _led_by(site: Site) -> Anchor | None:
 _MODELS = word_set("model models network networks student students net nets")
 _ENABLES = word_set("train trains training fit fits enable enables enabling support supports run runs")
 _PARTS_PHRASES = word_set("than , and while compared")
+INFERS = word_set("inference decoding generation sampling prefill rendering")
 _LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
 
 

@@ -203,6 +203,11 @@ def _of_noun(site: Site, noun: Anchor, cue: int | None) -> Reading | None:
             meaning = FASTER
         effect = _EFFECTS.get(word)
         direction = "better" if effect is None else direction_of(meaning, effect)
+        if word in {"additional", "extra"} and not ONLY.isdisjoint(
+            site.clause.lows[max(0, site.begin - 2) : site.begin]
+        ):
+            # "Only 0.5% additional parameters": so few are what the paper is proud of.
+            direction = "better"
         if direction == "worse" and site.quantity.form == "percent" and site.quantity.value > _MOST_ADMITTED:
             return None
         if direction == "worse" and site.quantity.form == "factor":

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from .amount import amount
 from .change_left import by_verb, continued, named_behind, of_noun
 from .change_right import after_comparative, bracketed, change_noun, noun_right
-from .comparison import as_adjective, comparative
+from .comparison import INFERS, SPEED_PHASES, as_adjective, comparative
 from .fallback import guess
+from .nouns import FASTER, Noun
 from .quantity import Quantity
 from .shares import of_ideal, of_rival_size, sparse
 from .site import Anchor, Clause, Reading, Site, chains_of, continues, site_of
@@ -148,9 +149,22 @@ def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
     site = site_of(clause, chain, chain[0])
     own = named_behind(site) or _noun_beside(site)
     if own is None or known.noun is None:
-        return Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop, known.extra)
+        noun = known.noun if known.noun is None else _of_its_own_phase(clause, chain, known.noun)
+        return Reading("list", noun, known.direction, chain[0].lead, chain[-1].stop, known.extra)
     noun = own.noun if own.noun.polarity != "refuse" else None
     return Reading("list", noun, known.direction, chain[0].lead, own.stop)
+
+
+def _of_its_own_phase(clause: Clause, chain: list[Quantity], noun: Noun) -> Noun:
+    """ "Speeds up tuning by 2x and decoding by 1.5x": the second number's object is no tuning."""
+    if noun.polarity != "change" or noun.metric not in {"speedup", "training_time"}:
+        return noun
+    for word in clause.lows[max(0, chain[0].lead - 3) : chain[0].lead]:
+        if word in INFERS:
+            return FASTER
+        if word in SPEED_PHASES and SPEED_PHASES[word] != "search":
+            return Noun("training_time", "change", SPEED_PHASES[word])
+    return noun
 
 
 def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from ..words import word_set
@@ -135,6 +136,8 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         return "search" if found and clause.words.isdisjoint({"training", "train", "trained"}) else noun.phase
     if quantity.unit is not None and quantity.unit.unit in {"FPS", "frames/s", "Hz"}:
         return "inference"
+    if noun.metric in {"speedup", "latency", "training_time"} and _is_of_a_procedure(clause, quantity, reading):
+        return "other"
     opening = _opening(clause)
     if opening and clause.words.isdisjoint({";", "while", "whereas"}):
         return opening
@@ -168,6 +171,18 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     if named == _WEAK and paper.default == "inference":
         return "inference"
     return paper.default
+
+
+_PROCEDURES = word_set("compression pruning quantization calibration conversion compilation")
+_DONE = word_set("time times process procedure speed by")
+
+
+def _is_of_a_procedure(clause: Clause, quantity: Quantity, reading: Reading) -> bool:
+    """ "Accelerates compression by 25x", "cuts the quantization time": what makes the model is fast, and not the model."""
+    if clause.words.isdisjoint(_PROCEDURES):
+        return False
+    said = clause.lows[min(reading.first, quantity.first) : max(reading.stop, quantity.first)]
+    return any(word in _PROCEDURES and after in _DONE for word, after in pairwise(said))
 
 
 def _is_of_the_search(before: list[str], noun: Noun) -> bool:

@@ -196,6 +196,28 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "It raises throughput by 3x for a latency target of 4 seconds.",
         ["throughput inference 3 x"],
     ),
+    "faster-at-inference": (
+        PLAIN,
+        "A model trained with it is 2x faster at inference.",
+        ["speedup inference 2 x"],
+    ),
+    "each-its-own-phase": (
+        PLAIN,
+        "It speeds up fine-tuning by 1.5x and decoding by 1.2x.",
+        ["training_time fine-tuning 1.5 x", "speedup inference 1.2 x"],
+    ),
+    "speeds-up-behind-another-noun": (
+        PLAIN,
+        "It cuts training memory of attention from quadratic to linear and speeds up training by 2x.",
+        ["training_time training 2 x"],
+    ),
+    "few-additional-parameters": (PLAIN, "Only 0.5% additional parameters are added.", ["params inference 0.5 %"]),
+    "tuned-in-a-memory": (PLAIN, "Fine-tuning a 7B model takes 13 GB.", ["memory fine-tuning 13 GB"]),
+    "a-procedure-is-fast": (
+        "Zedwick: faster pruning",
+        "A variant with fine-tuning of masks accelerates compression by up to 20 times.",
+        ["speedup other 20 x up to"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",

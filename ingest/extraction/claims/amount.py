@@ -122,7 +122,7 @@ def _bytes(site: Site) -> Reading | None:
         site.quantity.unit and site.quantity.unit.unit == "bytes" and around & _STORAGE_CUES
     ):
         return amount_of(site, "amount-storage", "storage")
-    held = site.quantity.bound == "<" or site.word(site.begin - 1) in {"takes", "needs", "requires"}
+    held = site.quantity.bound == "<" or site.word(site.begin - 1) in {"takes", "needs", "requires", "in"}
     if around & _MEMORY_CUES or (held and near(site, 8, 0) & _HOSTS):
         return amount_of(site, "amount-memory", "memory")
     if around & _SIZE_CUES:

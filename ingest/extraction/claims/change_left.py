@@ -120,6 +120,13 @@ def by_verb(site: Site) -> Reading | None:
         return None
     if preposition == "of" and _is_named_later(site, at):
         return None
+    if (
+        verb in COMPRESS_VERBS
+        and preposition == "to"
+        and (site.quantity.form, site.quantity.how) == ("factor", "digits")
+    ):
+        # "The gain shrinks to 1.3x".
+        return None
     effect = CHANGE_VERBS[verb]
     if site.quantity.form == "absolute" and effect == MORE:
         return None
@@ -354,6 +361,11 @@ def of_noun(site: Site) -> Reading | None:
 _BETWEEN_PHRASES = frozenset({",", "with", "on", "across", "for", "over"})
 
 
+def _spanning(anchors: list[Anchor], change: int) -> list[Anchor]:
+    """The noun that ends in the word of change ("area overhead") or stands right before it."""
+    return [a for a in anchors if a.first < change <= a.stop <= change + 1]
+
+
 def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None:
     word = site.word(change)
     own = SELF_NOUNS.get(word)
@@ -375,8 +387,8 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
         return Reading("of-noun", FASTER, "better", change, change + 1)
     if word in COMPARATIVES:
         nouns = behind
-    elif inner and word.startswith("overhead"):
-        nouns = inner[-1:]
+    elif word.startswith("overhead") and (own_noun := _spanning(anchors, change)):
+        nouns = own_noun
     elif site.word(site.begin - 1) == "of" and change >= site.begin - 4 and site.word(site.end) in {"in", "of"}:
         nouns = [a for a in (head(noun_phrase(site, site.end + 1), prefer_last=True),) if a is not None] or inner[-1:]
     else:

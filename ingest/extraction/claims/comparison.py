@@ -52,7 +52,10 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     if led is not None:
         return led.noun, at + 1
     before = {site.word(k) for k in range(max(site.left, site.begin - 4), site.begin)}
-    if before & _LEARNS or (before & BE and (site.word(site.begin - 2) == "training" or _trains_first(site))):
+    subject = _trained_first(site)
+    if subject:
+        return Noun("training_time", "change", subject), at + 1
+    if before & _LEARNS or (before & BE and site.word(site.begin - 2) == "training"):
         return Noun("training_time", "change", "training"), at + 1
     return FASTER, at + 1
 
@@ -70,10 +73,16 @@ def _than_ours(site: Site, at: int) -> bool:
     )
 
 
-def _trains_first(site: Site) -> bool:
-    """ "Training a large model with it is 2x faster": the training is the subject."""
+def _trained_first(site: Site) -> str:
+    """The phase of "Training a large model with it is 2x faster", where the training is the subject."""
+    if site.word(site.begin - 1) not in BE | {"becomes", "become"}:
+        return ""
     start = next((k + 1 for k in range(site.begin - 2, -1, -1) if site.word(k) in {",", ";", "that"}), 0)
-    return site.word(site.begin - 1) in BE and site.word(start) in {"training", "pre-training", "pretraining"}
+    subject = site.word(start)
+    return SPEED_PHASES.get(subject, "") if subject in _SUBJECTS else ""
+
+
+_SUBJECTS = word_set("training pre-training pretraining fine-tuning finetuning")
 
 
 _RETRAINS = word_set("training trained retrained pre-training")

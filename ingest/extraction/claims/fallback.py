@@ -127,6 +127,9 @@ def guess(site: Site, weak: Reading | None = None, before: Reading | None = None
 
 def _has_object(site: Site, verb: int) -> bool:
     """Whether something is reduced ("reduces crossings by", "are cut by"), and nothing just falls ("sales fell by")."""
+    if site.word(verb - 1) in {"a", "an", "the", "no"}:
+        # "With a drop of only 0.5%": a noun, and what drops so little is quality.
+        return False
     between = site.clause.lows[verb + 1 : site.begin]
     return (
         any(word.isalpha() and word not in {"by", "to", "of", "up", "about", "the"} for word in between)

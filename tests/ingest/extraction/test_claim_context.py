@@ -218,6 +218,21 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "A variant with fine-tuning of masks accelerates compression by up to 20 times.",
         ["speedup other 20 x up to"],
     ),
+    "tuning-becomes-faster": (
+        PLAIN,
+        "Fine-tuning a large model on videos becomes 1.6x faster.",
+        ["training_time fine-tuning 1.6 x"],
+    ),
+    "an-overhead-is-of-its-own-noun": (
+        PLAIN,
+        "It has 3x lower energy at an area overhead of 9% of the DRAM die.",
+        ["energy inference 3 x", "other_efficiency inference 9 % worse"],
+    ),
+    "trained-in-a-memory": (
+        PLAIN,
+        "The system trains networks in 231 kB, 720x less than a desktop framework.",
+        ["memory training 231 KB", "memory training 720 x"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",
@@ -243,6 +258,7 @@ LEFT_ALONE = [
     "Simulations are stable for 10 ns.",
     "It runs as fast as ANet (1.6 ms, 74.7% top-1).",
     "It surpasses ANet by 0.7% on ImageNet.",
+    "It keeps 98.5% of the accuracy with a drop of only 0.5%.",
     "The codec is preferred over ANet at 6 kbps.",
     "With an RTX 4090, 256 GB DRAM and twelve drives the model can be tuned.",
 ]

@@ -197,7 +197,8 @@ def _flops(site: Site) -> Reading | None:
         site.quantity.bound and not near(site, 4, 0) & {"requires", "using", "with", "only", "needs", "at"}
     ):
         return None
-    measured = before == "at" and not QUALITY.isdisjoint(site.clause.lows[site.end : site.end + 9])
+    around = site.clause.lows[max(0, site.begin - 4) : site.begin] + site.clause.lows[site.end : site.end + 9]
+    measured = before == "at" and not QUALITY.isdisjoint(around)
     if not cheap and not measured and before in {"at", "under", "around", "the", "within", "from"}:
         return None
     if (

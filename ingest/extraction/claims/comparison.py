@@ -89,8 +89,8 @@ _RETRAINS = word_set("training trained retrained pre-training")
 
 
 def _than_training(site: Site, start: int) -> bool:
-    """Whether the rival is a training: "10x faster (speed) than training it from scratch", "than being trained"; what replaces a retraining need not train."""
-    than = start + (site.word(start) == "speed")
+    """Whether the rival is a training: "10x faster (speed and better quality) than training it from scratch", "than being trained"; what replaces a retraining need not train."""
+    than = next((k for k in range(start, min(start + 10, site.right + 1)) if site.word(k) == "than"), start)
     return site.word(than) == "than" and not _RETRAINS.isdisjoint((site.word(than + 1), site.word(than + 2)))
 
 

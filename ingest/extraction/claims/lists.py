@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from .amount import amount
 from .change_left import by_verb, continued, named_behind, of_noun
@@ -38,7 +39,7 @@ def read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
     read: list[tuple[list[Quantity], Reading | None]] = []
     for chain in chains_of(clause):
         site = site_of(clause, chain, chain[0])
-        reading = _beside_amount(site, read)
+        reading = _beside_amount(site, read) or _compared_again(clause, chain, read)
         for rule in _rules(site) if reading is None else ():
             reading = rule(site)
             if reading is not None:
@@ -50,7 +51,7 @@ def read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
         read.append((chain, reading))
     for at in range(len(read)):
         if read[at][1] is None:
-            read[at] = (read[at][0], _parallel(clause, read, at) or _compared_again(clause, read, at))
+            read[at] = (read[at][0], _parallel(clause, read, at))
     for at in range(len(read) - 2, -1, -1):
         (chain, reading), (after, known) = read[at], read[at + 1]
         if (
@@ -69,6 +70,7 @@ def read_clause(clause: Clause) -> list[tuple[list[Quantity], Reading | None]]:
                 read[at] = (chain, reading)
             before = reading or before
         _go_on(clause, read)
+    _told_exactly(clause, read)
     return read
 
 
@@ -177,21 +179,29 @@ def _inherit(clause: Clause, first: Quantity, later: Quantity) -> None:
 _COMPARES = frozenset({"compared", "over", "than", "relative", "versus", "vs", "against"})
 
 
-def _compared_again(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:
+def _compared_again(
+    clause: Clause, chain: list[Quantity], before: list[tuple[list[Quantity], Reading | None]]
+) -> Reading | None:
     """ "A speedup of 9x at 4K steps compared to A and 25x compared to B": the second rival's number measures the same."""
-    chain = read[at][0]
     if clause.lows[chain[0].lead - 1] != "and" or not _COMPARES.issuperset(clause.lows[chain[-1].stop :][:1] or [""]):
         return None
-    for numbers, known in reversed(read[:at]):
+    for numbers, known in reversed(before):
         if numbers[0].form == chain[0].form:
-            if (
-                known is None
-                or known.noun is None
-                or _COMPARES.isdisjoint(clause.lows[numbers[-1].stop : chain[0].lead])
-            ):
+            compared = not _COMPARES.isdisjoint(clause.lows[numbers[-1].stop : chain[0].lead])
+            if known is None or known.noun is None or not compared:
                 return None
             return Reading("list", known.noun, known.direction, chain[0].lead, chain[-1].stop)
     return None
+
+
+def _told_exactly(clause: Clause, read: list[tuple[list[Quantity], Reading | None]]) -> None:
+    """ "Orders of magnitude less compute (up to 150x fewer FLOPs)": the bracket says how much, and both are one claim."""
+    for at, ((vague, known), (exact, other)) in enumerate(pairwise(read)):
+        between = clause.lows[vague[-1].stop : exact[0].lead]
+        if vague[-1].how != "magnitude" or exact[0].form != "factor" or between[-1:] != ["("] or len(between) > 6:
+            continue
+        if known and other and known.noun and other.noun and known.noun.metric == other.noun.metric:
+            read[at] = (vague, None)
 
 
 def _parallel(clause: Clause, read: list[tuple[list[Quantity], Reading | None]], at: int) -> Reading | None:

@@ -233,6 +233,23 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "The system trains networks in 231 kB, 720x less than a desktop framework.",
         ["memory training 231 KB", "memory training 720 x"],
     ),
+    "a-rival-called-like-a-verb": (
+        PLAIN,
+        "It has 80% less token latency compared to Accelerate, and over 90% compared to BNet.",
+        ["latency inference 80 %", "latency inference 90 % at least"],
+    ),
+    "the-bracket-says-how-much": (
+        PLAIN,
+        "It requires orders of magnitude less compute (up to 150-fold fewer FLOPs).",
+        ["flops inference 150 x up to"],
+    ),
+    "accuracy-at-so-much": (PLAIN, "It has 80% top-1 accuracy at 600 MFLOPs.", ["flops inference 600 MFLOPs"]),
+    "faster-than-a-training": (
+        PLAIN,
+        "It is 15x faster and of higher quality than training the model from scratch.",
+        ["training_time training 15 x"],
+    ),
+    "experiments-run-faster": (PLAIN, "Experiments can run up to 90x faster.", ["speedup other 90 x up to"]),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",

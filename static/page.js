@@ -1,7 +1,7 @@
 // "/" goes to the search box, and buttons copy the text that they name. Whoever wants no single keys turns them off in the footer.
 // What swaps parts of a page is loaded when a pointer or the focus comes to a filter, or when a part that it fills comes near; until then
 // filters are plain forms, and such a part holds a link.
-(function () {
+(() => {
   "use strict";
   const root = document.documentElement;
   const typed = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
@@ -43,8 +43,8 @@
     asked = true;
     const script = document.createElement("script");
     script.src = source.content;
-    script.addEventListener("load", function () { if (missed) window.htmx.trigger(missed, "change"); });
-    const add = function () { document.head.append(script); };
+    script.addEventListener("load", () => { if (missed) window.htmx.trigger(missed, "change"); });
+    const add = () => { document.head.append(script); };
     // Added before all is there, the library would wait for an event that has passed.
     if (document.readyState === "complete") add(); else addEventListener("load", add);
   }
@@ -58,7 +58,7 @@
 
   function fillWhenNear(part) {
     new IntersectionObserver(function (seen, watch) {
-      if (!seen.some(function (one) { return one.isIntersecting; })) return;
+      if (!seen.some((one) => one.isIntersecting)) return;
       watch.disconnect();
       loadSwaps();
     }, { rootMargin: "600px" }).observe(part);
@@ -66,19 +66,19 @@
 
   for (const type of ["pointerover", "pointerdown", "focusin", "change"]) document.addEventListener(type, prepareFilter);
   // An entry of the history that swapping wrote, met by a page that was loaded anew.
-  addEventListener("popstate", function (event) { if (event.state && event.state.htmx && !window.htmx) location.reload(); });
+  addEventListener("popstate", (event) => { if (event.state && event.state.htmx && !window.htmx) location.reload(); });
 
   root.dataset.keys = kept() || "on";
   document.addEventListener("keydown", goToSearch);
-  document.addEventListener("DOMContentLoaded", function () {
+  document.addEventListener("DOMContentLoaded", () => {
     const box = document.getElementById("keys");
     box.closest("label").hidden = false;
     box.checked = root.dataset.keys === "on";
-    box.addEventListener("change", function () { kept(root.dataset.keys = box.checked ? "on" : "off"); });
+    box.addEventListener("change", () => { kept(root.dataset.keys = box.checked ? "on" : "off"); });
     for (const part of document.querySelectorAll("[hx-trigger=load]")) fillWhenNear(part);
     for (const button of document.querySelectorAll("[data-copy]")) {
       button.hidden = false;
-      button.addEventListener("click", function () { copy(button); });
+      button.addEventListener("click", () => { copy(button); });
     }
   });
 })();

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
+from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Response
 from playwright.sync_api import Page as Tab
 
@@ -86,14 +87,20 @@ def enter(context: BrowserContext, client: Client, address: str) -> None:
     context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": address}])
 
 
-@pytest.mark.django_db(transaction=True)
-def test_every_page_is_open_to_everybody_light_and_quiet(
-    browser: Browser, live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, django_user_model: Any
-) -> None:
+@pytest.fixture
+def _light_parts(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker, and an encoder that needs no weights."""
     settings.ENCODER = "hashing"
     monkeypatch.setattr(recommender, "_open", recommender._Open())
     monkeypatch.setattr(recommender, "open_encoder", lambda *_: HashingEncoder())
     monkeypatch.setattr(runners, "ring", lambda run_id, kind: None)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_light_parts")
+def test_every_page_is_open_to_everybody_light_and_quiet(
+    browser: Browser, live_server: Any, django_user_model: Any
+) -> None:
     library = fill()
     client = Client()
     client.force_login(django_user_model.objects.get(username="mira"))
@@ -121,3 +128,25 @@ def test_every_page_is_open_to_everybody_light_and_quiet(
                     faults[where] = found
             context.close()
     assert faults == {}, "\n".join(f"{where}\n  " + "\n  ".join(found) for where, found in faults.items())
+
+
+EMPTY = ("home", "papers", "techniques", "families", "coverage", "hardware", "compare", "runs", "run-compare", "recommend",
+         "status", "exports")  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_light_parts")
+def test_pages_of_a_fresh_installation_are_open_to_everybody_too(browser: Browser, live_server: Any) -> None:
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 390, "height": 844})
+    tab = context.new_page()
+    watch = Watch(tab)
+    faults = {}
+    for name in EMPTY:
+        watch.restart()
+        answer = tab.goto(reverse(name))
+        assert answer is not None
+        assert answer.status == 200, name
+        if found := faults_of(tab, watch):
+            faults[name] = found
+    context.close()
+    assert faults == {}

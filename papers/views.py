@@ -95,7 +95,8 @@ def _passed_on() -> dict[str, int]:
     """How many implementations, as they are here now, passed their check on each kind of device."""
     passed = Run.objects.made_with_what_is_here().filter(status="PASSED").order_by()
     rows = passed.values("device_kind").annotate(found=Count("implementation", distinct=True))
-    return {row["device_kind"]: row["found"] for row in rows}
+    words: dict[str, str] = {DeviceKind.CUDA: "GPU", DeviceKind.CPU: "CPU"}
+    return {words[row["device_kind"]]: row["found"] for row in rows if row["device_kind"] in words}
 
 
 @reads(*PaperFilter.base_filters, "view", "more", "page")

@@ -122,4 +122,6 @@ def label_of(value: str) -> str:
     for labels in (FAMILY_LABELS, METRIC_LABELS, KIND_LABELS, MODALITY_LABELS, STAGE_LABELS):
         if value in labels:
             return labels[value]
+    if (family := value.replace("_", "-")) in FAMILY_LABELS:  # a measure such as kv_cache is named as its family is
+        return FAMILY_LABELS[family]
     return value[:1].upper() + value[1:].replace("_", " ") if value.islower() else value

@@ -44,7 +44,8 @@ def test_what_was_rejected_or_speaks_of_something_else_is_no_point(outcome: str)
 def test_without_a_gpu_the_page_says_so_and_loads_no_charts(client: Client):
     judged("thinlayer", DeviceKind.CPU, Outcome.NOT_COMPARABLE)
     page = client.get("/").content.decode()
-    assert "No claim has been measured on a GPU here yet." in page
+    assert "No claim has been judged on a GPU here yet." in page
+    assert "Of 1 implementation, the answers of 1 were checked on a CPU" in page
     assert "vega.js" not in page
 
 

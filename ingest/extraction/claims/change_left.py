@@ -396,6 +396,8 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
     if not nouns:
         return None
     noun_anchor = nouns[0]
+    if noun_anchor.noun.polarity == "refuse" and effect == BETTER and runs_code(site, noun_anchor):
+        return Reading("of-noun", FASTER, "better", noun_anchor.first, change + 1)
     if noun_anchor.noun.polarity == "refuse":
         return Reading("of-noun", None, "", change, noun_anchor.stop)
     first, stop = min(change, noun_anchor.first), max(change + 1, noun_anchor.stop)

@@ -242,12 +242,21 @@ _ENOUGH = word_set("outperform outperforms comparable match matches matching ful
 """Words by which a share of the data is enough, and not just what an experiment was run with."""
 
 
+_DIAGNOSES = word_set("bottleneck bottlenecks hotspot hotspots dominate dominates dominated dominant")
+_TAKES_UP = word_set(
+    "consuming consumes consume taking takes take occupying occupies occupy accounting accounts account constituting using"
+)
+
+
 def _share(
     site: Site, at: int, noun: Anchor, *, extra: tuple[Noun, ...], before: set[str], effect: str | None
 ) -> Reading | None:
     """A share that remains: "only 0.5% of the parameters of", "with 10% of the compute"; more than the whole is none."""
     if site.quantity.form == "percent" and max(site.quantity.value, site.quantity.value_max or 0.0) > 100:
         return None
+    if not _DIAGNOSES.isdisjoint(site.clause.words) and before & _TAKES_UP:
+        # "The kernels are bottlenecks, consuming 72% of the time".
+        return Reading("share", None, "", at, noun.stop)
     inside = {site.word(k) for k in range(site.begin, site.quantity.first)}
     ideal = {"theoretical", "peak", "maximum"}.intersection(site.clause.lows[at : noun.stop])
     if noun.noun.metric == "flops" and ideal:

@@ -25,7 +25,7 @@ CHANGE_NOUNS: dict[str, str] = {
     **dict.fromkeys(word_set("reduction reductions decrease decreases saving savings drop drops cut cuts shrinkage decrement decline "
                              "shrink save reduce lowering minimization"), LESS),
     **dict.fromkeys(word_set("improvement improvements gain gains boost boosts enhancement enhancements advantage advantages uplift "
-                             "advancement"), BETTER),
+                             "advancement benefit benefits"), BETTER),
     **dict.fromkeys(word_set("increase increases overhead overheads slowdown slowdowns increment growth"), MORE),
 }  # fmt: skip
 SELF_NOUNS: dict[str, str] = {

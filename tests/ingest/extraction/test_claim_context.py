@@ -250,6 +250,11 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         ["training_time training 15 x"],
     ),
     "experiments-run-faster": (PLAIN, "Experiments can run up to 90x faster.", ["speedup other 90 x up to"]),
+    "benefits-of-a-kernel": (
+        PLAIN,
+        "On average, the performance benefits of our kernel are 12x, 20x and 33x.",
+        ["speedup inference 12 x average", "speedup inference 20 x average", "speedup inference 33 x average"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",
@@ -276,6 +281,7 @@ LEFT_ALONE = [
     "It runs as fast as ANet (1.6 ms, 74.7% top-1).",
     "It surpasses ANet by 0.7% on ImageNet.",
     "It keeps 98.5% of the accuracy with a drop of only 0.5%.",
+    "The kernels are the bottlenecks, consuming 72% and 60% of the time.",
     "The codec is preferred over ANet at 6 kbps.",
     "With an RTX 4090, 256 GB DRAM and twelve drives the model can be tuned.",
 ]

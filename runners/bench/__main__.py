@@ -27,7 +27,7 @@ from runners.cards import Card, CardError, card_paths, find_card, load_card
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
-WRITING = threading.Lock()  # sessions side by side append to one file
+WRITING = threading.Lock()  # sessions side by side print to one stream and append to one file
 EPILOG = """\
 exit status: 0 all passed, 1 a check failed or runs differ, 2 bad usage, 3 unsupported here, 130 interrupted
 
@@ -220,7 +220,9 @@ def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResul
         compile_on_cpu=getattr(options, "compile_on_cpu", False),
     )
     result = _followed(request, options)
-    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else summary(result) + "\n", flush=True)
+    told = json.dumps(result.to_dict(), ensure_ascii=False) if options.json else summary(result) + "\n"
+    with WRITING:
+        print(told, flush=True)
     return result
 
 

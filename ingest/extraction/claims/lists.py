@@ -6,11 +6,12 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from .amount import amount
-from .change_left import by_verb, continued, named_behind, of_noun
+from .change_left import by_verb, continued, named_behind
 from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import INFERS, SPEED_PHASES, as_adjective, comparative
 from .fallback import guess
 from .nouns import FASTER, Noun
+from .of_noun import of_noun
 from .quantity import Quantity
 from .shares import of_ideal, of_rival_size, sparse
 from .site import Anchor, Clause, Reading, Site, chains_of, continues, site_of

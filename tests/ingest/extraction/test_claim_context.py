@@ -255,6 +255,32 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "On average, the performance benefits of our kernel are 12x, 20x and 33x.",
         ["speedup inference 12 x average", "speedup inference 20 x average", "speedup inference 33 x average"],
     ),
+    "an-average-in-front": (
+        PLAIN,
+        "On average over four tasks, the model is 2x faster.",
+        ["speedup inference 2 x average"],
+    ),
+    "shares-that-suffice": (
+        TRAINING,
+        "It reaches the loss of ANet with 45% of the tokens.",
+        ["data_samples training 45 %"],
+    ),
+    "a-share-goes-on": (
+        PLAIN,
+        "It reaches the same accuracy with 45% of the parameters and 52% of the FLOPs.",
+        ["params inference 45 %", "flops inference 52 %"],
+    ),
+    "steps-that-suffice": (TRAINING, "Convergence is reached in 60% of the steps.", ["training_time training 60 %"]),
+    "a-bracket-inside": (
+        PLAIN,
+        "It saves on average 43% (max. 71%) of memory.",
+        ["memory inference 43 % average", "memory inference 71 % up to"],
+    ),
+    "where-it-was-measured": (
+        PLAIN,
+        "We observe 1.9x speedup at batch size 1, 1.5x at 8 and 1.2x at 32.",
+        ["speedup inference 1.9 x", "speedup inference 1.5 x", "speedup inference 1.2 x"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",

@@ -129,7 +129,7 @@ def by_verb(site: Site) -> Reading | None:
     if site.quantity.form == "absolute" and effect == MORE:
         return None
     after = anchors_left(site, at + 1, site.begin)
-    before = anchors_left(site, max(site.left, at - 14), at) if _passive(site, at) else []
+    before = _subjects(site, at) if _passive(site, at) else []
     if verb in RIVAL_VERBS:
         return _rival(site, at, after)
     noun = _object(site, at, after)
@@ -167,7 +167,7 @@ def by_verb(site: Site) -> Reading | None:
         return None
     extra = coordinated(site, noun)
     if not after:
-        noun, extra = first_of_list(site, noun)
+        noun, extra = first_of_list(site, noun, before[0].first if before else 0)
     meaning = noun.noun
     if site.quantity.form == "absolute" and site.quantity.unit is not None and meaning.metric == "other_efficiency":
         meaning = _BY_UNIT.get(site.quantity.unit.measures, meaning)
@@ -229,6 +229,20 @@ def continued(site: Site) -> Reading | None:
     if noun.noun.polarity == "refuse":
         return Reading("continued", None, "", noun.first, noun.stop)
     return Reading("continued", noun.noun, direction_of(noun.noun, CHANGE_VERBS[verb]), noun.first, noun.stop)
+
+
+def _subjects(site: Site, at: int) -> list[Anchor]:
+    """Nouns before a verb that may be what changes; in "by overlapping loads, cold starts are cut by" not the loads."""
+    start = max(site.left, at - 14)
+    comma = next((k for k in range(at - 1, start - 1, -1) if site.word(k) == ","), -1)
+    opens = next((k for k in range(comma - 1, -1, -1) if site.word(k) == ","), -1) + 1
+    if comma > 0 and site.word(opens) in _LEADS_IN and site.word(comma + 1) not in BE | {"which", "and", "that"}:
+        start = max(start, comma)
+    return anchors_left(site, start, at)
+
+
+_LEADS_IN = word_set("by with using for at on in when through thanks after without compared via")
+"""Words that open a phrase in front of a sentence's subject."""
 
 
 def _passive(site: Site, at: int) -> bool:
@@ -302,6 +316,8 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
 _SCORED = word_set("imagenet imagenet-1k cifar-10 cifar-100 coco ade20k glue superglue squad mmlu gsm8k humaneval kinetics-400 wmt14 "
                    "longbench librispeech cityscapes")  # fmt: skip
 """Benchmarks on which a percentage is a score."""
+_LEAST_GAIN = 4.0
+"""Who beats others by fewer percent beats them in quality."""
 
 
 def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
@@ -321,7 +337,8 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
     ]
     if subject and not behind and subject[-1].noun.polarity in {"gain", "change"}:
         return Reading("by-rival", subject[-1].noun, "better", subject[-1].first, at + 1)
-    if site.quantity.form == "percent" and site.word(site.end) == "on" and site.word(site.end + 1) in _SCORED:
+    scored = site.word(site.end) == "on" and site.word(site.end + 1) in _SCORED
+    if site.quantity.form == "percent" and (scored or site.quantity.value < _LEAST_GAIN):
         return Reading("by-rival", None, "", at, at + 1)
     fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)
     if site.clause.systems_paper or fast:

@@ -86,6 +86,8 @@ def _beside_amount(site: Site, read: list[tuple[list[Quantity], Reading | None]]
     if known is None or known.noun is None or numbers[0].form != "absolute" or site.begin - numbers[-1].stop > 14:
         return None
     behind = site.word(site.end)
+    if behind in {"smaller", "lighter"} and known.noun.metric in {"params", "memory", "storage", "model_size"}:
+        return Reading("goes-on", known.noun, "better", site.begin, site.end + 1)
     if behind in {"over", "above"} or (behind in _LESS_THAN and site.word(site.end + 1) == "than"):
         return Reading("goes-on", known.noun, "better", site.begin, site.end + 1)
     return None

@@ -281,6 +281,17 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "We observe 1.9x speedup at batch size 1, 1.5x at 8 and 1.2x at 32.",
         ["speedup inference 1.9 x", "speedup inference 1.5 x", "speedup inference 1.2 x"],
     ),
+    "what-leads-in-does-not-fall": (
+        PLAIN,
+        "By overlapping loads with compute, cold starts are shortened by 8x.",
+        ["latency inference 8 x"],
+    ),
+    "fewer-than-so-many-parameters": (
+        PLAIN,
+        "The detector has only 3.6M parameters, 4x smaller than ANet.",
+        ["params inference 3.6 M params", "params inference 4 x"],
+    ),
+    "tuned-on-a-card": (PLAIN, "We fine-tune a 13B model on a 16GB card.", ["memory fine-tuning 16 GB"]),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",
@@ -308,6 +319,7 @@ LEFT_ALONE = [
     "It surpasses ANet by 0.7% on ImageNet.",
     "It keeps 98.5% of the accuracy with a drop of only 0.5%.",
     "The kernels are the bottlenecks, consuming 72% and 60% of the time.",
+    "On the kernel's latency, it beats ANet by 1.2% in all cases.",
     "The codec is preferred over ANet at 6 kbps.",
     "With an RTX 4090, 256 GB DRAM and twelve drives the model can be tuned.",
 ]

@@ -292,6 +292,11 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         ["params inference 3.6 M params", "params inference 4 x"],
     ),
     "tuned-on-a-card": (PLAIN, "We fine-tune a 13B model on a 16GB card.", ["memory fine-tuning 16 GB"]),
+    "glued-to-its-times": (
+        PLAIN,
+        "A 4.3timesspeedup and 12.8timesfewer parameters are reached.",
+        ["speedup inference 4.3 x", "params inference 12.8 x"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",

@@ -9,7 +9,7 @@ from .vocabulary import LEXICON
 from .words import Word, blank_others, know, pulled, split_words, trigger, word_set
 
 _BREAK = re.compile(r"[.!?][\"')\]]?\s+(?=[^\sa-z])")
-_ABBREVIATIONS = word_set("e.g i.e vs al cf fig eq sec tab resp approx no etc dr st")
+_ABBREVIATIONS = word_set("e.g i.e vs al cf fig eq sec tab resp approx no etc dr st max min avg ca")
 _LONGEST = 1 + max(map(len, _ABBREVIATIONS))
 _OWN = re.compile(
     r"\b(?:we|our|ours|us)\b|\b(?:this|the present) (?:paper|work|study|article|letter|report|thesis|survey|review)\b"

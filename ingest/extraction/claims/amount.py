@@ -75,7 +75,7 @@ def _bytes(site: Site) -> Reading | None:
         site.word(k) for k in range(site.begin - 3, site.begin + 1)
     }
     if behind in {"gpu", "gpus", "cards", "card", "edge"}:
-        fits = site.word(site.begin - 1) in {"a", "an"} and near(site, 5, 0) & {
+        fits = site.word(site.begin - 1) in {"a", "an"} and near(site, 7, 0) & {
             "fits",
             "fit",
             "fitting",
@@ -83,6 +83,10 @@ def _bytes(site: Site) -> Reading | None:
             "run",
             "trained",
             "tuned",
+            "train",
+            "tune",
+            "fine-tune",
+            "fine-tuned",
         }
         return amount_of(site, "amount-memory", "memory") if lone or fits else None
     if site.word(site.begin - 1) in _CARDS or site.word(site.end) in _CARDS:

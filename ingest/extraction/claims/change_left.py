@@ -24,16 +24,14 @@ from .words import (
     BETTER,
     CHANGE_NOUNS,
     CHANGE_VERBS,
-    COMPARATIVES,
     COMPRESS_VERBS,
     LESS,
     MORE,
     RIVAL_VERBS,
-    SELF_NOUNS,
     SPEED_VERBS,
 )
 
-_PREPOSITIONS = frozenset(
+PREPOSITIONS = frozenset(
     {
         "by",
         "to",
@@ -80,7 +78,7 @@ def _is_up(site: Site, at: int) -> bool:
     return "up" in (site.word(at + 1), site.word(at + 2), site.word(at + 3))
 
 
-def _anchors_left(site: Site, start: int, stop: int) -> list[Anchor]:
+def anchors_left(site: Site, start: int, stop: int) -> list[Anchor]:
     """Nouns between `start` and `stop`, without those of an inserted comparison ("compared to a 16-bit baseline")."""
     cut = stop
     for at in range(start, stop):
@@ -130,8 +128,8 @@ def by_verb(site: Site) -> Reading | None:
     effect = CHANGE_VERBS[verb]
     if site.quantity.form == "absolute" and effect == MORE:
         return None
-    after = _anchors_left(site, at + 1, site.begin)
-    before = _anchors_left(site, max(site.left, at - 14), at) if _passive(site, at) else []
+    after = anchors_left(site, at + 1, site.begin)
+    before = _subjects(site, at) if _passive(site, at) else []
     if verb in RIVAL_VERBS:
         return _rival(site, at, after)
     noun = _object(site, at, after)
@@ -169,7 +167,7 @@ def by_verb(site: Site) -> Reading | None:
         return None
     extra = coordinated(site, noun)
     if not after:
-        noun, extra = first_of_list(site, noun)
+        noun, extra = first_of_list(site, noun, before[0].first if before else 0)
     meaning = noun.noun
     if site.quantity.form == "absolute" and site.quantity.unit is not None and meaning.metric == "other_efficiency":
         meaning = _BY_UNIT.get(site.quantity.unit.measures, meaning)
@@ -231,6 +229,20 @@ def continued(site: Site) -> Reading | None:
     if noun.noun.polarity == "refuse":
         return Reading("continued", None, "", noun.first, noun.stop)
     return Reading("continued", noun.noun, direction_of(noun.noun, CHANGE_VERBS[verb]), noun.first, noun.stop)
+
+
+def _subjects(site: Site, at: int) -> list[Anchor]:
+    """Nouns before a verb that may be what changes; in "by overlapping loads, cold starts are cut by" not the loads."""
+    start = max(site.left, at - 14)
+    comma = next((k for k in range(at - 1, start - 1, -1) if site.word(k) == ","), -1)
+    opens = next((k for k in range(comma - 1, -1, -1) if site.word(k) == ","), -1) + 1
+    if comma > 0 and site.word(opens) in _LEADS_IN and site.word(comma + 1) not in BE | {"which", "and", "that"}:
+        start = max(start, comma)
+    return anchors_left(site, start, at)
+
+
+_LEADS_IN = word_set("by with using for at on in when through thanks after without compared via")
+"""Words that open a phrase in front of a sentence's subject."""
 
 
 def _passive(site: Site, at: int) -> bool:
@@ -304,6 +316,8 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
 _SCORED = word_set("imagenet imagenet-1k cifar-10 cifar-100 coco ade20k glue superglue squad mmlu gsm8k humaneval kinetics-400 wmt14 "
                    "longbench librispeech cityscapes")  # fmt: skip
 """Benchmarks on which a percentage is a score."""
+_LEAST_GAIN = 4.0
+"""Who beats others by fewer percent beats them in quality."""
 
 
 def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
@@ -323,82 +337,10 @@ def _rival(site: Site, at: int, after: list[Anchor]) -> Reading | None:
     ]
     if subject and not behind and subject[-1].noun.polarity in {"gain", "change"}:
         return Reading("by-rival", subject[-1].noun, "better", subject[-1].first, at + 1)
-    if site.quantity.form == "percent" and site.word(site.end) == "on" and site.word(site.end + 1) in _SCORED:
+    scored = site.word(site.end) == "on" and site.word(site.end + 1) in _SCORED
+    if site.quantity.form == "percent" and (scored or site.quantity.value < _LEAST_GAIN):
         return Reading("by-rival", None, "", at, at + 1)
     fast = site.quantity.form == "factor" and not site.clause.words.isdisjoint(_ABOUT_SPEED)
     if site.clause.systems_paper or fast:
         return Reading("by-rival", FASTER, "better", at, at + 1)
     return Reading("by-rival", None, "", at, at + 1, weak=True)
-
-
-def of_noun(site: Site) -> Reading | None:
-    """A noun and its value: "a speedup of 2.5x", "memory reduction of 60%", "compression ratio of 16x", "less
-    memory of 11x"."""
-    start = site.begin - 1
-    led = site.word(start) in _PREPOSITIONS or site.word(site.begin) in {"between", "a", "by"}
-    led = led or (site.begin < site.quantity.first and site.word(start) in SELF_NOUNS.keys() | CHANGE_NOUNS.keys())
-    led = led or (site.begin < site.quantity.first and any(a.stop == site.begin for a in site.clause.anchors))
-    if not led and site.word(start) not in {",", "(", "as", "approximately"}:
-        return None
-    change = next((k for k in range(start, max(site.left, start - 12) - 1, -1)
-                   if site.word(k) in CHANGE_NOUNS or site.word(k) in SELF_NOUNS or site.word(k) in COMPARATIVES), None)  # fmt: skip
-    near = _anchors_left(site, site.left, site.begin)
-    close = [a for a in near if start - a.stop <= 3]
-    if change is not None:
-        reading = _of_change(site, change, near)
-        if reading is not None:
-            return reading
-    if not close:
-        return None
-    noun = close[-1]
-    if noun.noun.polarity == "refuse":
-        return Reading("of-noun", None, "", noun.first, noun.stop)
-    if noun.noun.polarity in {"gain", "change"} and site.quantity.form == "factor":
-        return Reading("of-noun", noun.noun, "better", noun.first, noun.stop)
-    return None
-
-
-_BETWEEN_PHRASES = frozenset({",", "with", "on", "across", "for", "over"})
-
-
-def _spanning(anchors: list[Anchor], change: int) -> list[Anchor]:
-    """The noun that ends in the word of change ("area overhead") or stands right before it."""
-    return [a for a in anchors if a.first < change <= a.stop <= change + 1]
-
-
-def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None:
-    word = site.word(change)
-    own = SELF_NOUNS.get(word)
-    inner = [a for a in anchors if change - 5 <= a.first and a.stop <= change
-             and _BETWEEN_PHRASES.isdisjoint(site.clause.lows[a.stop : change])]  # fmt: skip
-    behind = [a for a in anchors if a.first > change]
-    if own:
-        noun = FASTER if own == "speedup" else Noun(own, "gain")
-        near_phase = {site.word(change - 1), site.word(change - 2)}
-        if own == "speedup" and near_phase & {"training", "convergence", "pre-training"}:
-            noun = Noun("training_time", "change", "training")
-        if own == "speedup" and inner and inner[-1].noun.metric in {"latency", "throughput"}:
-            noun = inner[-1].noun
-        refused = behind and behind[0].noun.polarity == "refuse"
-        direction = "worse" if word.startswith("slowdown") else "better"
-        return None if refused and own != "compression" else Reading("of-noun", noun, direction, change, change + 1)
-    effect = CHANGE_NOUNS.get(word) or COMPARATIVES[word]
-    if word in {"faster", "quicker"} and not behind:
-        return Reading("of-noun", FASTER, "better", change, change + 1)
-    if word in COMPARATIVES:
-        nouns = behind
-    elif word.startswith("overhead") and (own_noun := _spanning(anchors, change)):
-        nouns = own_noun
-    elif site.word(site.begin - 1) == "of" and change >= site.begin - 4 and site.word(site.end) in {"in", "of"}:
-        nouns = [a for a in (head(noun_phrase(site, site.end + 1), prefer_last=True),) if a is not None] or inner[-1:]
-    else:
-        nouns = behind[:1] if behind and site.word(change + 1) in {"in", "of", "on"} else inner[-1:]
-    if not nouns:
-        return None
-    noun_anchor = nouns[0]
-    if noun_anchor.noun.polarity == "refuse" and effect == BETTER and runs_code(site, noun_anchor):
-        return Reading("of-noun", FASTER, "better", noun_anchor.first, change + 1)
-    if noun_anchor.noun.polarity == "refuse":
-        return Reading("of-noun", None, "", change, noun_anchor.stop)
-    first, stop = min(change, noun_anchor.first), max(change + 1, noun_anchor.stop)
-    return Reading("of-noun", noun_anchor.noun, direction_of(noun_anchor.noun, effect), first, stop)

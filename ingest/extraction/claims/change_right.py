@@ -248,6 +248,27 @@ _TAKES_UP = word_set(
 )
 
 
+_REACHED = _ENOUGH | word_set(
+    "reaches reached reach keeps keep retain maintains preserves converges convergence achieves attains"
+)
+
+
+def _suffices(site: Site, noun: Anchor) -> bool:
+    """ "Reaches the same loss with 45% of the tokens", "converges in 60% of the steps": the share is enough."""
+    if site.quantity.form != "percent" or site.quantity.value > 75 or noun.noun.kind not in {"tokens", "steps"}:
+        return False
+    return site.word(site.begin - 1) in {"with", "in", "using", "after"} and not _REACHED.isdisjoint(site.clause.words)
+
+
+def _goes_with(site: Site) -> bool:
+    """The second share of "with 45% of the tokens and 52% of the FLOPs"."""
+    place = site.clause.quantities.index(site.quantity)
+    if site.word(site.begin - 1) != "and" or place == 0:
+        return False
+    first = site.clause.quantities[place - 1]
+    return first.form == "percent" and site.begin - first.stop <= 6 and site.word(first.lead - 1) in {"with", "using"}
+
+
 def _share(
     site: Site, at: int, noun: Anchor, *, extra: tuple[Noun, ...], before: set[str], effect: str | None
 ) -> Reading | None:
@@ -270,14 +291,15 @@ def _share(
     if (
         noun.noun.metric == "other_efficiency"
         and noun.noun.polarity == "cost"
-        and not (thrift or priced or halved or removed)
+        and effect is None
+        and not (thrift or priced or halved or removed or _suffices(site, noun))
     ):
         return None
     if effect is not None and site.quantity.form == "percent":
         return Reading("share", noun.noun, direction_of(noun.noun, effect), at, noun.stop, extra)
     if before & {"keeps", "keep", "retain"} and site.quantity.how == "digits":
         before = before | {"keeping"}
-    used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"}))
+    used = any(word in _SHARE_VERBS for word in before | (inside - {"to", "than"})) or _goes_with(site)
     if site.quantity.form == "factor" and site.quantity.how == "digits" and not thrift:
         # "Matches models trained on 3x the amount of data".
         if noun.noun.polarity == "cost" and _is_of_a_rival(site):

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from .amount import amount
-from .change_left import by_verb, continued, named_behind, of_noun
+from .change_left import by_verb, continued, named_behind
 from .change_right import after_comparative, bracketed, change_noun, noun_right
 from .comparison import INFERS, SPEED_PHASES, as_adjective, comparative
 from .fallback import guess
 from .nouns import FASTER, Noun
+from .of_noun import of_noun
 from .quantity import Quantity
 from .shares import of_ideal, of_rival_size, sparse
 from .site import Anchor, Clause, Reading, Site, chains_of, continues, site_of
@@ -85,6 +86,8 @@ def _beside_amount(site: Site, read: list[tuple[list[Quantity], Reading | None]]
     if known is None or known.noun is None or numbers[0].form != "absolute" or site.begin - numbers[-1].stop > 14:
         return None
     behind = site.word(site.end)
+    if behind in {"smaller", "lighter"} and known.noun.metric in {"params", "memory", "storage", "model_size"}:
+        return Reading("goes-on", known.noun, "better", site.begin, site.end + 1)
     if behind in {"over", "above"} or (behind in _LESS_THAN and site.word(site.end + 1) == "than"):
         return Reading("goes-on", known.noun, "better", site.begin, site.end + 1)
     return None

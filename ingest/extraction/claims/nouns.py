@@ -32,7 +32,7 @@ def _row(noun: Noun, phrases: str) -> list[tuple[str, Noun]]:
     return [(phrase, noun) for phrase in listed + [p + "s" for p in listed if p.endswith(" time")]]
 
 
-_LATENCY = """
+_LATENCY = """cold start, cold start time, cold start latency, startup time, start up time, startup latency, loading time, model loading time,
     latency, inference times, execution times, run times, response times, decoding times, processing times, running times,
     inference time, runtime, run time, running time, execution time, response time, delay, time to first token, ttft, tpot,
     decoding time, generation time, processing time, computation time, computing time, compute time, rendering time,

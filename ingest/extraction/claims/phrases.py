@@ -129,12 +129,13 @@ def _shares_front(site: Site, first: Anchor, later: Anchor) -> bool:
     return bare and first.stop - first.first > 1 and site.word(later.first - 1) in {"and", ","}
 
 
-def first_of_list(site: Site, last: Anchor) -> tuple[Anchor, tuple[Noun, ...]]:
+def first_of_list(site: Site, last: Anchor, start: int = 0) -> tuple[Anchor, tuple[Noun, ...]]:
     """The first noun of a list that ends with `last`, and the others: "parameters, FLOPs and latency [are reduced by]".
 
-    In "2x faster speed and energy is reduced by" the speed has a change of its own.
+    In "2x faster speed and energy is reduced by" the speed has a change of its own. Nouns before token `start` belong to no list.
     """
-    before = [a for a in compounds(site, site.clause.anchors) if site.left <= a.first and a.stop <= last.first]
+    start = max(start, site.left)
+    before = [a for a in compounds(site, site.clause.anchors) if start <= a.first and a.stop <= last.first]
     found = [last]
     for anchor in reversed(before):
         glue = site.clause.lows[anchor.stop : found[0].first]

@@ -202,6 +202,12 @@ def site_of(clause: Clause, chain: list[Quantity], quantity: Quantity) -> Site:
             inner, last = clause.quantities[last], last + 1
             if ")" in clause.lows[inner.stop : inner.stop + 2]:
                 break
+        else:
+            beside = clause.quantities[last] if last < len(clause.quantities) else None
+            closed = beside is not None and clause.lows[beside.stop : beside.stop + 1] == [")"]
+            if beside is not None and closed and beside.form == chain[0].form:
+                # "43% (up to 71%) of the cost": the bracket is passed over too.
+                last += 1
     right_wall = clause.quantities[last].lead if last < len(clause.quantities) else len(clause.tokens)
     left = max(left_wall, begin - _MAX_LEFT)
     right = min(right_wall, end + _MAX_RIGHT)

@@ -16,6 +16,8 @@ from .units import ATTACHED_UNITS
 
 _TIMES = r"(?:\s?\\\(\s?\\times\s?\\\)|\{?\\texttimes\}?|\$?\s?\{?\\?times\}?|-times|\$?\s?\{?×\}?|[xX])"
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
+_GLUED = "speedups?|speed-ups?|higher|lower|less|more|fewer|smaller|larger|improvements?|acceleration|reductions|compression|throughput|memory"
+"""Words that a page may glue to the "times" before them, besides the little ones."""
 _NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d{1,2}\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
 TOKEN = re.compile(
@@ -30,7 +32,7 @@ TOKEN = re.compile(
   | \$(?<!approx\$)(?<!sim\$)(?<![<>~≈∼]\$)(?P<money>{_NUMBER})(?=[\s;)]|[.,](?!\d)|[kKM]\b)(?![^$\s]*\$)(?!\s?[\\~])
   | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
-      (?:\}}?(?P<factor>×(?P=num)\\times|\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE}|(?:without|with|while|when|over|than|compared|faster|speed|for|and|on|reduction)\b)|\s?[-–]?\s?folds?\b)\$?
+      (?:\}}?(?P<factor>×(?P=num)\\times|\s?\$?{_TIMES}(?![A-Za-z0-9])|{_TIMES}(?={_GLUE}|(?:without|with|while|when|over|than|compared|faster|speed|for|and|on|reduction|{_GLUED})\b)|\s?[-–]?\s?folds?\b)\$?
         |\$?(?P<percent>%percent\d+\\%\d*\s?%|\s?(?:\\,)?\\?%|\s?-?per\s?cent\b)\$?
         |(?:\s|\\,\s?|\\?~|\$\s?|-(?=(?:bytes?|[fF][pP][sS]|ms|[MG]B|hours?|minutes?|seconds?|milliseconds?|[MGT]FLOPs?|GMACs|m?W|mJ)\b))?(?P<unit>{_ATTACHED})(?![A-Za-z0-9&])
         |(?P<hyphen>-(?=(?:million|billion|thousand)\b))

@@ -255,6 +255,48 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "On average, the performance benefits of our kernel are 12x, 20x and 33x.",
         ["speedup inference 12 x average", "speedup inference 20 x average", "speedup inference 33 x average"],
     ),
+    "an-average-in-front": (
+        PLAIN,
+        "On average over four tasks, the model is 2x faster.",
+        ["speedup inference 2 x average"],
+    ),
+    "shares-that-suffice": (
+        TRAINING,
+        "It reaches the loss of ANet with 45% of the tokens.",
+        ["data_samples training 45 %"],
+    ),
+    "a-share-goes-on": (
+        PLAIN,
+        "It reaches the same accuracy with 45% of the parameters and 52% of the FLOPs.",
+        ["params inference 45 %", "flops inference 52 %"],
+    ),
+    "steps-that-suffice": (TRAINING, "Convergence is reached in 60% of the steps.", ["training_time training 60 %"]),
+    "a-bracket-inside": (
+        PLAIN,
+        "It saves on average 43% (max. 71%) of memory.",
+        ["memory inference 43 % average", "memory inference 71 % up to"],
+    ),
+    "where-it-was-measured": (
+        PLAIN,
+        "We observe 1.9x speedup at batch size 1, 1.5x at 8 and 1.2x at 32.",
+        ["speedup inference 1.9 x", "speedup inference 1.5 x", "speedup inference 1.2 x"],
+    ),
+    "what-leads-in-does-not-fall": (
+        PLAIN,
+        "By overlapping loads with compute, cold starts are shortened by 8x.",
+        ["latency inference 8 x"],
+    ),
+    "fewer-than-so-many-parameters": (
+        PLAIN,
+        "The detector has only 3.6M parameters, 4x smaller than ANet.",
+        ["params inference 3.6 M params", "params inference 4 x"],
+    ),
+    "tuned-on-a-card": (PLAIN, "We fine-tune a 13B model on a 16GB card.", ["memory fine-tuning 16 GB"]),
+    "glued-to-its-times": (
+        PLAIN,
+        "A 4.3timesspeedup and 12.8timesfewer parameters are reached.",
+        ["speedup inference 4.3 x", "params inference 12.8 x"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",
@@ -282,6 +324,7 @@ LEFT_ALONE = [
     "It surpasses ANet by 0.7% on ImageNet.",
     "It keeps 98.5% of the accuracy with a drop of only 0.5%.",
     "The kernels are the bottlenecks, consuming 72% and 60% of the time.",
+    "On the kernel's latency, it beats ANet by 1.2% in all cases.",
     "The codec is preferred over ANet at 6 kbps.",
     "With an RTX 4090, 256 GB DRAM and twelve drives the model can be tuned.",
 ]

@@ -16,8 +16,8 @@ from ingest.extraction import extract
 from ingest.sources import parse_page
 
 FLOORS = {
-    "claim_f1": 0.96,
-    "claim_strict_f1": 0.88,
+    "claim_f1": 0.97,
+    "claim_strict_f1": 0.91,
     "code_f1": 0.97,
     "kind": 0.95,
     "name": 0.94,

@@ -6,6 +6,7 @@ import pytest
 
 from papers.models import RunState
 from runners.bench.collect import Findings
+from runners.bench.following import Followed
 from runners.bench.results import Event
 from runners.leases import Lease
 from tests.factories import make_run
@@ -41,3 +42,14 @@ def test_what_was_found_is_in_the_log_of_the_run() -> None:
     run.refresh_from_db()
     assert "3 pairs, raw median 2.500×" in run.log_tail
     assert (run.phase, run.progress) == ("time", 0.5)
+
+
+def test_samples_so_far_stand_below_the_log_until_something_new_is_said() -> None:
+    seen = Followed()
+    seen.note(Event("phase", "time", 0.1, "decode-8k"))
+    for count in (3, 9):
+        seen.note(Event("progress", "time", 0.1, f"decode-8k against eager: {count} pairs so far"))
+    assert seen.log == "decode-8k\ndecode-8k against eager: 9 pairs so far\n"
+    seen.note(Event("log", "time", 0.1, "a warning"))
+    seen.note(Event("found", "time", 0.2, "timed decode-8k against eager: 12 pairs"))
+    assert seen.log == "decode-8k\na warning\ntimed decode-8k against eager: 12 pairs\n"

@@ -32,6 +32,7 @@ from runners.bench.child.subjects import (
     load_module,
 )
 from runners.bench.child.timing import Pairs, Prepared, Timer
+from runners.bench.statistics import paired_ratios
 from runners.bench.verdicts import sweep_point
 from runners.blocks.kernels import has_triton
 from runners.blocks.rand import DISTRIBUTIONS
@@ -82,6 +83,7 @@ class Session:
         self._spec, self._channel = spec, channel
         self._seed: int = spec["seed"]
         self._spent: dict[str, float] = {}
+        self._share_timed = 0.0
         try:
             self._device: Device = open_device(spec["device"])
         except RuntimeError as error:
@@ -163,7 +165,8 @@ class Session:
         loops = sum(len(self._rungs(each, report=False)) + 1 for each in workloads) or 1
         cap_s = self._spec["time_cap_s"] or min(self._device.time_cap_s, self._spec["timing_budget_s"] / loops)
         for position, workload in enumerate(workloads):
-            self._channel.phase("time", position / len(workloads), workload.name)
+            self._share_timed = position / len(workloads)
+            self._channel.phase("time", self._share_timed, workload.name)
             self._time_or_skip(workload, cap_s)
             if "torch._dynamo" in sys.modules:
                 torch.compiler.reset()  # a shape of the next workload must not find the compiler's memory of this one
@@ -250,7 +253,7 @@ class Session:
                 controlled = True
             limits = timer.spot_limits(self._checker.distances(workload.name, rung))
             with self._on("timing"):
-                sampled = timer.pairs(technique, baseline, cap_s, limits)
+                sampled = timer.pairs(technique, baseline, cap_s, limits, partial(self._show, workload.name, rung))
             self._refuse_drifting_answers(workload, sampled)
             self._send_pairs("pairs", workload, rung, sampled)
             with self._on("timing"):
@@ -395,6 +398,12 @@ class Session:
             for prepared, samples in ((technique, pairs.technique_ms), (baseline, pairs.baseline_ms)):
                 mark = partial(self._mark, workload.name, prepared.name)
                 timer.back_to_back(prepared, statistics.median(samples), mark)
+
+    def _show(self, workload: str, rung: str, pairs: Pairs) -> None:
+        """Samples as they come, before any guard has judged them."""
+        ratio = statistics.median(paired_ratios(pairs.baseline_ms, pairs.technique_ms))
+        text = f"{workload} against {rung}: {len(pairs.spans)} pairs so far, raw median {ratio:.3f}×"
+        self._channel.phase("time", self._share_timed, text)
 
     def _mark(self, workload: str, subject: str, edge: str, calls: int) -> None:
         self._channel.send("mark", workload=workload, subject=subject, edge=edge, calls=calls)

@@ -43,6 +43,7 @@ BACK_TO_BACK_LIMIT_S = 0.2
 BACK_TO_BACK_CALLS = 10_000
 HOST_CALLS = 5
 LOOK_S = 10e-6
+SHOWN_EVERY_S = 0.5
 
 _clock = time.perf_counter
 _monotonic = time.monotonic
@@ -171,9 +172,20 @@ class Timer:
                 break
         return calls
 
-    def pairs(self, technique: Prepared, baseline: Prepared, cap_s: float, spot_limits: Sequence[float] = ()) -> Pairs:
-        """Interleaved pairs until the ratio's interval is narrow enough or `cap_s` has passed."""
+    def pairs(
+        self,
+        technique: Prepared,
+        baseline: Prepared,
+        cap_s: float,
+        spot_limits: Sequence[float] = (),
+        watched: Callable[[Pairs], None] = lambda pairs: None,
+    ) -> Pairs:
+        """Interleaved pairs until the ratio's interval is narrow enough or `cap_s` has passed.
+
+        `watched` sees the pairs so far, now and then and never within a pair.
+        """
         pairs, start, pair_s, order = Pairs(), _clock(), 0.0, (0, 1)
+        shown = start
         while True:
             count = len(pairs.technique_ms)
             # Orders come as AB BA or BA AB, so that a drift over two pairs cancels.
@@ -193,6 +205,9 @@ class Timer:
                 pairs.spots_off += not _near(results[0], results[1], spot_limits)
             self._recent.append((calls, results))
             count += 1
+            if _clock() - shown > SHOWN_EVERY_S:
+                watched(pairs)
+                shown = _clock()
             if count >= LEAST_PAIRS and count % 2 == 0 and self._narrow(pairs):
                 break
             if (_clock() - start > cap_s and count >= 4) or count >= self._device.max_pairs:

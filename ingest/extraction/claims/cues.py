@@ -71,7 +71,19 @@ def thrifty(site: Site) -> bool:
         words.update(site.clause.lows[max(0, first - 2) : first])
     if site.word(site.end) in {"only", "alone", "fewer"} or site.word(site.end + 1) == "only":
         return True
-    return bool(words & ONLY) or site.quantity.bound == "<" or shrank(site.quantity) or _shrunk_to(site)
+    if words & ONLY or site.quantity.bound == "<" or shrank(site.quantity) or _shrunk_to(site):
+        return True
+    return _goes_on(site)
+
+
+def _goes_on(site: Site) -> bool:
+    """The second amount of "with just 50K samples and 3 hours"."""
+    place = site.clause.quantities.index(site.quantity)
+    if site.word(site.begin - 1) != "and" or not place:
+        return False
+    first = site.clause.quantities[place - 1]
+    near_by = first.form == "absolute" and site.begin - first.stop <= 3
+    return near_by and not ONLY.isdisjoint(site.clause.lows[max(0, first.first - 3) : first.first])
 
 
 def _shrunk_to(site: Site) -> bool:

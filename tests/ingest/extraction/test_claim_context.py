@@ -297,6 +297,11 @@ READ: dict[str, tuple[str, str, list[str]]] = {
         "A 4.3timesspeedup and 12.8timesfewer parameters are reached.",
         ["speedup inference 4.3 x", "params inference 12.8 x"],
     ),
+    "thrift-goes-on": (
+        "Zedwick: fine-tuning of pruned models",
+        "Fine-tuning needs just 50K samples and 3 hours.",
+        ["data_samples fine-tuning 50 k samples", "training_time fine-tuning 3 hours"],
+    ),
     "simulated-time-a-day": (
         PLAIN,
         "It simulates water at 2.9 ns per day.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ import tantivy
 from recommender.lexical import split_compounds
 
 SOURCE = Path(__file__).with_name("glossary.toml")
-KINDS = ("task", "model", "method", "hardware", "stage", "training", "objective")
+EVERYDAY = Path(__file__).with_name("everyday.toml")
+KINDS = ("task", "model", "method", "hardware", "stage", "training", "objective", "data", "paper")
+# Words that users put anywhere in an everyday phrase: "upgrade an embedding" is "upgrade embedding".
+FILLERS = frozenset(["a", "an", "the", "of", "our", "my", "its", "their", "your", "this", "some", "very", "s"])
 IMPLIED = 0.5
 
 
@@ -36,26 +39,62 @@ class GlossaryError(ValueError):
 
 
 class Glossary:
-    """Concepts by key, and a matcher of their phrases that ignores word forms."""
+    """Concepts by key, and matchers of their phrases that ignore word forms: of the field's own, and of these and the
+    `everyday` ones, by which users ask."""
 
-    def __init__(self, concepts: Mapping[str, Concept]) -> None:
+    def __init__(self, concepts: Mapping[str, Concept], everyday: Mapping[str, Sequence[str]] | None = None) -> None:
         self.concepts = dict(concepts)
         self._analyzer = _stemmer()
-        self._phrases: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for concept in concepts.values():
-            for words in concept.words:
-                phrase = tuple(self._analyzer.analyze(words))
-                # "share weights" is "weight sharing": two words mean the same either way round.
-                for order in {phrase, phrase[::-1]} if len(phrase) == 2 else {phrase}:
-                    if concept.key not in self._phrases[order]:
-                        self._phrases[order].append(concept.key)
-        self._words = frozenset(word for phrase in self._phrases for word in phrase)
-        self._longest = max((len(phrase) for phrase in self._phrases), default=0)
+        terms = {key: concept.words for key, concept in concepts.items()}
+        self._terms = _Phrases(self._analyzer, terms)
+        said = {key: (*words, *(everyday or {}).get(key, ())) for key, words in terms.items()}
+        self._asked = _Phrases(self._analyzer, said, FILLERS)
 
     def occurrences(self, text: str) -> dict[str, int]:
-        """How often each concept is said. A phrase inside a longer one that was recognised does not count:
+        """How often a paper says each concept. A phrase inside a longer one that was recognised does not count:
         "diffusion language model" speaks of no image diffusion."""
-        words = self._analyzer.analyze(split_compounds(text))
+        return self._terms.occurrences(split_compounds(text))
+
+    def asked(self, text: str) -> dict[str, int]:
+        """How often a need says each concept, in terms or in everyday words."""
+        found = self._asked.occurrences(split_compounds(text))
+        # What is a term as it stands stays one, also where fillers are part of it.
+        return {**self.occurrences(text), **found}
+
+    def says(self, word: str) -> bool:
+        """Whether the word is one of any phrase, in whatever form."""
+        return bool(self._asked.words & set(self._analyzer.analyze(word)))
+
+    def with_implied(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """The weights, and for what each concept implies a share of its weight."""
+        found = dict(weights)
+        for key, weight in weights.items():
+            for broader in self.concepts[key].implies:
+                found[broader] = max(found.get(broader, 0.0), IMPLIED * weight)
+        return found
+
+
+class _Phrases:
+    """Phrases that mean a concept, as stems; `fillers` count on neither side."""
+
+    def __init__(self, analyzer: Any, said: Mapping[str, Sequence[str]], fillers: frozenset[str] = frozenset()) -> None:
+        self._analyzer, self._fillers = analyzer, fillers
+        self._phrases: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for key, phrases in said.items():
+            for words in phrases:
+                phrase = tuple(self._stems(words))
+                # "share weights" is "weight sharing": two words mean the same either way round.
+                for order in {phrase, phrase[::-1]} if len(phrase) == 2 else {phrase}:
+                    if key not in self._phrases[order]:
+                        self._phrases[order].append(key)
+        self.words = frozenset(word for phrase in self._phrases for word in phrase)
+        self._longest = max((len(phrase) for phrase in self._phrases), default=0)
+
+    def _stems(self, text: str) -> list[str]:
+        return [stem for stem in self._analyzer.analyze(text) if stem not in self._fillers]
+
+    def occurrences(self, text: str) -> dict[str, int]:
+        words = self._stems(text)
         covered = 0
         found: dict[str, int] = defaultdict(int)
         for start in range(len(words)):
@@ -67,18 +106,6 @@ class Glossary:
                         found[key] += 1
         return dict(found)
 
-    def says(self, word: str) -> bool:
-        """Whether the word is one of any phrase, in whatever form."""
-        return bool(self._words & set(self._analyzer.analyze(word)))
-
-    def with_implied(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """The weights, and for what each concept implies a share of its weight."""
-        found = dict(weights)
-        for key, weight in weights.items():
-            for broader in self.concepts[key].implies:
-                found[broader] = max(found.get(broader, 0.0), IMPLIED * weight)
-        return found
-
 
 def _stemmer() -> Any:
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
@@ -89,8 +116,17 @@ def _stemmer() -> Any:
 
 @functools.cache
 def glossary() -> Glossary:
-    """The glossary that ships. Raises GlossaryError when its file is wrong."""
-    return Glossary(read_concepts(tomllib.loads(SOURCE.read_text(encoding="utf-8"))))
+    """The glossary that ships. Raises GlossaryError when a file of it is wrong."""
+    concepts = read_concepts(tomllib.loads(SOURCE.read_text(encoding="utf-8")))
+    return Glossary(concepts, read_everyday(tomllib.loads(EVERYDAY.read_text(encoding="utf-8")), concepts))
+
+
+def read_everyday(table: Mapping[str, Any], concepts: Mapping[str, Concept]) -> dict[str, tuple[str, ...]]:
+    """Everyday phrases by concept. Raises GlossaryError for phrases of a concept that the glossary lacks."""
+    found = {f"{kind}.{name}": tuple(words) for kind, entries in table.items() for name, words in entries.items()}
+    if unknown := sorted(set(found) - set(concepts)):
+        raise GlossaryError(f"{EVERYDAY.name}: {unknown[0]} is no concept of {SOURCE.name}")
+    return found
 
 
 def read_concepts(table: Mapping[str, Any]) -> dict[str, Concept]:

@@ -30,7 +30,8 @@ BY_RULE: Mapping[str, float] = {"like": 0.6, "unlike": -0.6, "named": 0.5}
 # Which part of a score each feature is shown under.
 PARTS: Mapping[str, str] = {
     "semantic": "semantic", "lexical": "lexical", "record": "record", "family": "family", "neighbours": "neighbours",
-    "task": "record", "method": "record", "method family": "family", "no family": "family",
+    "task": "record", "method": "record", "model": "record", "all asked": "record", "unasked task": "record",
+    "unasked network": "record", "kind asked": "record", "method family": "family", "no family": "family",
     "stage first": "stage", "stage among": "stage", "stage other": "stage",
     "training-free": "training", "trained": "training", "architecture": "training", "another architecture": "training",
     "modality": "modality", "hardware": "hardware", "small hardware": "hardware", "like": "examples", "unlike": "examples",
@@ -45,6 +46,8 @@ SEMANTIC_FLOOR = 0.1
 VOTERS, NEIGHBOURS = 10, 5
 SECOND_FAMILY = 0.5
 SAYS_ENOUGH = 0.8
+# A concept that is only implied weighs less; a family of the record stands for a concept that the text does not say.
+SAID, BY_RECORD = 0.5, 0.6
 NO_TRAINING = ("none", "calibration")
 LITTLE_TRAINING = (*NO_TRAINING, "finetune")
 
@@ -142,6 +145,9 @@ def _of_record(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) 
         "modality": float(bool(wanted.modality & profile.modality)),
         "hardware": float(bool(wanted.hardware & profile.machines)),
         "small hardware": float(bool(wanted.hardware & SMALL_MACHINES and profile.machines & SMALL_MACHINES)),
+        "kind asked": float(document.kind in wanted.paper),
+        "unasked task": _unasked("task.", wanted, profile),
+        "unasked network": _unasked("model.", wanted, profile),
     }
     if wanted.stage and document.stage:
         row["stage first"] = float(document.stage[0] == wanted.stage)
@@ -150,20 +156,30 @@ def _of_record(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) 
     return row | _of_concepts(wanted, profile, rarities)
 
 
+def _unasked(kind: str, wanted: Wanted, profile: Profile) -> float:
+    """Whether the title names tasks or networks and none of them is asked for: the paper is narrower than the need."""
+    titled = {key for key in profile.titled if key.startswith(kind)}
+    return float(bool(titled) and titled.isdisjoint(wanted.concepts))
+
+
 def _of_concepts(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) -> dict[str, float]:
     terms, families = glossary().concepts, profile.document.families
     asked: dict[str, float] = defaultdict(float)
     agreed: dict[str, float] = defaultdict(float)
     of_family = 0.0
+    least = 1.0
     for key, weight in wanted.concepts.items():
         kind, worth = terms[key].kind, weight * rarities.get(key, 1.0)
         asked[kind] += worth
-        agreed[kind] += worth * profile.concepts.get(key, 0.0)
+        strength = profile.concepts.get(key, 0.0)
+        agreed[kind] += worth * strength
         family = terms[key].family
+        if weight >= SAID and kind in ("task", "method", "model"):
+            least = min(least, max(strength, BY_RECORD * (family in families)))
         if kind == "method" and family in families:
             of_family = max(of_family, worth * (1.0 if families[0] == family else SECOND_FAMILY))
-    row = {kind: agreed[kind] / max(asked[kind], SAYS_ENOUGH) for kind in ("task", "method") if asked[kind]}
-    return row | {"method family": of_family}
+    row = {kind: agreed[kind] / max(asked[kind], SAYS_ENOUGH) for kind in ("task", "method", "model") if asked[kind]}
+    return row | {"method family": of_family, "all asked": least if wanted.concepts else 0.0}
 
 
 def _family_votes(scores: Mapping[int, float], families: Mapping[int, Sequence[str]]) -> dict[int, float]:

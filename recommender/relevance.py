@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from recommender.documents import Document
 from recommender.glossary import glossary
 
-EXPANSION = 0.25
+EXPANSION = 0.5
 EXPANSION_WORDS = 4
+MOST_NAMED, LONGEST_TOLD = 4, 300
 
 KIND_WEIGHTS: Mapping[str, float] = {"task": 1.2, "method": 1.0, "model": 0.5, "hardware": 0.7}
 # A need whose concepts weigh less than this says too little for their agreement to decide.
@@ -28,6 +29,10 @@ PRIMARY_FAMILY, OTHER_FAMILY = 0.6, 0.3
 OTHER_MODALITY, OTHER_TASK, OTHER_STAGE, NEEDS_TRAINING, OTHER_HARDWARE = 0.35, 0.2, 0.15, 0.1, 0.15
 KIND_PENALTY: Mapping[str, float] = {
     "survey": 0.25, "theory": 0.15, "dataset": 0.25, "analysis": 0.1, "benchmark": 0.05, "other": 0.15,
+}  # fmt: skip
+# Kinds of paper that the words may ask for.
+ASKED_KINDS: Mapping[str, frozenset[str]] = {
+    "paper.survey": frozenset(["survey"]), "paper.measurement": frozenset(["benchmark", "analysis"]),
 }  # fmt: skip
 # Concepts filed as methods that say where the time goes, not how it is to be saved.
 AIMS = frozenset({"method.decoding", "method.serving", "method.edge-deployment"})
@@ -51,6 +56,8 @@ class Wanted:
     hardware: frozenset[str] = frozenset()
     expansions: Mapping[str, float] = field(default_factory=dict)
     permitted: frozenset[str] = frozenset()
+    paper: frozenset[str] = frozenset()
+    """Kinds of paper that are asked for, as records name them."""
 
     @functools.cached_property
     def tasks(self) -> frozenset[str]:
@@ -80,7 +87,7 @@ class Wanted:
         machines = self.hardware
         if hardware:
             # "edge" alone is too common a word to be in the glossary; "edge device" is.
-            said = glossary().occurrences(f"{hardware} device") | glossary().occurrences(hardware)
+            said = glossary().asked(f"{hardware} device") | glossary().asked(hardware)
             machines = frozenset(key for key in said if key.startswith("hardware.")) or machines
         return replace(
             self, stage=stage or self.stage, training=training if training != "any" else None, hardware=machines
@@ -90,7 +97,7 @@ class Wanted:
 def read_query(text: str) -> Wanted:
     """The facets of a user's text."""
     terms = glossary()
-    said = terms.with_implied(dict.fromkeys(terms.occurrences(text), 1.0))
+    said = terms.with_implied(dict.fromkeys(terms.asked(text), 1.0))
     permitted = _permitted(text)
     said = {key: weight * (PERMITTED if key in permitted else 1.0) for key, weight in said.items()}
     concepts = {key: weight * KIND_WEIGHTS.get(terms.concepts[key].kind, 0.0) for key, weight in said.items()}
@@ -108,6 +115,7 @@ def read_query(text: str) -> Wanted:
             for phrase in terms.concepts[key].words[:EXPANSION_WORDS]
         },
         permitted,
+        frozenset(kind for key in said for kind in ASKED_KINDS.get(key, ())),
     )
 
 
@@ -115,8 +123,17 @@ def _permitted(text: str) -> frozenset[str]:
     """Methods that the text allows without asking for them: "quantization allowed"."""
     terms, found = glossary(), set[str]()
     for match in _PERMITS.finditer(text):
-        found |= {key for key in terms.occurrences(match[1]) if key.startswith("method.")}
+        found |= {key for key in terms.asked(match[1]) if key.startswith("method.")}
     return frozenset(found)
+
+
+def in_terms(text: str, wanted: Wanted) -> str:
+    """The text with the field's names for what it asks after it, for the search by meaning; long texts say it themselves."""
+    if len(text) > LONGEST_TOLD:
+        return text
+    terms = glossary().concepts
+    asked = [key for key, weight in wanted.concepts.items() if weight >= 1.0 and terms[key].kind in ("method", "task")]
+    return spelled_out(text, asked[:MOST_NAMED])
 
 
 def spelled_out(text: str, concepts: Iterable[str]) -> str:
@@ -142,7 +159,12 @@ class Profile:
     concepts: Mapping[str, float]
     modality: frozenset[str]
     machines: frozenset[str]
-    titled_with_task: bool
+    titled: frozenset[str]
+    """Tasks and networks that the title names."""
+
+    @property
+    def titled_with_task(self) -> bool:
+        return any(key.startswith("task.") for key in self.titled)
 
 
 def profile_of(document: Document, concepts: Mapping[str, float]) -> Profile:
@@ -155,7 +177,7 @@ def profile_of(document: Document, concepts: Mapping[str, float]) -> Profile:
         concepts,
         frozenset(document.modality) or frozenset(m for concept in titled for m in concept.modality),
         frozenset(key for key in concepts if key.startswith("hardware.")),
-        any(concept.kind == "task" for concept in titled),
+        frozenset(concept.key for concept in titled if concept.kind in ("task", "model")),
     )
 
 
@@ -204,7 +226,7 @@ def objections(wanted: Wanted, profile: Profile) -> list[str]:
 def _contradictions(wanted: Wanted, profile: Profile) -> Iterator[tuple[float, str]]:
     """Each penalty with the sentence for the reader, empty where there is nothing to tell."""
     document, modality = profile.document, profile.modality
-    if document.kind in KIND_PENALTY:
+    if document.kind in KIND_PENALTY and document.kind not in wanted.paper:
         yield KIND_PENALTY[document.kind], ""
     if wanted.modality and modality and "general" not in modality and not modality & wanted.near_modality:
         yield OTHER_MODALITY, f"But it is about {', '.join(sorted(modality))}"

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.fusion import relative, weighted
-from recommender.glossary import glossary
-from recommender.relevance import SMALL_MACHINES, Profile, Wanted, record_score
+from recommender.relevance import SMALL_MACHINES, Asked, Profile, Wanted, asked_of, record_score
 
 STORED = Path(__file__).with_name("ranking.json")
 BASE: Mapping[str, float] = {"semantic": 0.35, "lexical": 0.28, "record": 0.42}
@@ -48,6 +47,7 @@ SECOND_FAMILY = 0.5
 SAYS_ENOUGH = 0.8
 # A concept that is only implied weighs less; a family of the record stands for a concept that the text does not say.
 SAID, BY_RECORD = 0.5, 0.6
+SUMMED = ("task", "method", "model")
 NO_TRAINING = ("none", "calibration")
 LITTLE_TRAINING = (*NO_TRAINING, "finetune")
 
@@ -109,10 +109,11 @@ def ranked(found: Found, weights: Mapping[str, float] | None = None) -> Ranked:
 
 def features(found: Found) -> dict[int, dict[str, float]]:
     """Every feature of every item; those that are 0 may be left out."""
+    asked = asked_of(found.wanted, found.rarities)
     first = {
         "semantic": relative(found.semantic, SEMANTIC_FLOOR),
         "lexical": relative(found.lexical),
-        "record": {i: record_score(found.wanted, found.profiles[i], found.rarities) for i in found.ids},
+        "record": {i: record_score(found.wanted, found.profiles[i], asked) for i in found.ids},
     }
     base = weighted(first, BASE)
     families = {i: found.profiles[i].document.families for i in found.ids}
@@ -128,11 +129,11 @@ def features(found: Found) -> dict[int, dict[str, float]]:
         row |= {"family": votes.get(item, 0.0), "neighbours": near.get(item, 0.0)}
         row |= {name: scores[item] for name, scores in resembling.items()}
         row["named"] = float(item in found.named)
-        table[item] = row | _of_record(found.wanted, found.profiles[item], found.rarities)
+        table[item] = row | _of_record(found.wanted, found.profiles[item], asked)
     return table
 
 
-def _of_record(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) -> dict[str, float]:
+def _of_record(wanted: Wanted, profile: Profile, asked: Sequence[Asked]) -> dict[str, float]:
     """How the record agrees with each thing that is asked; most are 0 or 1."""
     document = profile.document
     needs_training, architecture = document.training_free is False, document.kind == "architecture"
@@ -146,40 +147,37 @@ def _of_record(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) 
         "hardware": float(bool(wanted.hardware & profile.machines)),
         "small hardware": float(bool(wanted.hardware & SMALL_MACHINES and profile.machines & SMALL_MACHINES)),
         "kind asked": float(document.kind in wanted.paper),
-        "unasked task": _unasked("task.", wanted, profile),
-        "unasked network": _unasked("model.", wanted, profile),
+        "unasked task": float(_are_other(profile.titled_tasks, wanted)),
+        "unasked network": float(_are_other(profile.titled_networks, wanted)),
     }
     if wanted.stage and document.stage:
         row["stage first"] = float(document.stage[0] == wanted.stage)
         row["stage among"] = float(wanted.stage in document.stage)
         row["stage other"] = float(wanted.stage not in document.stage)
-    return row | _of_concepts(wanted, profile, rarities)
+    return row | _of_concepts(profile, asked)
 
 
-def _unasked(kind: str, wanted: Wanted, profile: Profile) -> float:
-    """Whether the title names tasks or networks and none of them is asked for: the paper is narrower than the need."""
-    titled = {key for key in profile.titled if key.startswith(kind)}
-    return float(bool(titled) and titled.isdisjoint(wanted.concepts))
+def _are_other(titled: frozenset[str], wanted: Wanted) -> bool:
+    """Whether a title names tasks or networks of which none is asked for: the paper is narrower than the need."""
+    return bool(titled) and titled.isdisjoint(wanted.concepts)
 
 
-def _of_concepts(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) -> dict[str, float]:
-    terms, families = glossary().concepts, profile.document.families
-    asked: dict[str, float] = defaultdict(float)
-    agreed: dict[str, float] = defaultdict(float)
-    of_family = 0.0
-    least = 1.0
-    for key, weight in wanted.concepts.items():
-        kind, worth = terms[key].kind, weight * rarities.get(key, 1.0)
-        asked[kind] += worth
-        strength = profile.concepts.get(key, 0.0)
-        agreed[kind] += worth * strength
-        family = terms[key].family
-        if weight >= SAID and kind in ("task", "method", "model"):
-            least = min(least, max(strength, BY_RECORD * (family in families)))
-        if kind == "method" and family in families:
-            of_family = max(of_family, worth * (1.0 if families[0] == family else SECOND_FAMILY))
-    row = {kind: agreed[kind] / max(asked[kind], SAYS_ENOUGH) for kind in ("task", "method", "model") if asked[kind]}
-    return row | {"method family": of_family, "all asked": least if wanted.concepts else 0.0}
+def _of_concepts(profile: Profile, asked: Sequence[Asked]) -> dict[str, float]:
+    families = profile.document.families
+    worth, agreed = dict.fromkeys(SUMMED, 0.0), dict.fromkeys(SUMMED, 0.0)
+    of_family, least = 0.0, float(bool(asked))
+    for one in asked:
+        strength = profile.concepts.get(one.key, 0.0)
+        is_of_family = one.family in families
+        if one.kind in worth:
+            worth[one.kind] += one.worth
+            agreed[one.kind] += one.worth * strength
+            if one.weight >= SAID:
+                least = min(least, max(strength, BY_RECORD) if is_of_family else strength)
+        if is_of_family and one.kind == "method":
+            of_family = max(of_family, one.worth * (1.0 if families[0] == one.family else SECOND_FAMILY))
+    row = {kind: agreed[kind] / max(worth[kind], SAYS_ENOUGH) for kind in SUMMED if worth[kind]}
+    return row | {"method family": of_family, "all asked": least}
 
 
 def _family_votes(scores: Mapping[int, float], families: Mapping[int, Sequence[str]]) -> dict[int, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from recommender.documents import Document
@@ -159,12 +159,8 @@ class Profile:
     concepts: Mapping[str, float]
     modality: frozenset[str]
     machines: frozenset[str]
-    titled: frozenset[str]
-    """Tasks and networks that the title names."""
-
-    @property
-    def titled_with_task(self) -> bool:
-        return any(key.startswith("task.") for key in self.titled)
+    titled_tasks: frozenset[str]
+    titled_networks: frozenset[str]
 
 
 def profile_of(document: Document, concepts: Mapping[str, float]) -> Profile:
@@ -177,7 +173,8 @@ def profile_of(document: Document, concepts: Mapping[str, float]) -> Profile:
         concepts,
         frozenset(document.modality) or frozenset(m for concept in titled for m in concept.modality),
         frozenset(key for key in concepts if key.startswith("hardware.")),
-        frozenset(concept.key for concept in titled if concept.kind in ("task", "model")),
+        frozenset(concept.key for concept in titled if concept.kind == "task"),
+        frozenset(concept.key for concept in titled if concept.kind == "model"),
     )
 
 
@@ -194,19 +191,36 @@ def rarity(document_count: int, occurrences: int) -> float:
     return max(0.3, math.log((document_count + 1) / (occurrences + 1)) / math.log(document_count + 1))
 
 
-def record_score(wanted: Wanted, profile: Profile, rarities: Mapping[str, float]) -> float:
-    """Agreement of a record with what is wanted: at most 1, below 0 when it contradicts it."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A concept that is asked for: `weight` as the words say it, `worth` also by how rare it is."""
+
+    key: str
+    kind: str
+    family: str | None
+    weight: float
+    worth: float
+
+
+def asked_of(wanted: Wanted, rarities: Mapping[str, float]) -> tuple[Asked, ...]:
+    """The concepts of a need, worked out once for all the papers that are looked at."""
     terms = glossary().concepts
+    return tuple(
+        Asked(key, terms[key].kind, terms[key].family, weight, weight * rarities.get(key, 1.0))
+        for key, weight in wanted.concepts.items()
+    )
+
+
+def record_score(wanted: Wanted, profile: Profile, asked: Sequence[Asked]) -> float:
+    """Agreement of a record with what is wanted: at most 1, below 0 when it contradicts it."""
     families = profile.document.families
     total = agreed = 0.0
-    for key, asked in wanted.concepts.items():
-        weight = asked * rarities.get(key, 1.0)
-        strength = profile.concepts.get(key, 0.0)
-        family = terms[key].family
-        if family and family in families:
-            strength = max(strength, PRIMARY_FAMILY if families[0] == family else OTHER_FAMILY)
-        total += weight
-        agreed += weight * strength
+    for one in asked:
+        strength = profile.concepts.get(one.key, 0.0)
+        if one.family and one.family in families:
+            strength = max(strength, PRIMARY_FAMILY if families[0] == one.family else OTHER_FAMILY)
+        total += one.worth
+        agreed += one.worth * strength
     return agreed / max(total, SURE) - sum(penalty for penalty, _ in _contradictions(wanted, profile))
 
 
@@ -230,7 +244,7 @@ def _contradictions(wanted: Wanted, profile: Profile) -> Iterator[tuple[float, s
         yield KIND_PENALTY[document.kind], ""
     if wanted.modality and modality and "general" not in modality and not modality & wanted.near_modality:
         yield OTHER_MODALITY, f"But it is about {', '.join(sorted(modality))}"
-    if profile.titled_with_task and wanted.tasks and wanted.tasks.isdisjoint(profile.concepts):
+    if profile.titled_tasks and wanted.tasks and wanted.tasks.isdisjoint(profile.concepts):
         yield OTHER_TASK, ""
     if wanted.stage and document.stage and wanted.stage not in document.stage:
         yield OTHER_STAGE, f"But its gain falls in {', '.join(document.stage)}"

@@ -246,7 +246,7 @@ class Index:
         lexical = self._lexical.search(text, candidates, allowed, wanted.expansions)
         liked, unliked = self._mean(examples.like), self._mean(examples.unlike)
         semantic: dict[int, float] = {}
-        vector = encoder.encode([relevance.in_terms(text, wanted)])[0] if encoder is not None and given else None
+        vector = encoder.encode([text])[0] if encoder is not None and given else None
         vector = ranking.moved(vector, liked, unliked)
         if vector is not None:
             semantic = self._nearest(vector, candidates, allowed)

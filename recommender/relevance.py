@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 from recommender.documents import Document
 from recommender.glossary import glossary
 
-EXPANSION = 0.5
+EXPANSION, EVERYDAY_EXPANSION = 0.25, 0.5
 EXPANSION_WORDS = 4
-MOST_NAMED, LONGEST_TOLD = 4, 300
+# Everyday words are less sure to mean the concept than its terms are.
+EVERYDAY = 0.8
 
 KIND_WEIGHTS: Mapping[str, float] = {"task": 1.2, "method": 1.0, "model": 0.5, "hardware": 0.7}
+WAYS_AND_TASKS = ("method", "task")
 # A need whose concepts weigh less than this says too little for their agreement to decide.
 SURE = 0.8
 IN_TITLE = 1.0
@@ -97,7 +99,8 @@ class Wanted:
 def read_query(text: str) -> Wanted:
     """The facets of a user's text."""
     terms = glossary()
-    said = terms.with_implied(dict.fromkeys(terms.asked(text), 1.0))
+    sure = terms.occurrences(text)
+    said = terms.with_implied({key: 1.0 if key in sure else EVERYDAY for key in terms.asked(text)})
     permitted = _permitted(text)
     said = {key: weight * (PERMITTED if key in permitted else 1.0) for key, weight in said.items()}
     concepts = {key: weight * KIND_WEIGHTS.get(terms.concepts[key].kind, 0.0) for key, weight in said.items()}
@@ -109,9 +112,9 @@ def read_query(text: str) -> Wanted:
         "none" if "training.none" in said else None,
         frozenset(key for key in said if key.startswith("hardware.")),
         {
-            phrase: EXPANSION
+            phrase: EXPANSION if key in sure else EVERYDAY_EXPANSION
             for key, weight in said.items()
-            if weight == 1.0 and terms.concepts[key].kind in ("method", "task")
+            if weight >= EVERYDAY and terms.concepts[key].kind in WAYS_AND_TASKS
             for phrase in terms.concepts[key].words[:EXPANSION_WORDS]
         },
         permitted,
@@ -125,15 +128,6 @@ def _permitted(text: str) -> frozenset[str]:
     for match in _PERMITS.finditer(text):
         found |= {key for key in terms.asked(match[1]) if key.startswith("method.")}
     return frozenset(found)
-
-
-def in_terms(text: str, wanted: Wanted) -> str:
-    """The text with the field's names for what it asks after it, for the search by meaning; long texts say it themselves."""
-    if len(text) > LONGEST_TOLD:
-        return text
-    terms = glossary().concepts
-    asked = [key for key, weight in wanted.concepts.items() if weight >= 1.0 and terms[key].kind in ("method", "task")]
-    return spelled_out(text, asked[:MOST_NAMED])
 
 
 def spelled_out(text: str, concepts: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.glossary import GlossaryError, glossary, read_concepts
+from recommender.glossary import GlossaryError, glossary, read_concepts, read_everyday
 
 FAMILIES = frozenset(
     [
@@ -105,3 +105,30 @@ def test_no_text_is_refused(text):
 def test_a_wrong_glossary_names_the_concept(table, message):
     with pytest.raises(GlossaryError, match=message):
         read_concepts(table)
+
+
+@pytest.mark.parametrize(
+    ("need", "concept"),
+    [
+        pytest.param("thin out a convolutional network", "method.pruning", id="another-word"),
+        pytest.param("upgrade an embedding model", "method.backward-compatible", id="articles-do-not-count"),
+        pytest.param("run it in the visitor's web browser", "method.browser", id="term-and-everyday-word-alike"),
+    ],
+)
+def test_needs_are_read_in_everyday_words(need, concept):
+    assert concept in glossary().asked(need)
+
+
+def test_papers_are_not_read_in_everyday_words():
+    assert "task.autonomous-driving" not in glossary().occurrences("a car or an assistant")
+    assert "task.autonomous-driving" in glossary().asked("a car or an assistant")
+
+
+def test_everyday_words_of_an_unknown_concept_are_refused_by_name():
+    with pytest.raises(GlossaryError, match=r"method\.prunning"):
+        read_everyday({"method": {"prunning": ["trim"]}}, glossary().concepts)
+
+
+def test_what_is_said_in_terms_stays_said():
+    text = "4-bit weights for a mixture of experts on the edge"
+    assert set(glossary().occurrences(text)) <= set(glossary().asked(text))

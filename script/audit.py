@@ -21,7 +21,9 @@ PACKAGES = ("api", "config", "ingest", "papers", "recommender", "runners", "spee
 # mark_safe has two rules in bandit and one in ruff.
 SAME_RULE = {"B703": "S308"}
 # Files in which every line looks like a secret and none can be one.
-NO_SECRETS = r"\.lock$|^docs/openapi\.json$|^runners/results/|^\.secrets\.baseline$|weights\.json$|^recommender/ranking\.json$"
+NO_SECRETS = (
+    r"\.lock$|^docs/openapi\.json$|^runners/results/|^\.secrets\.baseline$|weights\.json$|^recommender/ranking\.json$"
+)
 PATIENCE_S = 120
 
 

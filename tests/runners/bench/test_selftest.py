@@ -10,7 +10,16 @@ from runners.bench import selftest, session, truths
 from runners.bench.__main__ import main
 from runners.bench.cheats.catalogue import CHEATS, Cheat
 from runners.bench.results import Failure
-from runners.bench.selftest import SameOutcome, SelfTest, ShareOutcome, chance_of_as_many, overhead, summary
+from runners.bench.selftest import (
+    CheatOutcome,
+    SameOutcome,
+    SelfTest,
+    ShareOutcome,
+    chance_of_as_many,
+    overhead,
+    summary,
+    try_cheats,
+)
 from runners.bench.trust import rungs_to_time_alone
 from runners.cards import load_card
 
@@ -46,16 +55,23 @@ def report(tmp_path_factory):
 
 
 @pytest.mark.parametrize("cheat", PARENTS, ids=lambda cheat: cheat.name)
-def test_a_cheat_is_caught_by_the_parent(report, cheat):
+def test_a_cheat_is_caught_by_the_parent(report, cheat, tmp_path, monkeypatch):
     found = {each["name"]: each for each in report[1]["cheats"]}[cheat.name]
-    assert found["caught"], found
+    if not found["caught"]:
+        # On a CPU other programs can slow the baseline down as much as the lie is large; not twice in a row.
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        outcomes: list[CheatOutcome] = []
+        try_cheats([cheat], "cpu", lambda event: None, outcomes)
+        assert outcomes[0].caught, (found, outcomes)
 
 
 def test_an_uncaught_cheat_fails_the_self_test(report):
     code, found = report
     assert code == 1
     assert found["passed"] is False
-    assert [each["name"] for each in found["cheats"] if not each["caught"]] == [UNCAUGHT.name]
+    uncaught = {each["name"] for each in found["cheats"] if not each["caught"]}
+    assert UNCAUGHT.name in uncaught
+    assert uncaught <= {UNCAUGHT.name, *(cheat.name for cheat in PARENTS)}
 
 
 def test_the_record_holds_truths_overhead_and_ceilings(report):

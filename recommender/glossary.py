@@ -57,9 +57,9 @@ class Glossary:
 
     def asked(self, text: str) -> dict[str, int]:
         """How often a need says each concept, in terms or in everyday words."""
-        found = self._asked.occurrences(split_compounds(text))
+        words = split_compounds(text)
         # What is a term as it stands stays one, also where fillers are part of it.
-        return {**self.occurrences(text), **found}
+        return {**self._terms.occurrences(words), **self._asked.occurrences(words)}
 
     def says(self, word: str) -> bool:
         """Whether the word is one of any phrase, in whatever form."""

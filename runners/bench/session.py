@@ -87,16 +87,17 @@ class _Children:
     def make(self) -> None:
         modes = ("run", "alone") if self.spec["mode"] == "run" else (self.spec["mode"],)
         for mode in modes:
-            spec = {**self.spec, "mode": mode}
-            self._made[mode] = self._stack.enter_context(Child(spec, device=spec["device"]))
+            self._made[mode] = self._stack.enter_context(self._child(mode))
 
     @contextmanager
     def started(self, mode: str, **more: Any) -> Iterator[Child]:
         """A child that has begun; it is dead when the block ends."""
-        spec = {**self.spec, "mode": mode}
-        with self._made.pop(mode, None) or Child(spec, device=spec["device"]) as child:
+        with self._made.pop(mode, None) or self._child(mode) as child:
             child.begin(**more)
             yield child
+
+    def _child(self, mode: str) -> Child:
+        return Child({**self.spec, "mode": mode}, device=self.spec["device"])
 
 
 class _Watcher:

@@ -32,6 +32,28 @@ def test_on_a_cpu_each_call_is_one_of_the_subject_itself():
     assert wrapped.footprint() == {"parameters": 7}
 
 
+@pytest.mark.parametrize(
+    ("tokens", "dtype", "is_recorded"),
+    [(1, torch.float32, True), (2, torch.float32, False), (1, torch.float64, False)],
+)
+def test_only_what_is_short_and_timed_is_recorded(tokens, dtype, is_recorded):
+    make = graphs.graphed(lambda axes, weights: Doubling(), when=lambda axes: axes["tokens"] == 1)
+    subject = make({"tokens": tokens}, {"ids": torch.zeros(1, dtype=torch.int64), "weight": torch.ones(1, dtype=dtype)})
+    assert isinstance(subject, graphs.GraphedSubject) == is_recorded
+
+
+@pytest.mark.gpu
+@NEEDS_GPU
+def test_the_peak_of_a_replay_is_that_of_the_call_that_was_recorded():
+    x = torch.ones(2**20, device="cuda")
+    subject = graphs.GraphedSubject(lambda x: (x[:, None] * torch.ones(8, device="cuda")).sum(1))
+    subject(x)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    subject(x)
+    assert 8 * x.nbytes <= torch.cuda.max_memory_allocated() - before < 12 * x.nbytes
+
+
 @pytest.mark.gpu
 @NEEDS_GPU
 def test_replays_answer_for_the_inputs_that_they_are_given_and_keep_earlier_answers():

@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.latent_attention import (
     AbsorbedAttention,
     GroupedQueryAttention,
@@ -102,9 +103,9 @@ def make_paper(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_eager,
-    "compiled": compiled(make_eager),
-    "library": make_library,
-    "paper": make_paper,
+    "technique": graphed(make_technique),
+    "eager": graphed(make_eager),
+    "compiled": compiles(graphed(compiled(make_eager))),
+    "library": graphed(make_library),
+    "paper": graphed(make_paper),
 }

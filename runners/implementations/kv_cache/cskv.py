@@ -27,7 +27,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from runners.blocks.decoder import attention, rotary_for, rotate, turn
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 
 CALIBRATION = 1024
@@ -200,9 +201,9 @@ def make_full(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_eager,
-    "paper": make_full,
-    "compiled": compiled(make_full),
-    "weight_svd": make_weight_svd,
+    "technique": graphed(make_technique),
+    "eager": graphed(make_eager),
+    "paper": graphed(make_full),
+    "compiled": compiles(graphed(compiled(make_full))),
+    "weight_svd": graphed(make_weight_svd),
 }

@@ -27,7 +27,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from runners.blocks.decoder import attention, rotary_for, turn
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 
 # Queries are this much longer than keys, so that attention has preferences.
@@ -209,10 +210,10 @@ def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_eager,
-    "library": make_library,
-    "compiled": compiled(make_library),
-    "paper": make_merged,
-    "layer_svd": make_layer_svd,
+    "technique": graphed(make_technique),
+    "eager": graphed(make_eager),
+    "library": graphed(make_library),
+    "compiled": compiles(graphed(compiled(make_library))),
+    "paper": graphed(make_merged),
+    "layer_svd": graphed(make_layer_svd),
 }

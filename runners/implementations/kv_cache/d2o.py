@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from runners.blocks.decoder import Sizes
+from runners.blocks.graphs import graphed
 from runners.blocks.kv_cache import (
     Pattern,
     attention_received,
@@ -37,7 +38,7 @@ from runners.blocks.kv_cache import (
     planted_context,
     planted_logits,
 )
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 
 # Heavy tokens come in families: their keys differ by this share of noise, their values by that one.
@@ -137,9 +138,9 @@ def make_evicting(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_plain_cache,
-    "paper": make_full_cache,
-    "compiled": compiled(make_full_cache),
-    "evicting": make_evicting,
+    "technique": graphed(make_technique),
+    "eager": graphed(make_plain_cache),
+    "paper": graphed(make_full_cache),
+    "compiled": compiles(graphed(compiled(make_full_cache))),
+    "evicting": graphed(make_evicting),
 }

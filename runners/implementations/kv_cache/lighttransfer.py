@@ -23,6 +23,7 @@ import math
 from torch import Tensor
 
 from runners.blocks.decoder import Sizes
+from runners.blocks.graphs import graphed
 from runners.blocks.kv_cache import (
     Pattern,
     attention_received,
@@ -34,7 +35,7 @@ from runners.blocks.kv_cache import (
     planted_context,
     planted_logits,
 )
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 
 
@@ -90,9 +91,9 @@ def make_streaming(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_plain_cache,
-    "paper": make_full_cache,
-    "streaming": make_streaming,
-    "compiled": compiled(make_full_cache),
+    "technique": graphed(make_technique),
+    "eager": graphed(make_plain_cache),
+    "paper": graphed(make_full_cache),
+    "streaming": graphed(make_streaming),
+    "compiled": compiles(graphed(compiled(make_full_cache))),
 }

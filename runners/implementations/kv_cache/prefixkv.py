@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from runners.blocks.decoder import Sizes
+from runners.blocks.graphs import graphed
 from runners.blocks.kv_cache import (
     Pattern,
     attention_received,
@@ -33,7 +34,7 @@ from runners.blocks.kv_cache import (
     planted_context,
     planted_logits,
 )
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 
 # Halvings of the interval of thresholds: finer than any layer's cumulative shares in float32.
@@ -109,9 +110,9 @@ def make_equal(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_plain_cache,
-    "library": make_full_cache,
-    "paper": make_equal,
-    "compiled": compiled(make_full_cache),
+    "technique": graphed(make_technique),
+    "eager": graphed(make_plain_cache),
+    "library": graphed(make_full_cache),
+    "paper": graphed(make_equal),
+    "compiled": compiles(graphed(compiled(make_full_cache))),
 }

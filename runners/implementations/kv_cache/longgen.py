@@ -22,10 +22,16 @@ import torch
 from torch import Tensor
 
 from runners.blocks.decoder import Decoder, Sizes, attention, decoder_weights
+from runners.blocks.graphs import graphed
 from runners.blocks.kv_cache import StepCache, first_and_latest
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 from runners.blocks.window_attention import masked_window_attention, window_attention, window_mask
+
+
+def is_decoding(axes: dict[str, int]) -> bool:
+    """Whether a call is a step so short that launching its kernels from Python would count; it is recorded as a graph."""
+    return axes["context"] > 0
 
 
 def full_layers(layers: int) -> range:
@@ -138,8 +144,8 @@ def make_paper(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_eager,
-    "paper": make_paper,
-    "compiled": compiled(make_paper),
+    "technique": graphed(make_technique, is_decoding),
+    "eager": graphed(make_eager, is_decoding),
+    "paper": graphed(make_paper, is_decoding),
+    "compiled": compiles(graphed(compiled(make_paper), is_decoding)),
 }

@@ -25,8 +25,9 @@ import torch
 from torch import Tensor
 
 from runners.blocks.decoder import Decoder, Sizes, causal_attend, decoder_weights
+from runners.blocks.graphs import graphed
 from runners.blocks.kv_cache import PlainStepCache
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 from runners.blocks.skipping import SkippingStep, make_every_layer
 
@@ -102,8 +103,8 @@ def make_plain_attention(axes: dict[str, int], weights: dict[str, Tensor]) -> Su
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "paper": make_every_layer,
-    "eager": make_plain_attention,
-    "compiled": compiled(make_every_layer),
+    "technique": graphed(make_technique),
+    "paper": graphed(make_every_layer),
+    "eager": graphed(make_plain_attention),
+    "compiled": compiles(graphed(compiled(make_every_layer))),
 }

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from runners.blocks.decoder import Decoder, Sizes, attention, decoder_weights
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 from runners.blocks.skipping import SkippingStep, make_every_layer
 from runners.blocks.small_lm import Loss, passages, trained
@@ -124,9 +125,9 @@ def make_early_exit(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "paper": make_early_exit,
-    "bottom": make_bottom,
-    "eager": make_every_layer,
-    "compiled": compiled(make_every_layer),
+    "technique": graphed(make_technique),
+    "paper": graphed(make_early_exit),
+    "bottom": graphed(make_bottom),
+    "eager": graphed(make_every_layer),
+    "compiled": compiles(graphed(compiled(make_every_layer))),
 }

@@ -27,7 +27,8 @@ from torch.nn.functional import silu
 
 from runners.blocks.decoder import norm
 from runners.blocks.fp8 import Fp8Weight, fp8_grouped_matmul, fp8_linear, quantize_weight
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.latent_attention import (
     AbsorbedAttention,
     GroupedQueryAttention,
@@ -192,10 +193,10 @@ def make_paper(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
 
 
 SUBJECTS = {
-    "technique": make_technique,
+    "technique": graphed(make_technique),
     "eager": make_eager,
-    "grouped": make_grouped,
-    "library": make_library,
-    "compiled": compiled(make_library),
-    "paper": make_paper,
+    "grouped": graphed(make_grouped),
+    "library": graphed(make_library),
+    "compiled": compiles(graphed(compiled(make_library))),
+    "paper": graphed(make_paper),
 }

@@ -42,12 +42,13 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from runners.blocks.gated import gated, gated_by_library
-from runners.blocks.ladder import compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import compiled, compiles
 from runners.blocks.packed import GROUP, Int4Linear, Linear16, filled_blocks, pack_codes, unpack_codes
 from runners.blocks.packed8 import best_candidates
 from runners.blocks.rand import Rand
 from runners.blocks.rounding import with_outliers
-from runners.blocks.sign_planes import RANK, Plane, PlanesLinear, make_plane
+from runners.blocks.sign_planes import FEW, RANK, Plane, PlanesLinear, make_plane
 
 NAMES = ("gate", "up", "down")
 CALIBRATION_TOKENS = 64
@@ -56,6 +57,11 @@ POWER_STEPS = 3
 FEATURES_DIFFER, ROWS_DIFFER = 0.5, 0.3
 OUTLIERS = 4
 CLIPPED = [0.1 * step for step in range(2, 11)]
+
+
+def is_decoding(axes: dict[str, int]) -> bool:
+    """Whether a call is so short that launching its kernels from Python would count; it is recorded as a graph."""
+    return axes["tokens"] <= FEW
 
 
 def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
@@ -243,9 +249,9 @@ def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> FeedForward:
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "paper": make_paper,
-    "int4": make_int4,
-    "eager": make_eager,
-    "compiled": compiled(make_eager),
+    "technique": graphed(make_technique, is_decoding),
+    "paper": graphed(make_paper, is_decoding),
+    "int4": graphed(make_int4, is_decoding),
+    "eager": graphed(make_eager, is_decoding),
+    "compiled": compiles(graphed(compiled(make_eager), is_decoding)),
 }

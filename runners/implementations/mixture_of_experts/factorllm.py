@@ -28,7 +28,8 @@ from torch import Tensor
 from torch.nn.functional import normalize, silu
 
 from runners.blocks.decoder import Decoder, Sizes, causal_attend, decoder_weights, norm
-from runners.blocks.ladder import Subject, compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.moe import Routed, gated_experts, trained_router
 from runners.blocks.rand import Rand
 
@@ -65,6 +66,11 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
         sign = 2 * torch.eye(domains, dtype=rand.dtype, device=rand.device)[domain_of_neuron] - 1
         gate_up[:domains, : sizes.ffn] = sign.t() * (GATE / strength)
     return made
+
+
+def is_decoding(axes: dict[str, int]) -> bool:
+    """Whether a call is so short that launching its kernels from Python would count; it is recorded as a graph."""
+    return axes["seq"] == 1
 
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
@@ -165,4 +171,8 @@ def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:
     return Model(Decoder(Sizes.of(axes), weights))
 
 
-SUBJECTS = {"technique": make_technique, "eager": make_eager, "compiled": compiled(make_eager)}
+SUBJECTS = {
+    "technique": graphed(make_technique, is_decoding),
+    "eager": graphed(make_eager, is_decoding),
+    "compiled": compiles(graphed(compiled(make_eager), is_decoding)),
+}

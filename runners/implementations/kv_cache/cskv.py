@@ -13,8 +13,9 @@ With bits = 4 the features are quantised symmetrically, one scale for each chann
 
 Bytes a token, Llama-3-8B (8 key heads of 128, 16 bit): 4,096 whole; with rank 204, 816, 20 %; in 4 bits 217, 5.3 %.
 Time: forming old keys takes 2 * rank * 1024 operations a token, 0.5 ns on an H200 at 790 TFLOP/s, where reading the whole
-cache takes 0.9 ns at 4.8 TB/s. In plain PyTorch the formed keys also pass through memory (twice 2,048 bytes and more in
-the rotation), so a step is slower than with the whole cache: this buys memory, and time only with a kernel of its own.
+cache takes 0.9 ns at 4.8 TB/s. In plain PyTorch the formed keys also pass through the second-level cache, a share of the tokens at
+a time, some six times 2,048 bytes a token. So a step is slower than with the whole cache: this buys memory, and time
+only with a kernel of its own.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from runners.blocks.decoder import attention, rotary_for, rotate, turn
+from runners.blocks.decoder import attention, rotary_for, rotate
+from runners.blocks.formed_keys import STEP, scores_of_formed, weighted_sums
 from runners.blocks.graphs import graphed
 from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
 
 CALIBRATION = 1024
 # Tokens that share one scale in each channel.
-GROUP = 64
+GROUP = STEP
 LARGEST = 7
 # Queries are this much longer than keys, so that attention has preferences.
 SHARPNESS = 2.0
@@ -95,13 +97,14 @@ class Features:
             first, second = codes.to(torch.uint8).chunk(2, dim=2)
             self.parts = first + 16 * second, scale
 
-    def read(self, tokens: int) -> Tensor:
-        """The first `tokens` tokens."""
+    def read(self, begin: int, end: int) -> Tensor:
+        """The tokens begin..end; `begin` is a multiple of GROUP."""
         if len(self.parts) == 1:
-            return self.parts[0][:, :tokens]
-        packed, scale = self.parts
-        codes = torch.cat([packed % 16, packed // 16], dim=2).to(self.dtype) - (LARGEST + 1)
-        return (codes * scale).flatten(1, 2)[:, :tokens]
+            return self.parts[0][:, begin:end]
+        groups = slice(begin // GROUP, -(-end // GROUP))
+        packed, scale = (part[:, groups] for part in self.parts)
+        codes = torch.cat([packed & 15, packed >> 4], dim=2).to(self.dtype) - (LARGEST + 1)
+        return (codes * scale).flatten(1, 2)[:, : end - begin]
 
     @property
     def nbytes(self) -> int:
@@ -173,10 +176,10 @@ class ShrunkLayer(Layer):
 
     def attend(self, query: Tensor) -> Tensor:
         grouped = query.unflatten(1, (self.kv_heads, -1)).squeeze(3)
-        old_keys = turn(self.by_head(self.few["key"].read(self.old) @ self.weights["key_b"]), self.rotary)
-        scores = torch.cat([grouped @ each.transpose(-1, -2) for each in (old_keys, self.keys)], dim=-1)
+        old_scores = scores_of_formed(grouped, self.few["key"].read, self.weights["key_b"], self.rotary)
+        scores = torch.cat([old_scores, grouped @ self.keys.transpose(-1, -2)], dim=-1)
         old, recent = torch.softmax(scores / math.sqrt(self.dim), dim=-1).split([self.old, self.keys.shape[2]], dim=-1)
-        summed = old.flatten(1, 2) @ self.few["value"].read(self.old)
+        summed = weighted_sums(old.flatten(1, 2), self.few["value"].read(0, self.old))
         up = self.weights["value_b"].unflatten(1, (self.kv_heads, self.dim)).transpose(0, 1)
         return (summed.unflatten(1, (self.kv_heads, -1)) @ up + recent @ self.values).reshape(query.shape)
 

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from runners.blocks.decoder import attention, rotary_for, turn
+from runners.blocks.formed_keys import scores_of_formed, weighted_sums
 from runners.blocks.graphs import graphed
 from runners.blocks.ladder import Subject, compiled, compiles
 from runners.blocks.rand import Rand
@@ -76,6 +77,10 @@ class LowRank:
             each.contiguous() for each in leading.transpose(1, 2).to(matrix.dtype).split(together[0].shape[-1], dim=-1)
         ]
 
+    def read(self, begin: int, end: int) -> Tensor:
+        """What the tokens begin..end share."""
+        return self.shared[:, begin:end]
+
     @property
     def nbytes(self) -> int:
         return self.shared.nbytes + sum(each.nbytes for each in self.own)
@@ -118,10 +123,10 @@ class SharedFactors(Attention):
 
     def attend(self, layer: int, query: Tensor) -> Tensor:
         keys, values = self.keys[layer // self.group], self.values[layer // self.group]
-        formed = turn(self.by_head(keys.shared @ keys.own[layer % self.group]), self.rotary)
         grouped = query.unflatten(1, (self.kv_heads, -1))
-        shares = torch.softmax(grouped @ formed.transpose(-1, -2) / math.sqrt(query.shape[-1]), dim=-1)
-        summed = (shares.flatten(1, 2) @ values.shared).unflatten(1, (self.kv_heads, -1))
+        scores = scores_of_formed(grouped, keys.read, keys.own[layer % self.group], self.rotary)
+        shares = torch.softmax(scores / math.sqrt(query.shape[-1]), dim=-1)
+        summed = weighted_sums(shares.flatten(1, 2), values.shared).unflatten(1, (self.kv_heads, -1))
         return (summed @ self.by_head(values.own[layer % self.group])).flatten(1, 2)
 
     def cache_bytes(self) -> int:

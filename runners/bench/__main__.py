@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from runners.bench import HARNESS_VERSION
 from runners.bench.compare import compare_records
@@ -18,15 +20,20 @@ from runners.bench.progress import Progress, check_times, summary, table
 from runners.bench.records import RecordError, read_records, write_records
 from runners.bench.replay import read_sessions, replay
 from runners.bench.replay import summary as replay_summary
-from runners.bench.results import Mode, RunRequest, SessionResult
+from runners.bench.results import RunRequest, SessionResult
 from runners.bench.selftest import run_selftest
 from runners.bench.selftest import summary as selftest_summary
-from runners.bench.session import run_session
+from runners.bench.session import measure_ceilings, run_session
 from runners.bench.stopping import Stop
+from runners.bench.turns import Turns
 from runners.cards import Card, CardError, card_paths, find_card, load_card
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
+BEGUN_FOR_EACH = (
+    2  # sessions under way for each that may check at a time: the others import, or wait to take their times
+)
+CEILINGS_IN = ("float32", "float16", "bfloat16")
 WRITING = threading.Lock()  # sessions side by side print to one stream and append to one file
 EPILOG = """\
 exit status: 0 all passed, 1 a check failed or runs differ, 2 bad usage, 3 unsupported here, 130 interrupted
@@ -65,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
         command.add_argument(
             "--jobs", type=_count, default=1, metavar="NUMBER",
-            help="sessions side by side; times are taken one session after the other all the same (default: 1)",
+            help="sessions that check side by side; times are taken one session after the other all the same (default: 1)",
         )  # fmt: skip
         command.add_argument(
             "--budget", type=_positive, metavar="SECONDS",
@@ -193,11 +200,10 @@ def _sessions(options: argparse.Namespace) -> int:
         return EXIT_USAGE
     for name in names:
         find_card(name, options.cards)  # a wrong name is found before the first run, not after an hour of others
-    with ThreadPoolExecutor(options.jobs) as pool:
-        done = pool.map(lambda name: None if options.stop() else _session(name, options.command, options), names)
-        results = [result for result in done if result is not None]
+    results = _side_by_side(names, options) if options.jobs > 1 else _one_by_one(names, options)
     if options.stop():
-        if missing := names[len(results) :]:
+        begun = {result.card_name for result in results}
+        if missing := [name for name in names if name not in begun]:
             print(f"not begun: {', '.join(missing)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if options.command == "check" and not options.json:
@@ -206,11 +212,44 @@ def _sessions(options: argparse.Namespace) -> int:
     return max(codes, key=SEVERITY.index, default=EXIT_PASSED)
 
 
-def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResult:
+def _one_by_one(names: Sequence[str], options: argparse.Namespace) -> list[SessionResult]:
+    return [_session(name, options) for name in names if not options.stop()]
+
+
+def _side_by_side(names: Sequence[str], options: argparse.Namespace) -> list[SessionResult]:
+    """Sessions that check beside each other and time one by one; those that found too little memory left run again alone."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # the sessions are parallel enough
+    under_way = options.jobs * (BEGUN_FOR_EACH if options.command != "check" else 1)
+    with Turns(options.device, options.jobs) as turns, ThreadPoolExecutor(under_way) as pool:
+        ceilings = _ceilings(options, turns)
+
+        def session(name: str) -> SessionResult | None:
+            return None if options.stop() else _session(name, options, turns, ceilings)
+
+        done = [result for result in pool.map(session, names) if result]
+    alone = [result.card_name for result in done if _found_no_memory(result)]
+    return [result for result in done if not _found_no_memory(result)] + _one_by_one(alone, options)
+
+
+def _ceilings(options: argparse.Namespace, turns: Turns) -> tuple[dict[str, Any], ...]:
+    """What the GPU can do at best, for all sessions alike; empty where they must find out, or need not know."""
+    if options.device != "cuda" or options.command == "check":
+        return ()
+    found, failure = measure_ceilings("cuda", lambda _: None, options.stop, dtypes=CEILINGS_IN, turns=turns)
+    return () if failure else tuple(found.ceilings)
+
+
+def _found_no_memory(result: SessionResult) -> bool:
+    return result.failure is not None and result.failure.reason == "out-of-memory"
+
+
+def _session(
+    name: str, options: argparse.Namespace, turns: Turns | None = None, ceilings: tuple[dict[str, Any], ...] = ()
+) -> SessionResult:
     request = RunRequest(
         card_name=name,
         device=options.device,
-        mode=mode,
+        mode=options.command,
         seed=options.seed,
         wall_limit_s=options.wall_limit,
         memory_limit_gib=options.memory_limit,
@@ -218,8 +257,11 @@ def _session(name: str, mode: Mode, options: argparse.Namespace) -> SessionResul
         workloads=_workloads(name, options),
         card_root=options.cards,
         compile_on_cpu=getattr(options, "compile_on_cpu", False),
+        ceilings=ceilings,
     )
-    result = _followed(request, options)
+    result = _followed(request, options, turns)
+    if turns and _found_no_memory(result):
+        return result  # which runs again, alone, and tells that
     told = json.dumps(result.to_dict(), ensure_ascii=False) if options.json else summary(result) + "\n"
     with WRITING:
         print(told, flush=True)
@@ -233,14 +275,14 @@ def _workloads(name: str, options: argparse.Namespace) -> tuple[str, ...]:
     return (chosen.name,) if chosen else ()
 
 
-def _followed(request: RunRequest, options: argparse.Namespace) -> SessionResult:
+def _followed(request: RunRequest, options: argparse.Namespace, turns: Turns | None = None) -> SessionResult:
     """Runs a session with its progress on standard error, and keeps its records where they were asked for."""
     progress = Progress(request.card_name, verbose=options.verbose)
     try:
-        result = run_session(request, progress, options.stop)
+        result = run_session(request, progress, options.stop, turns)
     finally:
         progress.close()
-    if options.out:
+    if options.out and not (turns and _found_no_memory(result)):
         with WRITING:
             write_records(options.out, result.records)
     return result

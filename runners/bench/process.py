@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSED_ON = (
     "PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "VIRTUAL_ENV", "CC", "CXX",
-    "TRITON_PTXAS_PATH", "SPEEDPROOF_MODEL_CACHE",
+    "TRITON_PTXAS_PATH", "SPEEDPROOF_MODEL_CACHE", "TORCHINDUCTOR_COMPILE_THREADS",
 )  # fmt: skip
 LOG_LIMIT = 64 * 1024
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -134,8 +134,10 @@ class Child:
     def begin(self, **more: Any) -> None:
         """Lets the child use the device; `more` adds to its specification."""
         self._tell(more)
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()  # type: ignore[union-attr]
+
+    def grant(self) -> None:
+        """Tells the child that it has what it asked for."""
+        self._tell({})
 
     def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -152,8 +154,9 @@ class Child:
         self.kill()
         self._selector.close()
         os.close(self._message_fd)
-        if self._process.stdout:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def read(self, timeout_s: float) -> Iterator[tuple[Stream, bytes]]:
@@ -269,14 +272,9 @@ def available_memory_bytes() -> int:
     return 0
 
 
-@contextlib.contextmanager
-def device_lock(device: str) -> Iterator[DeviceLock]:
-    """One timed run a device and machine at a time."""
-    lock = DeviceLock(Path(tempfile.gettempdir()) / f"speedproof-{device.replace(':', '-')}-{os.getuid()}.lock")
-    try:
-        yield lock
-    finally:
-        lock.release()
+def lock_of(device: str) -> DeviceLock:
+    """The lock by which one process at a time, of all on this machine, has a device for timed runs."""
+    return DeviceLock(Path(tempfile.gettempdir()) / f"speedproof-{device.replace(':', '-')}-{os.getuid()}.lock")
 
 
 class DeviceLock:

@@ -14,12 +14,13 @@ from typing import Any
 from runners.bench import HARNESS_VERSION
 from runners.bench.collect import Findings, measurements, median_ratios
 from runners.bench.nvml import reckon_with_device, sampling
-from runners.bench.process import Child, DeviceLock, available_memory_bytes, device_lock
+from runners.bench.process import Child, available_memory_bytes
 from runners.bench.records import build_records
 from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
 from runners.bench.roofline import doubts_of_speed
 from runners.bench.sweeps import sweep_tables
 from runners.bench.trust import Doubt, doubts_about, doubts_beside_technique, rungs_to_time_alone
+from runners.bench.turns import Turns
 from runners.bench.verdicts import judge
 from runners.card_types import Card
 from runners.cards import find_card
@@ -29,10 +30,12 @@ ShouldStop = Callable[[], bool]
 
 TICK_S = 1.0
 POLL_S = 0.2
+TURN_POLL_S = 0.02
 OPINIONS = 2  # a machine that was busier in one of two processes must not cost a run its result, nor doubt it
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
 PARTIAL = ("cancelled", "timed-out")
+NOT_BEGUN = ("cancelled", "while waiting for the device")
 STATUS_OF_REASON = {
     "crashed": "RUNTIME_ERROR", "timed-out": "TIMEOUT", "out-of-memory": "OUT_OF_MEMORY", "unsupported": "UNSUPPORTED",
     "refused-device": "UNSUPPORTED", "incorrect": "INCORRECT_NUMERICAL", "integrity": "REWARD_HACK",
@@ -40,11 +43,14 @@ STATUS_OF_REASON = {
 }  # fmt: skip
 
 
-def run_session(request: RunRequest, on_event: OnEvent, should_stop: ShouldStop = lambda: False) -> SessionResult:
+def run_session(
+    request: RunRequest, on_event: OnEvent, should_stop: ShouldStop = lambda: False, turns: Turns | None = None
+) -> SessionResult:
     """Runs one card in a child process of its own.
 
-    `on_event` hears every event and at least one tick a second; `should_stop` is asked as often. What the child does
-    never raises, only CardError for a card that cannot be used. The child's process group is dead on return.
+    `on_event` hears every event and at least one tick a second; `should_stop` is asked as often. With `turns`, sessions in
+    other threads check beside this one; without, it has the device to itself. What the child does never raises, only
+    CardError for a card that cannot be used. The child's process group is dead on return.
     """
     card = find_card(request.card_name, request.card_root)
     seed = secrets.randbelow(2**31) if request.seed is None else request.seed
@@ -58,21 +64,46 @@ def run_session(request: RunRequest, on_event: OnEvent, should_stop: ShouldStop 
         return _result(card, request, seed, Findings(), failure=failure)
     with ExitStack() as stack:
         children = _Children(_spec(card, request, seed), stack)
+        place = stack.enter_context(_place(turns, request.device))
         if request.mode != "check":
             if request.device == "cuda":
                 children.make()  # which imports torch on the host alone, also while another run has the device
-            if not _lock_granted(stack.enter_context(device_lock(request.device)), watcher):
-                waited = Failure("cancelled", "while waiting for the device")
-                return _result(card, request, seed, Findings(), failure=waited)
-        return _watched(card, request, seed, watcher, children)
+            if not _granted(place.beside, watcher):
+                return _result(card, request, seed, Findings(), failure=Failure(*NOT_BEGUN))
+        return _watched(card, request, seed, watcher, children, place)
 
 
-def _lock_granted(lock: DeviceLock, watcher: _Watcher) -> bool:
-    """Whether this run has the device now; False where it was stopped while it waited."""
-    while not lock.acquire(TICK_S):
+class _Place:
+    """A session's place among those that take turns."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+
+    def beside(self) -> bool:
+        return self.turns.beside(self)
+
+    def alone(self) -> bool:
+        return self.turns.alone(self)
+
+
+@contextmanager
+def _place(turns: Turns | None, device: str) -> Iterator[_Place]:
+    """A place among the sessions of `turns`, else one on the device with nobody beside it."""
+    with ExitStack() as stack:
+        place = _Place(turns or stack.enter_context(Turns(device)))
+        try:
+            yield place
+        finally:
+            place.turns.leave(place)
+
+
+def _granted(ask: ShouldStop, watcher: _Watcher) -> bool:
+    """Whether `ask` said yes; False where the run was stopped while it waited."""
+    while not ask():
         watcher.tick("waiting", "another run holds the device")
         if watcher.stopped():
             return False
+        time.sleep(TURN_POLL_S)
     return True
 
 
@@ -129,9 +160,9 @@ class _Watcher:
         return self._stopped
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Limits:
-    """What a session's children may hold and when they must have ended, by time.monotonic()."""
+    """What a session's children may hold and when they must have ended, by time.monotonic(): waiting does not count."""
 
     memory_bytes: int
     wall_s: float
@@ -151,22 +182,25 @@ def _spec(card: Card, request: RunRequest, seed: int) -> dict[str, Any]:
         "workloads": list(request.workloads),
         "memory_limit_bytes": limit or None,
         "compile_on_cpu": request.compile_on_cpu,
+        "knows_ceilings": bool(request.ceilings),
     }
 
 
-def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher, children: _Children) -> SessionResult:
-    findings = Findings()
+def _watched(  # noqa: PLR0917
+    card: Card, request: RunRequest, seed: int, watcher: _Watcher, children: _Children, place: _Place
+) -> SessionResult:
+    findings = Findings(ceilings=list(request.ceilings))
     began = time.monotonic()
     limits = _Limits(children.spec["memory_limit_bytes"] or 0, request.wall_limit_s, began + request.wall_limit_s)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     with sampling(request.device, visible) as sampler, children.started(request.mode) as child:
-        ended = _follow(child, limits, findings, watcher)
-        log, own_pids = child.log_tail(), {os.getpid(), *child.seen_pids}
+        ended = _follow(child, limits, findings, watcher, place)
+        log, own_pids = child.log_tail(), {os.getpid(), *place.turns.known(child.seen_pids)}
     if request.device == "cuda":
         reckon_with_device(findings, sampler, own_pids)
     guarded = time.monotonic()
     if ended is None:
-        ended = _guarded(card, children, limits, findings, watcher)
+        ended = _guarded(card, children, limits, findings, watcher, place)
     elif ended.reason in PARTIAL:
         # What was measured until then is kept, unless it cannot be believed.
         ended = _refusal(doubts_about(findings, card), findings) or ended
@@ -181,28 +215,39 @@ def _watched(card: Card, request: RunRequest, seed: int, watcher: _Watcher, chil
     return replace(result, spent=spent)
 
 
-def measure_ceilings(
-    device: str, on_event: OnEvent, should_stop: ShouldStop = lambda: False, wall_limit_s: float = 300.0
+def measure_ceilings(  # noqa: PLR0917
+    device: str,
+    on_event: OnEvent,
+    should_stop: ShouldStop = lambda: False,
+    wall_limit_s: float = 300.0,
+    dtypes: Sequence[str] | None = None,
+    turns: Turns | None = None,
 ) -> tuple[Findings, Failure | None]:
-    """What the device can do at best, measured in a child process; the findings hold `ceilings` and `environment`."""
+    """What the device can do at best, measured in a child process; the findings hold `ceilings` and `environment`.
+
+    With `dtypes`, products in those and in narrower ones, and bandwidths, are all that is measured.
+    """
     limit = int(available_memory_bytes() * DEFAULT_MEMORY_SHARE)
     findings, watcher = Findings(), _Watcher(on_event, should_stop)
-    with device_lock(device) as lock:
-        if not _lock_granted(lock, watcher):
-            return findings, Failure("cancelled", "while waiting for the device")
+    with _place(turns, device) as place:
+        if not _granted(place.alone, watcher):
+            return findings, Failure(*NOT_BEGUN)
         limits = _Limits(limit, wall_limit_s, time.monotonic() + wall_limit_s)
-        spec = {"mode": "ceilings", "device": device, "memory_limit_bytes": limit or None}
+        wanted = None if dtypes is None else list(dtypes)
+        spec = {"mode": "ceilings", "device": device, "memory_limit_bytes": limit or None, "dtypes": wanted}
         with Child(spec, device=device) as child:
             child.begin()
-            return findings, _follow(child, limits, findings, watcher)
+            return findings, _follow(child, limits, findings, watcher, place)
 
 
-def _guarded(card: Card, children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher) -> Failure | None:
+def _guarded(  # noqa: PLR0917
+    card: Card, children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher, place: _Place
+) -> Failure | None:
     """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
     doubts = [*doubts_about(findings, card), *doubts_of_speed(findings, card, median_ratios(findings))]
     # Another doubt does not spare the second process: one that load explains would hide what only that process finds.
     if not any(each.refuses for each in doubts):
-        ended, more = _beside_technique(children, limits, findings, watcher)
+        ended, more = _beside_technique(children, limits, findings, watcher, place)
         if ended:
             return ended
         doubts += more
@@ -219,30 +264,33 @@ def _refusal(doubts: Sequence[Doubt], findings: Findings) -> Failure | None:
 
 
 def _beside_technique(
-    children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher
+    children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher, place: _Place
 ) -> tuple[Failure | None, list[Doubt]]:
     """Times the rungs again in a process without the technique: why the run was stopped meanwhile, and doubts."""
     wanted = rungs_to_time_alone(findings, findings.compiled)
     doubts: list[Doubt] = []
     if not wanted or children.spec["mode"] != "run":
         return None, doubts
+    if not _granted(place.alone, watcher):
+        return Failure(*NOT_BEGUN), doubts
     for _ in range(OPINIONS):
-        ended, doubts = _alone(children, wanted, limits, findings, watcher)
+        ended, doubts = _alone(children, wanted, limits, findings, watcher, place)
         if ended or not doubts:
             return ended, []
     return None, doubts
 
 
-def _alone(
+def _alone(  # noqa: PLR0917
     children: _Children,
     wanted: dict[str, dict[str, float]],
     limits: _Limits,
     findings: Findings,
     watcher: _Watcher,
+    place: _Place,
 ) -> tuple[Failure | None, list[Doubt]]:
     alone = Findings()
     with children.started("alone", alone=wanted) as child:
-        ended = _follow(child, limits, alone, watcher)
+        ended = _follow(child, limits, alone, watcher, place)
     if ended and ended.reason in ("cancelled", "timed-out", "integrity"):
         return ended, []
     if ended or {(workload, rung) for workload in wanted for rung in wanted[workload]} - alone.alone.keys():
@@ -252,20 +300,29 @@ def _alone(
     return None, doubts_beside_technique(findings, alone)
 
 
-def _follow(child: Child, limits: _Limits, findings: Findings, watcher: _Watcher) -> Failure | None:
-    """Reads the child until it ends or must be ended."""
+def _follow(child: Child, limits: _Limits, findings: Findings, watcher: _Watcher, place: _Place) -> Failure | None:
+    """Reads the child until it ends or must be ended, and grants it the device when it asks for its turn."""
+    place.turns.known({child.pid})
+    asks: ShouldStop | None = None
+    looked_s = time.monotonic()
     while True:
         try:
-            for stream, data in child.read(POLL_S):
+            for stream, data in child.read(TURN_POLL_S if asks else POLL_S):
                 if stream == "closed":
                     return _ending(child, findings)
                 if stream == "log":
                     watcher.emit(Event("log", watcher.phase, watcher.fraction, data.decode("utf-8", "replace")))
                 else:
-                    _take(child, data, findings, watcher)
+                    asks = _take(child, data, findings, watcher, place) or asks
         except ValueError as error:
             return Failure("integrity", f"the private pipe carried nonsense: {error}")
-        watcher.tick()
+        before_s, looked_s = looked_s, time.monotonic()
+        if asks:
+            limits.until += looked_s - before_s
+        if asks and asks():
+            asks = None
+            child.grant()
+        watcher.tick(*(("waiting", "another run holds the device") if asks else ()))
         if watcher.stopped():
             return Failure("cancelled", "stopped on request")
         if time.monotonic() > limits.until:
@@ -276,15 +333,19 @@ def _follow(child: Child, limits: _Limits, findings: Findings, watcher: _Watcher
             )
 
 
-def _take(child: Child, line: bytes, findings: Findings, watcher: _Watcher) -> None:
+def _take(child: Child, line: bytes, findings: Findings, watcher: _Watcher, place: _Place) -> ShouldStop | None:
+    """Takes a message in; the question to ask of the turns where the child wants one."""
     arrived = time.monotonic()
     message = child.message(line)
+    if message.get("type") == "turn":
+        return place.alone if message.get("alone") else place.beside
     if message.get("type") == "phase":
         watcher.move(str(message["phase"]), float(message["fraction"]), str(message["text"]))
     else:
         findings.add(message, arrived, child.usage() if message.get("type") == "mark" else None)
         if said := findings.said(message):
             watcher.emit(Event("found", watcher.phase, watcher.fraction, said))
+    return None
 
 
 def _ending(child: Child, findings: Findings) -> Failure | None:

@@ -37,7 +37,7 @@ def run_ceilings(spec: dict[str, Any], channel: Channel, isolation: dict[str, st
         channel.send("failure", status="UNSUPPORTED", reason="unsupported", detail=str(error))
         return
     channel.send("environment", **describe(device, isolation))
-    send_ceilings(device, channel)
+    send_ceilings(device, channel, spec["dtypes"])
     channel.send("done")
 
 

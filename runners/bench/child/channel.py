@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from typing import Any
 
 from runners.bench.seal import make_seal
@@ -12,6 +13,7 @@ from runners.bench.seal import make_seal
 # Bound before code under test is imported: what it later patches in these modules does not reach the harness.
 _dumps = json.dumps
 _write = os.write
+_exit = os._exit
 
 
 class Channel:
@@ -24,6 +26,7 @@ class Channel:
         os.set_inheritable(fd, False)
         self._fd = fd
         self._seal = make_seal(key)
+        self._answer = sys.stdin.readline
 
     def send(self, kind: str, **fields: Any) -> None:
         """Sends one message; floats that are not finite travel as null."""
@@ -31,6 +34,12 @@ class Channel:
         line = text + b" " + self._seal(text) + b"\n"
         while line:
             line = line[_write(self._fd, line) :]
+
+    def ask(self, kind: str, **fields: Any) -> None:
+        """Sends a message and waits until the parent grants it; ends this process where the parent is gone."""
+        self.send(kind, **fields)
+        if not self._answer():
+            _exit(1)
 
     def phase(self, phase: str, fraction: float, text: str = "") -> None:
         self.send("phase", phase=phase, fraction=min(max(fraction, 0.0), 1.0), text=text)

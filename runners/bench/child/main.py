@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import statistics
@@ -47,6 +48,7 @@ COARSE_ROUNDINGS = 16
 COARSE_BUDGETS = 2.0
 SINGLE_CALLS = 30
 SINGLE_CAP_S = 1.0
+SINGLE_CAPS = 2.0  # and no longer than this many times what a pair of subjects is timed for
 
 _clock = time.perf_counter
 
@@ -92,9 +94,11 @@ class Session:
         channel.send("environment", **environment)
         self._card = load_card(Path(spec["card_path"]))
         self._refuse_unmet_needs(environment)
-        if self._device.kind == "cuda" and spec["mode"] in ("run", "sweep"):
+        if self._device.kind == "cuda" and spec["mode"] in ("run", "sweep") and not spec["knows_ceilings"]:
+            self._take_turn(alone=True)
             with self._on("ceilings"):  # before code under test is there to spoil them
                 send_ceilings(self._device, channel, {each.dtype for each in self._card.workloads if each.is_timed})
+            self._take_turn(alone=False)
         self._watch = Watch()
         with self._on("set-up"):
             self._setting = Setting(self._card, load_module(self._card), spec["device"])
@@ -141,9 +145,18 @@ class Session:
         finally:
             self._spent[part] = self._spent.get(part, 0.0) + _clock() - start
 
+    def _take_turn(self, *, alone: bool) -> None:
+        """Waits until this process has the device, to itself or beside others that check; leaves them its free memory."""
+        if self._device.kind == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
+        with self._on("waiting"):
+            self._channel.ask("turn", alone=alone)
+
     def _time_alone(self) -> None:
         """Times rungs in a process where the technique was never made: it cannot have slowed them down here."""
         asked: dict[str, dict[str, float]] = self._spec["alone"]
+        cap_s = min(SINGLE_CAP_S, SINGLE_CAPS * (self._spec["time_cap_s"] or SINGLE_CAP_S))
         for workload in self._card.workloads:
             chooser = random.Random(f"{self._seed}/{workload.name}")
             if workload.name not in asked:
@@ -151,10 +164,10 @@ class Session:
             timer = Timer(self._setting, self._device, workload, chooser.randrange(2**40))
             for rung in asked[workload.name]:
                 self._channel.phase("time", 0.95, f"{workload.name}: {rung} alone")
-                prepared = self._prepare(timer, workload, rung, SINGLE_CAP_S)
+                prepared = self._prepare(timer, workload, rung, cap_s)
                 if prepared is None:
                     continue
-                samples = timer.singles(prepared, SINGLE_CALLS, SINGLE_CAP_S)
+                samples = timer.singles(prepared, SINGLE_CALLS, cap_s)
                 self._channel.send("alone", workload=workload.name, subject=rung, samples=samples)
                 for _ in range(CROSS_CHECK_STRETCHES):
                     # By its time here: beside the technique it may have taken so long that too few calls follow.
@@ -166,7 +179,8 @@ class Session:
         cap_s = self._spec["time_cap_s"] or min(self._device.time_cap_s, self._spec["timing_budget_s"] / loops)
         for position, workload in enumerate(workloads):
             self._share_timed = position / len(workloads)
-            self._channel.phase("time", self._share_timed, workload.name)
+            if position:
+                self._take_turn(alone=False)
             self._time_or_skip(workload, cap_s)
             if "torch._dynamo" in sys.modules:
                 torch.compiler.reset()  # a shape of the next workload must not find the compiler's memory of this one
@@ -238,6 +252,8 @@ class Session:
         if not rungs:
             self._skip(workload.name, TECHNIQUE, "no rung of the ladder can be timed here")
             return
+        self._take_turn(alone=True)
+        self._channel.phase("time", self._share_timed, workload.name)
         chooser = random.Random(f"{self._seed}/{workload.name}")
         timer = Timer(self._setting, self._device, workload, chooser.randrange(2**40))
         technique = self._prepare(timer, workload, TECHNIQUE, cap_s)

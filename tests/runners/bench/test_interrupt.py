@@ -116,12 +116,12 @@ def test_sessions_side_by_side_time_one_after_the_other(tmp_path, monkeypatch, c
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen = []
 
-    def noted(request, on_event, should_stop):
+    def noted(request, on_event, should_stop, turns):
         def note(event):
             seen.append((id(request), event.phase))
             on_event(event)
 
-        return run_session(request, note, should_stop)
+        return run_session(request, note, should_stop, turns)
 
     monkeypatch.setattr(command, "run_session", noted)
     out = tmp_path / "out.jsonl"

@@ -62,6 +62,8 @@ class Workload:
     others: list[Measurement] = field(default_factory=list)
     """Memory and counts: measures other than time."""
     error: dict[str, Any] = field(default_factory=dict)
+    roofline: dict[str, Any] = field(default_factory=dict)
+    """`floor_ms` that the device allows for the work its module declares, what sets it (`bound`), and the `share` reached."""
 
 
 @dataclass
@@ -211,6 +213,9 @@ def _on_device(
     errors = _errors(records)
     if timed:
         found.workloads = _workloads(card, figures_of.get(timed.pk, []), errors)
+        limits = _rooflines(records)
+        for workload in found.workloads:
+            workload.roofline = limits.get(workload.name, {})
     if swept and card.get("sweep"):
         found.axis, found.quality = card["sweep"]["axis"], card["check"].get("quality") or "relative_l2"
         found.curves = _curves(card, figures_of.get(swept.pk, []), errors)
@@ -223,6 +228,15 @@ def _errors(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         record["workload"].get("name", ""): record["error"][TECHNIQUE]
         for record in records
         if record.get("error", {}).get(TECHNIQUE)
+    }
+
+
+def _rooflines(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What the device allows at best, by workload, where the records tell."""
+    return {
+        record["workload"].get("name", ""): found
+        for record in records
+        if (found := (record.get("evaluation", {}).get("performance") or {}).get("roofline"))
     }
 
 

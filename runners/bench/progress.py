@@ -69,6 +69,8 @@ def summary(result: SessionResult) -> str:
     if compared:
         headers = ["workload", "measure", "technique", "against", "ratio", "95 % interval", "pairs", "equal within"]
         parts.append(table(headers, [_ratio_row(each) for each in compared]))
+    if reached := _reached(result.records):
+        parts.append(table(["workload", "technique", "roofline", "bound by", "share reached"], reached))
     parts += [_swept(each) for each in result.sweeps]
     if result.judgements:
         rows = [[each.claim_key, each.outcome, each.reason] for each in result.judgements]
@@ -79,6 +81,19 @@ def summary(result: SessionResult) -> str:
         rows = [[each["workload"], each["subject"], each["reason"]] for each in result.skipped]
         parts.append(table(["not timed", "subject", "why"], rows))
     return "\n\n".join(parts)
+
+
+def _reached(records: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Of each workload whose least work is declared: the time, the least that the device allows, and their quotient."""
+    rows = {}
+    for record in records:
+        performance = record["evaluation"]["performance"] or {}
+        if found := performance.get("roofline"):
+            name = record["workload"]["name"]
+            rows[name] = [
+                name, f"{performance['latency_ms']:.4g} ms", f"{found['floor_ms']:.4g} ms", found["bound"], f"{found['share']:.0%}",
+            ]  # fmt: skip
+    return list(rows.values())
 
 
 def check_times(results: Sequence[SessionResult]) -> str:

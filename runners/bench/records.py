@@ -12,6 +12,8 @@ from typing import Any
 from runners.bench import HARNESS_VERSION
 from runners.bench.collect import TECHNIQUE, Findings, Loop
 from runners.bench.results import OUTCOMES, STATUSES, Failure, Judgement, Measurement, RunRequest
+from runners.bench.roofline import declared_floor
+from runners.blocks.least_work import COUNTED
 from runners.card_types import Card
 
 RECORD_SCHEMA = 1
@@ -152,11 +154,19 @@ def _performance(findings: Findings, workload: str, rung: str, measured: Measure
             subject: findings.extras.get((workload, subject), {}).get("host_ms", []) for subject in (TECHNIQUE, rung)
         },
         "work": {
-            subject: {key: value for key, value in extras.items() if key in WORK}
+            subject: {key: value for key, value in extras.items() if key in WORK or key.startswith(COUNTED)}
             for subject in (TECHNIQUE, rung)
             if (extras := findings.extras.get((workload, subject)))
         },
+        "roofline": _roofline(findings, workload, measured),
     }
+
+
+def _roofline(findings: Findings, workload: str, measured: Measurement) -> dict[str, Any] | None:
+    """The least time that this device allows for what the technique's module declares, and the share of it reached."""
+    extras = findings.extras.get((workload, TECHNIQUE), {})
+    floor, bound = declared_floor(extras, findings.ceilings)
+    return {"floor_ms": floor, "bound": bound, "share": floor / measured.median} if floor else None
 
 
 def _pair_fields(findings: Findings, workload: str, rung: str, measured: Measurement, loop: Loop) -> dict[str, Any]:

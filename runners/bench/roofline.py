@@ -13,6 +13,7 @@ from typing import Any
 
 from runners.bench.collect import TECHNIQUE, Findings
 from runners.bench.trust import Doubt
+from runners.blocks.least_work import COUNTED, COUNTED_BYTES
 from runners.card_types import Card
 
 # Measured ceilings are what a device reached, not what it can at most; only a time below this share is impossible.
@@ -66,6 +67,33 @@ def floor_ms(work: Work, rate: float | None, bandwidth: float | None, cache_byte
     return (arithmetic, "arithmetic") if arithmetic >= traffic else (traffic, "traffic")
 
 
+def declared_floor(extras: Mapping[str, Any], ceilings: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
+    """As `floor_ms`, of what the technique's module declares to be its least work; 0 where it declares none.
+
+    Products in several formats take one another's place on the same units, so their times add up. 0 also where the rate of a
+    declared format was not measured: a floor without it would flatter.
+    """
+    if COUNTED_BYTES not in extras:
+        return 0.0, ""
+    formats = [key.removeprefix(COUNTED) for key in extras if key.startswith(COUNTED) and key != COUNTED_BYTES]
+    arithmetic = 0.0
+    for name in formats:
+        found = rate_of(ceilings, name, exact=True) if name != "float32" else _rate(ceilings, name)
+        if not found:
+            return 0.0, ""
+        arithmetic += 1e3 * extras[f"{COUNTED}{name}"] / found
+    bandwidth = bandwidth_of(ceilings)
+    traffic = 1e3 * extras[COUNTED_BYTES] / bandwidth if bandwidth else 0.0
+    if not bandwidth or not (arithmetic or traffic):
+        return 0.0, ""
+    return (arithmetic, "arithmetic") if arithmetic >= traffic else (traffic, "traffic")
+
+
+def _rate(ceilings: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    wanted = f"matrix product, {name}"
+    return next((1e12 * float(row["value"]) for row in ceilings if row["name"] == wanted), None)
+
+
 def impossible(ms: float, floor: float) -> bool:
     """Whether no device of this kind can be as fast, with a margin for ceilings that were measured too low."""
     return 0 < ms < MARGIN * floor
@@ -88,6 +116,10 @@ def doubts_of_speed(findings: Findings, card: Card, ratios: Mapping[tuple[str, s
         if impossible(ms, floor):
             text = f"{ms:.4g} ms is faster than this device can be: its {bound} alone takes {floor:.4g} ms"
             found[workload, ""] = Doubt(workload, text, refuses=on_gpu)
+        declared, bound = declared_floor(extras, findings.ceilings)
+        if impossible(ms, declared) and (workload, "") not in found:
+            text = f"{ms:.4g} ms is less than the {declared:.4g} ms of {bound} that the module declares: it declares too much"
+            found[workload, ""] = Doubt(workload, text, refuses=False)
         ratio = ratios.get((workload, rung), 0.0)
         if ratio > REVIEW_FACTOR:
             text = f"needs review: {ratio:.1f} times as fast as {rung!r}; more than {REVIEW_FACTOR:g} is rarely true"

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+COUNTED = "declared_"
+COUNTED_BYTES = f"{COUNTED}bytes"
 BYTES: Mapping[str, int] = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8": 1, "int8": 1}
 
 
@@ -23,6 +25,13 @@ class LeastWork:
 
     operations: Mapping[str, float] = field(default_factory=dict)
     bytes_moved: float = 0.0
+
+    def counts(self) -> dict[str, int]:
+        """By the names under which the harness keeps them."""
+        return {
+            COUNTED_BYTES: int(self.bytes_moved),
+            **{f"{COUNTED}{name}": int(n) for name, n in self.operations.items()},
+        }
 
     def __post_init__(self) -> None:
         if unknown := set(self.operations) - set(BYTES):

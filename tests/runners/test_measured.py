@@ -209,3 +209,16 @@ def test_all_are_swept_that_can_be_and_the_others_are_named(foldcache: Implement
     assert "plain: left out, its card names no axis to sweep" in capsys.readouterr().err
     with pytest.raises(CommandError, match="names no axis to sweep"):
         call_command("verify", "plain", device="cpu", mode="sweep")
+
+
+def test_the_page_tells_which_share_of_the_devices_limit_is_reached(
+    client: Client, foldcache: Implementation, gpu: Device
+) -> None:
+    limit = {"floor_ms": 0.9, "bound": "traffic", "share": 0.75}
+    record = {"workload": {"name": "decode-8k"}, "evaluation": {"performance": {"roofline": limit}}}
+    run = make_run(foldcache, device=gpu, records=[record])
+    ratio(run, 2.0)
+    assert measured(foldcache).devices[0].workloads[0].roofline == limit
+    page = client.get(reverse("measured", args=[foldcache.name])).content.decode()
+    assert "Reaches <strong>75\u00a0%</strong> of what this device allows" in page
+    assert "at least 0.900 ms, bound by traffic" in page

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from runners.bench.child import compare
+from runners.bench.child.checks import TECHNIQUE
 from runners.bench.child.devices import Device, HostTimed
 from runners.bench.child.subjects import (
     DTYPES,
@@ -26,6 +27,7 @@ from runners.bench.child.subjects import (
 )
 from runners.bench.child.work import flop_counter
 from runners.bench.statistics import order_statistic_interval, paired_ratios
+from runners.blocks.least_work import LeastWork
 from runners.blocks.rand import DISTRIBUTIONS
 from runners.card_types import Workload
 
@@ -279,12 +281,21 @@ class Timer:
             outputs = as_outputs(call())
         read, written = sum(each.nbytes for each in inputs), sum(each.nbytes for each in outputs)
         exact = self._setting.card.correctness == "exact"
+        declared = self._declared() if prepared.name == TECHNIQUE else {}
         reads_all = exact and getattr(self._setting.module, "reads_all_inputs", True)
         return {
             "flops_counted": int(counter.get_total_flops()),
             "bytes_ideal": read + written,
             "bytes_least": written + (read if reads_all else 0),
+            **declared,
         }
+
+    def _declared(self) -> dict[str, int]:
+        """What the module says that a call of its technique must do at least, where it says so."""
+        declare: Callable[..., LeastWork] | None = getattr(self._setting.module, "least_work", None)
+        if declare is None:
+            return {}
+        return declare(dict(self._workload.axes), self._workload.dtype, self._workload.has_backward).counts()
 
     def spot_limits(self, distances: Sequence[float]) -> list[float]:
         """How far the two may differ in a timed call, from how far they differed when they were checked.

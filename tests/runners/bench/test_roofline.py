@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from runners.bench.collect import Findings
-from runners.bench.roofline import Work, bandwidth_of, doubts_of_speed, floor_ms, impossible, rate_of
+from runners.bench.roofline import Work, bandwidth_of, declared_floor, doubts_of_speed, floor_ms, impossible, rate_of
+from runners.blocks.least_work import LeastWork
 from runners.cards import load_card
 
 CARD = load_card(Path(__file__).resolve().parents[2] / "fixtures/cards/sample/plain_sum.toml")
@@ -92,3 +93,34 @@ def test_more_than_ten_times_goes_to_review_with_the_reason():
     (doubt,) = doubts_of_speed(findings(1.0), CARD, {("large", "eager"): 11.0})
     assert (doubt.workload, doubt.refuses) == ("large", False)
     assert "needs review: 11.0 times as fast as 'eager'" in doubt.text
+
+
+@pytest.mark.parametrize(
+    ("declared", "floor", "bound"),
+    [
+        pytest.param({"declared_bytes": 3e9, "declared_bfloat16": 7e10}, 1.0, "traffic", id="bound by traffic"),
+        pytest.param({"declared_bytes": 3e8, "declared_bfloat16": 7e11}, 1.0, "arithmetic", id="bound by arithmetic"),
+        pytest.param(
+            {"declared_bytes": 0, "declared_bfloat16": 7e11, "declared_int8": 1.3e12}, 2.0, "arithmetic", id="formats add up"
+        ),
+        pytest.param({"declared_bytes": 3e8, "declared_float32": 5e10}, 1.0, "arithmetic", id="float32 without TF32"),
+        pytest.param({"declared_bytes": 3e9, "declared_float8": 1e12}, 0.0, "", id="a rate that was not measured"),
+        pytest.param({"flops_counted": 1e12}, 0.0, "", id="nothing is declared"),
+    ],
+)  # fmt: skip
+def test_the_declared_floor_is_what_the_device_allows_for_the_declared_work(declared, floor, bound):
+    assert declared_floor(declared, CEILINGS) == (pytest.approx(floor), bound)
+
+
+def test_a_time_below_the_declared_floor_is_doubted_and_refuses_nothing():
+    found = findings(0.5, declared_bytes=3_000_000_000)
+    [doubt] = doubts_of_speed(found, CARD, {})
+    assert "it declares too much" in doubt.text
+    assert not doubt.refuses
+
+
+def test_operations_in_an_unknown_format_are_refused():
+    with pytest.raises(ValueError, match="no formats; known are"):
+        LeastWork({"bf16": 1.0}, 1.0)
+    with pytest.raises(ValueError, match="counted from 0"):
+        LeastWork({"bfloat16": 1.0}, -1.0)

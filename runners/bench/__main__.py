@@ -1,4 +1,4 @@
-"""The command line of the harness: `python -m runners.bench list|check|run|sweep|replay|compare|selftest`."""
+"""The command line of the harness: `python -m runners.bench list|check|run|sweep|replay|compare|report|selftest`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from runners.bench import HARNESS_VERSION
 from runners.bench.compare import compare_records
 from runners.bench.compare import summary as compare_summary
 from runners.bench.progress import Progress, check_times, summary, table
-from runners.bench.records import RecordError, read_records, write_records
+from runners.bench.records import RecordError, read_records, results_and_selftests, write_records
 from runners.bench.replay import read_sessions, replay
 from runners.bench.replay import summary as replay_summary
+from runners.bench.report import report
 from runners.bench.results import RunRequest, SessionResult
 from runners.bench.selftest import run_selftest
 from runners.bench.selftest import summary as selftest_summary
@@ -105,6 +106,12 @@ def parser() -> argparse.ArgumentParser:
     comparing.add_argument("old", type=Path, metavar="OLD", help="JSON lines of `run --out` or of a run's page")
     comparing.add_argument("new", type=Path, metavar="NEW", help="the same of another run")
     comparing.add_argument("--json", action="store_true", help="print the differences as one JSON object")
+    text = "tables of recorded runs: ratios, shares of the device's limit, verdicts, faults"
+    reporting = commands.add_parser("report", help=text, description=text)
+    reporting.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="JSON lines of `run --out` or of a run's page"
+    )
+    reporting.add_argument("--markdown", action="store_true", help="tables for a document")
     text = "catch every cheat, find known truths, tell the harness's own cost and what the device can do"
     testing = commands.add_parser("selftest", help=text, description=text)
     testing.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
@@ -336,13 +343,19 @@ def _compare(options: argparse.Namespace) -> int:
     return EXIT_PASSED if found.same else EXIT_FAILED
 
 
+def _report(options: argparse.Namespace) -> int:
+    records = [record for path in options.files for record in results_and_selftests(path)[0]]
+    print(report(records, markdown=options.markdown))
+    return EXIT_PASSED
+
+
 def _exit_code(result: SessionResult) -> int:
     if result.failure is None:
         return EXIT_PASSED
     return EXIT_UNSUPPORTED if result.failure.reason in ("unsupported", "refused-device") else EXIT_FAILED
 
 
-COMMANDS = {"list": _list, "replay": _replay, "compare": _compare, "selftest": _selftest}
+COMMANDS = {"list": _list, "replay": _replay, "compare": _compare, "report": _report, "selftest": _selftest}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,13 +22,10 @@ from runners.bench.sweeps import sweep_tables
 from runners.bench.trust import Doubt, doubts_about, doubts_beside_technique, rungs_to_time_alone
 from runners.bench.turns import Turns
 from runners.bench.verdicts import judge
+from runners.bench.watcher import OnEvent, ShouldStop, Watcher
 from runners.card_types import Card
 from runners.cards import find_card
 
-OnEvent = Callable[[Event], None]
-ShouldStop = Callable[[], bool]
-
-TICK_S = 1.0
 POLL_S = 0.2
 TURN_POLL_S = 0.02
 OPINIONS = 2  # a machine that was busier in one of two processes must not cost a run its result, nor doubt it
@@ -57,7 +54,7 @@ def run_session(
     if request.device not in ("cpu", "cuda"):
         detail = f"device {request.device!r} is unknown; use cpu or cuda"
         return _result(card, request, seed, Findings(), failure=Failure("refused-device", detail))
-    watcher = _Watcher(on_event, should_stop)
+    watcher = Watcher(on_event, should_stop)
     unknown = sorted(set(request.workloads) - {workload.name for workload in card.workloads if workload.is_timed})
     if unknown:
         failure = Failure("unsupported", f"{card.name} times no workload called {', '.join(unknown)}")
@@ -97,7 +94,7 @@ def _place(turns: Turns | None, device: str) -> Iterator[_Place]:
             place.turns.leave(place)
 
 
-def _granted(ask: ShouldStop, watcher: _Watcher) -> bool:
+def _granted(ask: ShouldStop, watcher: Watcher) -> bool:
     """Whether `ask` said yes; False where the run was stopped while it waited."""
     while not ask():
         watcher.tick("waiting", "another run holds the device")
@@ -131,35 +128,6 @@ class _Children:
         return Child({**self.spec, "mode": mode}, device=self.spec["device"])
 
 
-class _Watcher:
-    """Calls the caller back, at least once a second."""
-
-    def __init__(self, on_event: OnEvent, should_stop: ShouldStop) -> None:
-        self._on_event, self._should_stop = on_event, should_stop
-        self._last_tick = self._last_question = 0.0
-        self._stopped = False
-        self.phase, self.fraction = "start", 0.0
-
-    def emit(self, event: Event) -> None:
-        self._on_event(event)
-
-    def move(self, phase: str, fraction: float, text: str) -> None:
-        kind = "progress" if phase == self.phase else "phase"
-        self.phase, self.fraction = phase, fraction
-        self.emit(Event("progress" if kind == "progress" else "phase", phase, fraction, text))
-
-    def tick(self, phase: str = "", text: str = "") -> None:
-        if time.monotonic() - self._last_tick >= TICK_S / 2:
-            self._last_tick = time.monotonic()
-            self.emit(Event("tick", phase or self.phase, self.fraction, text))
-
-    def stopped(self) -> bool:
-        if not self._stopped and time.monotonic() - self._last_question >= TICK_S / 4:
-            self._last_question = time.monotonic()
-            self._stopped = bool(self._should_stop())
-        return self._stopped
-
-
 @dataclass
 class _Limits:
     """What a session's children may hold and when they must have ended, by time.monotonic(): waiting does not count."""
@@ -187,7 +155,7 @@ def _spec(card: Card, request: RunRequest, seed: int) -> dict[str, Any]:
 
 
 def _watched(  # noqa: PLR0917
-    card: Card, request: RunRequest, seed: int, watcher: _Watcher, children: _Children, place: _Place
+    card: Card, request: RunRequest, seed: int, watcher: Watcher, children: _Children, place: _Place
 ) -> SessionResult:
     findings = Findings(ceilings=list(request.ceilings))
     began = time.monotonic()
@@ -228,7 +196,7 @@ def measure_ceilings(  # noqa: PLR0917
     With `dtypes`, products in those and in narrower ones, and bandwidths, are all that is measured.
     """
     limit = int(available_memory_bytes() * DEFAULT_MEMORY_SHARE)
-    findings, watcher = Findings(), _Watcher(on_event, should_stop)
+    findings, watcher = Findings(), Watcher(on_event, should_stop)
     with _place(turns, device) as place:
         if not _granted(place.alone, watcher):
             return findings, Failure(*NOT_BEGUN)
@@ -241,7 +209,7 @@ def measure_ceilings(  # noqa: PLR0917
 
 
 def _guarded(  # noqa: PLR0917
-    card: Card, children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher, place: _Place
+    card: Card, children: _Children, limits: _Limits, findings: Findings, watcher: Watcher, place: _Place
 ) -> Failure | None:
     """Looks for reasons not to believe the times: the failure of one that refuses the run, the others as doubts."""
     doubts = [*doubts_about(findings, card), *doubts_of_speed(findings, card, median_ratios(findings))]
@@ -264,7 +232,7 @@ def _refusal(doubts: Sequence[Doubt], findings: Findings) -> Failure | None:
 
 
 def _beside_technique(
-    children: _Children, limits: _Limits, findings: Findings, watcher: _Watcher, place: _Place
+    children: _Children, limits: _Limits, findings: Findings, watcher: Watcher, place: _Place
 ) -> tuple[Failure | None, list[Doubt]]:
     """Times the rungs again in a process without the technique: why the run was stopped meanwhile, and doubts."""
     wanted = rungs_to_time_alone(findings, findings.compiled)
@@ -285,7 +253,7 @@ def _alone(  # noqa: PLR0917
     wanted: dict[str, dict[str, float]],
     limits: _Limits,
     findings: Findings,
-    watcher: _Watcher,
+    watcher: Watcher,
     place: _Place,
 ) -> tuple[Failure | None, list[Doubt]]:
     alone = Findings()
@@ -300,7 +268,7 @@ def _alone(  # noqa: PLR0917
     return None, doubts_beside_technique(findings, alone)
 
 
-def _follow(child: Child, limits: _Limits, findings: Findings, watcher: _Watcher, place: _Place) -> Failure | None:
+def _follow(child: Child, limits: _Limits, findings: Findings, watcher: Watcher, place: _Place) -> Failure | None:
     """Reads the child until it ends or must be ended, and grants it the device when it asks for its turn."""
     place.turns.known({child.pid})
     asks: ShouldStop | None = None
@@ -333,7 +301,7 @@ def _follow(child: Child, limits: _Limits, findings: Findings, watcher: _Watcher
             )
 
 
-def _take(child: Child, line: bytes, findings: Findings, watcher: _Watcher, place: _Place) -> ShouldStop | None:
+def _take(child: Child, line: bytes, findings: Findings, watcher: Watcher, place: _Place) -> ShouldStop | None:
     """Takes a message in; the question to ask of the turns where the child wants one."""
     arrived = time.monotonic()
     message = child.message(line)

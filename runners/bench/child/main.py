@@ -32,6 +32,7 @@ from runners.bench.child.subjects import (
     classify,
     load_module,
 )
+from runners.bench.child.telling import Teller
 from runners.bench.child.timing import Pairs, Prepared, Timer
 from runners.bench.statistics import paired_ratios
 from runners.bench.verdicts import sweep_point
@@ -106,6 +107,7 @@ class Session:
         compiled = [rung.name for rung in self._card.baselines if self._setting.is_compiled(rung.name)]
         channel.send("compiled", rungs=compiled)
         self._checker = Checker(self._setting, channel, self._watch)
+        self._teller = Teller(channel, self._setting, self._device)
 
     def _refuse_unmet_needs(self, environment: dict[str, Any]) -> None:
         needs = self._card.needs
@@ -171,7 +173,9 @@ class Session:
                 self._channel.send("alone", workload=workload.name, subject=rung, samples=samples)
                 for _ in range(CROSS_CHECK_STRETCHES):
                     # By its time here: beside the technique it may have taken so long that too few calls follow.
-                    timer.back_to_back(prepared, statistics.median(samples), partial(self._mark, workload.name, rung))
+                    timer.back_to_back(
+                        prepared, statistics.median(samples), partial(self._teller.mark, workload.name, rung)
+                    )
 
     def _time_all(self) -> None:
         workloads = self._timed_workloads()
@@ -271,13 +275,13 @@ class Session:
             with self._on("timing"):
                 sampled = timer.pairs(technique, baseline, cap_s, limits, partial(self._show, workload.name, rung))
             self._refuse_drifting_answers(workload, sampled)
-            self._send_pairs("pairs", workload, rung, sampled)
+            self._teller.pairs("pairs", workload, rung, sampled)
             with self._on("timing"):
-                self._send_extras(timer, workload, baseline)
+                self._teller.extras(timer, workload, baseline)
                 self._cross_check(timer, workload, technique, baseline, sampled)
             self._watch.verify(f"while {workload.name} was timed")
         with self._on("timing"):
-            self._send_extras(timer, workload, technique)
+            self._teller.extras(timer, workload, technique)
 
     def _check_at_size(self, workload: Workload, rungs: Sequence[str]) -> list[str]:
         """Checks the subjects in the very shape that is timed; a rung that is wrong there is not timed."""
@@ -355,48 +359,7 @@ class Session:
             timer.warm_up(twin, WARM_UP_SHARE * cap_s)
         with self._on("timing"):
             sampled = timer.pairs(twin, baseline, cap_s)
-        self._send_pairs(CONTROL, workload, baseline.name, sampled)
-
-    def _send_pairs(self, kind: str, workload: Workload, rung: str, pairs: Pairs) -> None:
-        self._channel.send(
-            kind,
-            workload=workload.name,
-            axes=workload.axes,
-            dtype=workload.dtype,
-            pass_=workload.pass_,
-            baseline=rung,
-            technique_ms=pairs.technique_ms,
-            baseline_ms=pairs.baseline_ms,
-            spans=pairs.spans,
-            cap_reached=pairs.cap_reached,
-            band_floor=self._device.band_floor,
-        )
-
-    def _send_extras(self, timer: Timer, workload: Workload, prepared: Prepared) -> None:
-        host = timer.host_times(prepared)
-        self._channel.send(
-            "extras",
-            workload=workload.name,
-            subject=prepared.name,
-            host_ms=[each.idle_ms for each in host],
-            launch_ms=[each.returned_ms for each in host],
-            operator_ms=timer.operator_times(prepared),
-            peak_memory=timer.peak_memory(prepared),
-            steady_memory=prepared.steady_memory,
-            work=self._work(timer, prepared),
-            footprint=timer.footprint(prepared),
-        )
-
-    def _work(self, timer: Timer, prepared: Prepared) -> dict[str, int]:
-        """What a call does at least; nothing for a compiled rung, which counting would compile anew."""
-        if prepared.name != TECHNIQUE and self._setting.is_compiled(prepared.name):
-            return {}
-        try:
-            return timer.work(prepared)
-        except Exception as error:  # counting is no part of the subject's duties
-            traceback.print_exc()
-            self._channel.send("note", workload="", text=f"the work of {prepared.name} was not counted: {error}"[:300])
-            return {}
+        self._teller.pairs(CONTROL, workload, baseline.name, sampled)
 
     def _refuse_drifting_answers(self, workload: Workload, pairs: Pairs) -> None:
         if pairs.spots >= 3 and pairs.spots_off > pairs.spots / 2:
@@ -412,7 +375,7 @@ class Session:
         """Lets the parent time both sides by its own clock, in short stretches that alternate."""
         for _ in range(CROSS_CHECK_STRETCHES):
             for prepared, samples in ((technique, pairs.technique_ms), (baseline, pairs.baseline_ms)):
-                mark = partial(self._mark, workload.name, prepared.name)
+                mark = partial(self._teller.mark, workload.name, prepared.name)
                 timer.back_to_back(prepared, statistics.median(samples), mark)
 
     def _show(self, workload: str, rung: str, pairs: Pairs) -> None:
@@ -420,6 +383,3 @@ class Session:
         ratio = statistics.median(paired_ratios(pairs.baseline_ms, pairs.technique_ms))
         text = f"{workload} against {rung}: {len(pairs.spans)} pairs so far, raw median {ratio:.3f}×"
         self._channel.phase("time", self._share_timed, text)
-
-    def _mark(self, workload: str, subject: str, edge: str, calls: int) -> None:
-        self._channel.send("mark", workload=workload, subject=subject, edge=edge, calls=calls)

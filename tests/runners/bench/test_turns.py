@@ -13,8 +13,9 @@ from runners.bench import __main__ as command
 from runners.bench.process import lock_of
 from runners.bench.records import read_records
 from runners.bench.results import Event, Failure, RunRequest, SessionResult
-from runners.bench.session import OnEvent, ShouldStop, run_session
+from runners.bench.session import run_session
 from runners.bench.turns import Turns
+from runners.bench.watcher import OnEvent, ShouldStop
 from tests.runners.bench.test_session import CARDS
 
 

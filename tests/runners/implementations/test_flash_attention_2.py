@@ -50,6 +50,15 @@ def test_output_and_gradients_are_those_of_plain_attention_in_float64(name, axes
         assert relative_error(each, reference) < tolerance, label
 
 
+@pytest.mark.parametrize(("dtype", "kernel"), [(torch.float16, "flash"), (torch.float32, "efficient")])
+def test_the_rung_without_cudnn_is_the_librarys_own_attention(dtype, kernel):
+    axes = {"batch": 1, "heads": 2, "seq": 40, "dim": 32, "causal": 1}
+    inputs = [each.requires_grad_() for each in module.inputs(axes, Rand(3, dtype=dtype, device=DEVICE))]
+    output = module.SUBJECTS["flash"](axes, {})(*inputs)
+    assert relative_error(output, module.make_eager(axes, {})(*[each.double() for each in inputs])) < 2e-3
+    assert (kernel if DEVICE == "cuda" else "flash") in output.grad_fn.name().lower()
+
+
 @pytest.mark.parametrize("name", TILED)
 def test_scores_too_large_for_a_plain_exponential_stay_finite(name):
     axes = {"batch": 1, "heads": 1, "seq": 21, "dim": 16, "causal": 1}

@@ -35,6 +35,7 @@ from runners.blocks.latent_attention import (
     grouped_query_weights,
     latent_weights,
 )
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.moe import (
     GroupedMatmul,
     Routed,
@@ -73,6 +74,24 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["batch"], axes["hidden"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Products in 8 bits, attention in 16. Tokens choose experts evenly, so that few tokens leave some unread."""
+    batch, hidden, heads, experts = axes["batch"], axes["hidden"], axes["heads"], axes["experts"]
+    rank, rope = axes["rank"], axes["rope"]
+    projections = axes["query_rank"] * (hidden + heads * (axes["nope"] + rope))
+    projections += hidden * (rank + rope + heads * axes["value"])
+    expert, shared = 3 * hidden * axes["expert_ffn"], 3 * hidden * axes["shared_ffn"]
+    wide = heads * rank * (axes["nope"] + axes["value"]) + hidden * experts
+    used = experts * (1 - (1 - axes["k"] / experts) ** batch)
+    attended = heads * axes["context"] * (2 * rank + rope)
+    products = {
+        "float8": 2 * batch * (projections + shared + axes["k"] * expert),
+        dtype: 2 * batch * (wide + attended),
+    }
+    moved = wide + batch * (axes["context"] * (rank + rope) + 2 * hidden)
+    return LeastWork(products, projections + shared + used * expert + BYTES[dtype] * moved)
 
 
 def sigmoid_route(logits: Tensor, k: int) -> Routed:

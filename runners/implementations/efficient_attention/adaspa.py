@@ -25,6 +25,7 @@ from torch import Tensor
 from runners.blocks.block_scores import block_mass, row_lse
 from runners.blocks.block_sparse import BlockLists, attend_to_blocks, block_lists
 from runners.blocks.ladder import Subject
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 from runners.blocks.sparse_inputs import dense_rungs, stripe_attention_inputs
 
@@ -46,6 +47,12 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     """What this step adds to the earlier queries and keys, and its values."""
     shape = (axes["batch"], axes["heads"], axes["seq"], axes["dim"])
     return rand.normal(*shape, scale=DRIFT), rand.normal(*shape, scale=DRIFT), rand.normal(*shape)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """The blocks of one step; the earlier step's queries and keys are read besides what changed."""
+    elements = axes["batch"] * axes["heads"] * axes["seq"] * axes["dim"]
+    return LeastWork({dtype: 4 * elements * axes["seq"] * axes["density"] / 1000}, BYTES[dtype] * 6 * elements)
 
 
 class AdaptiveBlocks:

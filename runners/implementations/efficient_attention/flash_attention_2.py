@@ -10,7 +10,8 @@ Work and traffic, with n = batch * heads * seq (halve the operations where causa
   * backward: 14 * n * seq * dim operations here (10 if dq shared the tiles of dk and dv); twelve such tensors move;
   * eager attention writes and reads n * seq scores about four times forward, and more than that backward.
 Batch 4, heads 16, seq 4096, dim 128, bfloat16, causal: 0.27 + 0.96 TFLOP forward and backward, 1.6 ms on an H200 at
-790 TFLOP/s; its traffic of 1.1 GB would take 0.2 ms at 4.8 TB/s. Tensor cores bind; what matters is to feed them.
+790 TFLOP/s (0.27 + 0.69 and 1.2 ms with shared tiles); its traffic of 1.1 GB would take 0.2 ms at 4.8 TB/s. Tensor
+cores bind; what matters is to feed them.
 
 Forward alone, batch 2, heads 32, seq 8192, dim 128, causal, 1.1 TFLOP, took on an H200 2.2 ms in the best tile here (490
 TFLOP/s), 3.2 ms in PyTorch's own FlashAttention-2 (340) and 1.7 ms in cuDNN (637), which is PyTorch's choice there and the
@@ -54,6 +55,7 @@ from runners.blocks.attention import (
 )
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 # In the order in which they are asked.
@@ -225,6 +227,13 @@ class FlashAttention2(torch.autograd.Function):
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     shape = (axes["batch"], axes["heads"], axes["seq"], axes["dim"])
     return rand.normal(*shape), rand.normal(*shape), rand.normal(*shape)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Five products a backward pass where the kernels here take seven; each tensor once."""
+    elements = axes["batch"] * axes["heads"] * axes["seq"] * axes["dim"]
+    products = (14 if backward else 4) * elements * axes["seq"] // (2 if axes["causal"] else 1)
+    return LeastWork({dtype: products}, BYTES[dtype] * elements * (8 if backward else 4))
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:

@@ -24,6 +24,7 @@ from torch import Tensor
 from runners.blocks.block_scores import row_lse
 from runners.blocks.block_sparse import BlockLists, attend_to_blocks, block_lists
 from runners.blocks.ladder import Subject
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 from runners.blocks.sparse_inputs import dense_rungs, library_attention, stripe_attention_inputs
 
@@ -43,6 +44,15 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     """What this step adds to queries, keys and values of the dense step."""
     shape = (axes["batch"], axes["heads"], axes["seq"], axes["dim"])
     return rand.normal(*shape, scale=DRIFT), rand.normal(*shape, scale=DRIFT), rand.normal(*shape, scale=DRIFT)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Whole blocks of text, and the window; changes, the dense step's q, k, v, residual, output, and the ratios."""
+    rows = axes["batch"] * axes["heads"] * axes["seq"]
+    blocks, window, text = -(-axes["seq"] // axes["block"]), axes["window"], axes["text"] // axes["block"]
+    near = sum(max(0, min(blocks, at + window + 1) - max(text, at - window)) for at in range(blocks))
+    products = 4 * rows * axes["dim"] * axes["seq"] * (near + blocks * text) / blocks**2
+    return LeastWork({dtype: products}, BYTES[dtype] * rows * (8 * axes["dim"] + 1))
 
 
 def window_lists(axes: dict[str, int], like: Tensor) -> BlockLists:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from runners.blocks.graphs import graphed
 from runners.blocks.ladder import Subject, compiled, compiles
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 FULL_LAYERS = 2
@@ -53,6 +54,16 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     noise = rand.normal(axes["layers"], axes["batch"], axes["heads"], axes["dim"], scale=NOISE)
     return noise, rand.integers(TOPICS, axes["batch"])
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Keys and values of whole layers and of the kept tokens, once."""
+    layers, context, rows = axes["layers"], axes["context"], axes["batch"] * axes["heads"] * axes["dim"]
+    choosing = {min(FULL_LAYERS, layers - 1), max(FULL_LAYERS, layers // 2)}
+    whole = len(choosing | set(range(min(FULL_LAYERS, layers))))
+    tokens = whole * context + (layers - whole) * min(axes["kept"], context)
+    elements = 2 * axes["batch"] * axes["key_heads"] * axes["dim"] * tokens + 2 * layers * rows
+    return LeastWork({dtype: 4 * rows * tokens}, BYTES[dtype] * elements)
 
 
 def attention_with_shares(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 reads_all_inputs = False  # what lies in the padding is never read
@@ -32,6 +33,14 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     """Lengths are even over 1 .. seq, so that half of a minibatch is padding."""
     shape = (axes["batch"], axes["seq"], axes["heads"], axes["dim"])
     return rand.normal(*shape), rand.normal(*shape), rand.normal(*shape), rand.integers(axes["seq"], axes["batch"]) + 1
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Lengths are drawn: two deviations fewer tokens than expected. The output is written in the padding as well."""
+    width = axes["heads"] * axes["dim"]
+    tokens = axes["seq"] * max(0.0, axes["batch"] / 2 - 2 * (axes["batch"] / 12) ** 0.5)
+    products = 4 * tokens * (axes["chunk"] + 2 * axes["overlap"]) * width
+    return LeastWork({dtype: products}, BYTES[dtype] * width * (3 * tokens + axes["batch"] * axes["seq"]))
 
 
 class PackedWindows:

@@ -17,7 +17,9 @@ How, without a matrix of seq x seq and without atomic additions:
 
 Work per head: 2 * seq * 2 ** bits * dim * hashes operations, linear in seq, where softmax attention takes 4 * seq ** 2 * dim. With
 32 hashes of 8 bits they are equal at seq = 4,096, so it can win only beyond. For 12 heads of 64 and seq = 16,384 in bfloat16:
-0.21 TFLOP, 0.26 ms on an H200 at 790 TFLOP/s, where attention takes 0.82 TFLOP, 1.04 ms; reading 32 rows of 128 bytes a query, 0.8 GB
+0.21 TFLOP, 0.26 ms on an H200 at 790 TFLOP/s, where attention takes 0.82 TFLOP, 1.04 ms (the sums themselves are
+0.8 G additions, the codes 0.013 TFLOP: one-hot products are how this comes by them); reading 32 rows of 128 bytes a
+query, 0.8 GB
 from the L2 cache, comes to about 0.2 ms more. The memory beside inputs and result is that of codes and tables, 25 MB here,
 where scores that are stored take 6.4 GB.
 """
@@ -36,6 +38,7 @@ from torch.nn.functional import normalize, scaled_dot_product_attention
 
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 MAX_BITS, MAX_DIM = 8, 128
@@ -71,6 +74,13 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, Tensor, Tensor]:
     queried, kept = topic_of_tokens(), topic_of_tokens()
     values = meanings.gather(2, kept) + rand.normal(batch, heads, seq, dim, scale=0.5)
     return near(queried), near(kept), values
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Codes of queries and keys, an addition of each value to each table and of each bucket that is read."""
+    elements = axes["batch"] * axes["heads"] * axes["seq"] * axes["dim"]
+    operations = elements * axes["hashes"] * (4 * axes["bits"] + 2)
+    return LeastWork({dtype: operations}, BYTES[dtype] * 4 * elements)
 
 
 # ── the technique ───────────────────────────────────────────────────────────────────────────────────────────────────

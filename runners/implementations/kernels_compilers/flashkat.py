@@ -33,6 +33,7 @@ from torch import Tensor
 
 from runners.blocks.kernels import interpreted, require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 NUMERATOR, DENOMINATOR = 6, 4
@@ -229,6 +230,12 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     a = rand.gaussian(groups, NUMERATOR, scale=0.2)
     a[:, 1] += 1
     return rand.normal(axes["tokens"], axes["channels"]), a, rand.gaussian(groups, DENOMINATOR, scale=0.3)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """About 20 operations an element forward and 40 backward, on plain cores; x, y and their gradients once."""
+    elements = axes["tokens"] * axes["channels"]
+    return LeastWork({"float32": elements * (60 if backward else 20)}, BYTES[dtype] * elements * (4 if backward else 2))
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:

@@ -35,6 +35,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 IGNORED = -100
@@ -153,6 +154,13 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
         rand.gaussian(vocab, hidden, scale=hidden**-0.5),
         targets.masked_fill(uncounted, IGNORED),
     )
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Three products, one without gradients; hidden states and weight, and their gradients."""
+    tokens, hidden, vocab = axes["tokens"], axes["hidden"], axes["vocab"]
+    elements = hidden * (tokens + vocab) * (2 if backward else 1)
+    return LeastWork({dtype: (6 if backward else 2) * tokens * hidden * vocab}, BYTES[dtype] * elements + 8 * tokens)
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:

@@ -29,12 +29,15 @@ steps does not show; a workload with a refresh in each step does.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.optimizers import LEARNING_RATE, Adam, Adam8bit, FusedAdam, OptimizerSubject, Rule, TorchAdamSubject
 from runners.blocks.rand import Rand
 
@@ -81,6 +84,24 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
         gradient = (directions * strengths) @ rows + rand.gaussian(min(shape), max(shape), scale=NOISE)
         made.append(gradient if shape[0] <= shape[1] else gradient.t().contiguous())
     return tuple(made)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Two products a projected matrix, and the sketch's in float32 where each step refreshes; each gradient once, each
+    parameter, moment and basis as often as a step must."""
+    operations, moved = Counter({dtype: 0}), 0.0
+    moment = 1 if axes["state_bits"] == 8 else BYTES[dtype]
+    for index, shape in enumerate(shapes(axes)):
+        values, rank = math.prod(shape), axes["rank"]
+        moved += 3 * BYTES[dtype] * values
+        if index >= PROJECTED or rank >= min(shape):
+            moved += 4 * moment * values
+            continue
+        operations[dtype] += 4 * rank * values
+        moved += 4 * moment * rank * max(shape) + BYTES[dtype] * rank * min(shape)
+        if axes["refresh_every"] == 1:
+            operations["float32"] += 4 * (1 + ITERATIONS) * values * min(rank + OVERSAMPLING, *shape)
+    return LeastWork(operations, moved)
 
 
 def cosine_basis(size: int, rank: int, rand: Rand) -> Tensor:

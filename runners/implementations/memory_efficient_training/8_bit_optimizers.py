@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.optimizers import Adam, Adam8bit, OptimizerSubject, TorchAdamSubject
 from runners.blocks.rand import Rand
 
@@ -38,6 +39,12 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     """The gradient of one step, (rows, cols)."""
     return (rand.normal(axes["rows"], axes["cols"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Some 12 operations of Adam; gradient, parameter in and out, two codes in and out, and their blocks' scales."""
+    values = axes["rows"] * axes["cols"]
+    return LeastWork({"float32": 12 * values}, values * (3 * BYTES[dtype] + 4 + 16 / 2048))
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> OptimizerSubject:

@@ -44,6 +44,7 @@ from torch.nn.functional import linear
 from runners.blocks.gated import gated, gated_by_library
 from runners.blocks.graphs import graphed
 from runners.blocks.ladder import compiled, compiles
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import GROUP, Int4Linear, Linear16, filled_blocks, pack_codes, unpack_codes
 from runners.blocks.packed8 import best_candidates
 from runners.blocks.rand import Rand
@@ -83,6 +84,16 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     return (with_outliers(rand.normal(axes["tokens"], axes["features"]), OUTLIERS, scale=4.0),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Magnitudes of each block that the budget affords, then one product a matrix; blocks as they are stored."""
+    tokens, features, hidden = axes["tokens"], axes["features"], axes["hidden"]
+    block = features * hidden // 8 + 2 * RANK * (features + hidden)
+    sizes = 4 * (2 * features + hidden)
+    blocks = min(len(NAMES) * LEVELS, (len(NAMES) * features * hidden * 2 * axes["budget"] // 1000 - sizes) // block)
+    products = 2 * features * hidden * (blocks * RANK + len(NAMES) * tokens)
+    return LeastWork({dtype: products}, blocks * block + sizes + BYTES[dtype] * 2 * tokens * features)
 
 
 def allowed_bytes(axes: dict[str, int], weights: dict[str, Tensor]) -> int:

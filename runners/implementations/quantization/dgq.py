@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import Int4Linear, Linear16
 from runners.blocks.packed8 import DualGrainedLinear, dual_grained_product, least_error_divisors
 from runners.blocks.rand import Rand
@@ -48,6 +49,14 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     return (with_outliers(rand.normal(axes["tokens"], axes["features"]), axes["outliers"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Integers throughout; half a byte a weight, and a whole number for each 128."""
+    tokens, features, outputs = axes["tokens"], axes["features"], axes["outputs"]
+    products = 2 * tokens * features * outputs
+    held = features * outputs * (1 / 2 + 1 / 128) + 4 * (features + outputs)
+    return LeastWork({"int8": products}, held + BYTES[dtype] * tokens * (features + outputs))
 
 
 def clipping_divisors(calibration: Tensor) -> Tensor:

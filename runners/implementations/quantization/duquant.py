@@ -34,6 +34,7 @@ from torch import Tensor
 
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import MakeSubject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import (
     GROUP,
     NIBBLE_ZERO,
@@ -78,6 +79,15 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (planted(axes, rand, axes["tokens"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Rotations as tokens come, the product in 8-bit integers, as Hopper has none of 4 bits; half a byte a weight."""
+    tokens, features, outputs = axes["tokens"], axes["features"], axes["outputs"]
+    products = 2 * tokens * features * outputs
+    rotations, held = 4 * tokens * features * axes["block"], features * outputs // 2 + 4 * (features + outputs)
+    moved = 2 * features * axes["block"] + tokens * (features + outputs)
+    return LeastWork({"int8": products, dtype: rotations}, held + BYTES[dtype] * moved)
 
 
 def spreading(count: int, generator: torch.Generator) -> Tensor:

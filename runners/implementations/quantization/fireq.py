@@ -45,6 +45,7 @@ from torch import Tensor
 from runners.blocks.gated import gated, gated_by_library
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import (
     GROUP,
     INTERPRETED,
@@ -121,6 +122,15 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     if is_attention(axes):
         return (rand.normal(axes["context"], axes["features"]),)
     return (with_outliers(rand.normal(axes["tokens"], axes["features"]), axes["outliers"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Products in e4m3; half a byte a weight and one for each 128. What lies between the layers can stay on chip."""
+    if is_attention(axes):
+        return LeastWork()
+    tokens, features, weights = axes["tokens"], axes["features"], 3 * axes["features"] * axes["hidden"]
+    held = weights * (1 / 2 + 1 / 128)
+    return LeastWork({"float8": 2 * tokens * weights}, held + BYTES[dtype] * 2 * tokens * features)
 
 
 def quantize_weight(weight: Tensor, importance: Tensor) -> tuple[Tensor, Tensor, Tensor]:

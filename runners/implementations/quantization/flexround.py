@@ -14,7 +14,9 @@ at hand a step does not depend on the number of inputs. A call takes X (tokens, 
 quantized layer's output for X, (tokens, outputs). AdaRound settles late, by the pressure on its offsets: with a hundred steps it has
 hardly begun, which the sweep over steps shows.
 
-Cost for 4,096 by 4,096 weights in float32: a step takes two products of 0.14 TFLOP, 5 ms at 55 TFLOP/s of an H200 without
+Cost for 4,096 by 4,096 weights in float32: a step takes two products of 0.14 TFLOP (one would do, error and gradient
+being
+the same), 5 ms at 55 TFLOP/s of an H200 without
 tensor cores, and some 30 passes over 67 MB, 0.4 ms; 100 steps are 0.5 s. Both methods cost the same a step; what is
 asked is which of them has the smaller error after it.
 """
@@ -29,6 +31,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from runners.blocks.ladder import Subject
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 from runners.blocks.rounding import UniformGrid, correlated_inputs, gptq, gram_matrix
 from runners.blocks.training import minimise
@@ -51,6 +54,14 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     """Calibration inputs (tokens, features), correlated as inside a network."""
     return (correlated_inputs(rand, axes["tokens"], axes["features"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Half of the Gram matrix, whose mirror is the other; a product a step, error and gradient in one; the output."""
+    tokens, features, outputs = axes["tokens"], axes["features"], axes["outputs"]
+    products = tokens * features**2 + 2 * features * outputs * (axes["steps"] * features + tokens)
+    moved = features * outputs + tokens * (features + outputs)
+    return LeastWork({dtype: products}, BYTES[dtype] * moved)
 
 
 def straight_through(values: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from runners.blocks.int8 import (
     quantize_rows_kernel,
 )
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import Linear16
 from runners.blocks.rand import Rand
 
@@ -56,6 +57,14 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     values = rand.normal(axes["tokens"], axes["features"])
     spread = rand.gaussian(axes["tokens"], axes["features"], scale=axes["tail"] / 100)
     return (values * spread.exp(),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """One integer product; codes of a byte and a scale for each output."""
+    tokens, features, outputs = axes["tokens"], axes["features"], axes["outputs"]
+    products = 2 * tokens * features * outputs
+    held = features * outputs + 4 * outputs
+    return LeastWork({"int8": products}, held + BYTES[dtype] * tokens * (features + outputs))
 
 
 def row_scales(values: Tensor, largest: float) -> Tensor:

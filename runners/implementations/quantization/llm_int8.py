@@ -35,6 +35,7 @@ from runners.blocks.int8 import (
 )
 from runners.blocks.kernels import require_triton
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import Linear16
 from runners.blocks.rand import Rand
 
@@ -56,6 +57,14 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     large = torch.arange(axes["outliers"], device=rand.device) * axes["features"] // axes["outliers"]
     activations[:, large] *= OUTLIER_SCALE
     return (activations,)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Outlier features as they come, the others in integers; codes of a byte and a scale for each output."""
+    tokens, features, outputs, outliers = axes["tokens"], axes["features"], axes["outputs"], axes["outliers"]
+    products = {"int8": 2 * tokens * (features - outliers) * outputs, dtype: 2 * tokens * outliers * outputs}
+    held = features * outputs + 4 * outputs
+    return LeastWork(products, held + BYTES[dtype] * tokens * (features + outputs))
 
 
 class Int8Linear:

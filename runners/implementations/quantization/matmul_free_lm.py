@@ -29,6 +29,7 @@ from torch.nn.functional import linear, pad, scaled_dot_product_attention, silu
 
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 EPSILON = 1e-6
@@ -205,6 +206,14 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["batch"], axes["width"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Two bits a weight, products of integers; the states, float32, before and after the token."""
+    batch, layers, width = axes["batch"], axes["layers"], axes["width"]
+    weights = layers * width * (4 * width + 3 * axes["mlp"])
+    states = 8 * layers * batch * width
+    return LeastWork({"int8": 2 * batch * weights}, weights / 4 + states + BYTES[dtype] * 2 * batch * width)
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:

@@ -11,7 +11,8 @@ rank-one update, for whole blocks of columns by a matrix product.
 
 A call takes the calibration inputs, quantizes, and gives the quantized layer's output for them, (tokens, outputs).
 
-Cost for 4,096 by 4,096 weights in float32: H from 8,192 tokens 0.27 TFLOP; each pass 0.14 TFLOP, for 24 passes 3.3 TFLOP,
+Cost for 4,096 by 4,096 weights in float32: H from 8,192 tokens 0.27 TFLOP (half of it is a mirror), the output 0.27;
+each pass 0.14 TFLOP, for 24 passes 3.3 TFLOP,
 60 ms at 55 TFLOP/s of an H200 without tensor cores; GPTQ takes half a pass and three decompositions of a 4,096 x 4,096
 matrix. Visiting 128 columns is a chain of 128 steps on the chip, about 0.1 ms, 32 times a pass. So QuantEase must take
 several times as long as GPTQ here: what it offers is that no matrix must be inverted, and that it can improve any solution.
@@ -28,6 +29,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from runners.blocks.ladder import Subject
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 from runners.blocks.rounding import UniformGrid, correlated_inputs, gptq, gram_matrix, sweep
 
@@ -44,6 +46,15 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     """Calibration inputs (tokens, features), correlated as inside a network."""
     return (correlated_inputs(rand, axes["tokens"], axes["features"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Half of the Gram matrix, whose mirror is the other; passes, of the last what lies ahead; the output."""
+    tokens, features, outputs = axes["tokens"], axes["features"], axes["outputs"]
+    passes = (2 * axes["passes"] - 1) * features**2 * outputs
+    products = tokens * features**2 + passes + 2 * tokens * features * outputs
+    moved = features * outputs + tokens * (features + outputs)
+    return LeastWork({dtype: products}, BYTES[dtype] * moved)
 
 
 def quantease(weight: Tensor, gram: Tensor, grid: UniformGrid, passes: int, *, start: Tensor | None = None) -> Tensor:

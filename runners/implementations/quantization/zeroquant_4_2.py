@@ -29,6 +29,7 @@ from torch import Tensor
 
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import (
     INTERPRETED,
     Int4Linear,
@@ -55,6 +56,14 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     return (rand.normal(axes["tokens"], axes["features"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Three quarters of a byte a weight, and a scale for each output."""
+    tokens, features, outputs = axes["tokens"], axes["features"], axes["outputs"]
+    products = 2 * tokens * features * outputs
+    held = features * outputs * 3 / 4 + 4 * outputs
+    return LeastWork({dtype: products}, held + BYTES[dtype] * tokens * (features + outputs))
 
 
 def round_to_fp6(values: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from torch.nn import functional
 
 from runners.blocks.counting import CountedSubject
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 STEM_WIDTH = 32
@@ -93,6 +94,22 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     return (rand.normal(axes["batch"], 3, axes["image"], axes["image"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Weights that are left, each with an index of 32 bits; image and logits, and no activation between layers."""
+    size, stem, last = -(-axes["image"] // 2), scaled_width(STEM_WIDTH, axes), axes["classes"]
+    dense, products, kept = 27 * stem, 27 * stem * size**2, 0
+    for block in mobilenet_blocks(axes):
+        size, last = -(-size // block.stride), block.outputs
+        weights = block.inputs * block.outputs
+        left = weights - weights * axes["sparsity"] // 1000
+        dense, kept = dense + 9 * block.inputs, kept + left
+        products += (9 * block.inputs + left) * size**2
+    head = last * axes["classes"]
+    shown = axes["batch"] * (3 * axes["image"] ** 2 + axes["classes"])
+    moved = BYTES[dtype] * (dense + kept + head + shown) + 4 * kept
+    return LeastWork({dtype: 2 * axes["batch"] * (products + head)}, moved)
 
 
 class SparsePointwise:

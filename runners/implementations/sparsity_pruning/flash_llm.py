@@ -37,6 +37,7 @@ from torch import Tensor
 from runners.blocks.attention import TunedKernel
 from runners.blocks.kernels import interpreted, require_triton, tl, triton
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import (
     Linear16,
     PackedProduct,
@@ -69,6 +70,16 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor]:
     return (rand.normal(axes["tokens"], axes["features"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Computed as dense; a bit for each place, 16 for each row of a block, 32 for 64 such rows, and the values."""
+    tokens, features, outputs = axes["tokens"], axes["features"], axes["outputs"]
+    products = 2 * tokens * features * outputs
+    kept = 1 - axes["sparsity"] / 1000
+    bits = 1 + 16 / BLOCK + 32 / (BLOCK * TILE_ROWS)
+    moved = kept * features * outputs + tokens * (features + outputs)
+    return LeastWork({dtype: products}, features * outputs * bits / 8 + BYTES[dtype] * moved)
 
 
 @triton.jit

@@ -12,7 +12,9 @@ Operations: 2 features outputs / bits a token, 1 / bits of a dense layer's. Byte
 2 features outputs bytes once for all tokens. So with up to `bits` tokens the tables need less traffic, and with many
 tokens they lose, because a matrix unit reuses what it reads and a table cannot. 4,096 to 4,096 features with 8 bits on
 an H200 at 4.8 TB/s and 790 TFLOP/s: one token 4.2 MB (1 us, so that starting a kernel is what counts) against 34 MB
-(7 us); 8 tokens 34 MB on both sides; 2,048 tokens 8.6 GB (1.8 ms) against 69 GFLOP (0.09 ms). The tables take 2^bits /
+(7 us); 8 tokens 34 MB on both sides; 2,048 tokens pick every row eight times: 8.6 GB where each reads its own (1.8
+ms), 1.1 GB (0.2 ms)
+if a row were read once for all, against 69 GFLOP (0.09 ms). The tables take 2^bits /
 bits = 32 times the bytes of the dense weight.
 
 One kernel takes signs, sizes, rows and their sum; rows go from memory to registers once. With few tokens the pieces are
@@ -32,6 +34,7 @@ from torch.nn.functional import embedding_bag, linear, softplus
 from runners.blocks.counting import CountedSubject
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 TEMPERATURE = 1.0
@@ -55,6 +58,15 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["tokens"], axes["features"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Sums in float32; each row that some token picks once, where all rows are as likely."""
+    tokens, features, outputs, rows = axes["tokens"], axes["features"], axes["outputs"], 2 ** axes["bits"]
+    pieces = features // axes["bits"]
+    picked = pieces * rows * (1 - (1 - 1 / rows) ** tokens)
+    moved = picked * outputs + tokens * (features + outputs)
+    return LeastWork({"float32": 2 * tokens * pieces * outputs}, BYTES[dtype] * moved)
 
 
 def hashed(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:

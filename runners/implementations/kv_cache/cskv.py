@@ -31,6 +31,7 @@ from runners.blocks.decoder import attention, rotary_for, rotate
 from runners.blocks.formed_keys import STEP, scores_of_formed, weighted_sums
 from runners.blocks.graphs import graphed
 from runners.blocks.ladder import Subject, compiled, compiles
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 CALIBRATION = 1024
@@ -63,6 +64,18 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["batch"], axes["hidden"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Old keys formed, old values summed as features; features in their bits, whole recent tokens, and weights once."""
+    batch, hidden, heads, rank = axes["batch"], axes["hidden"], axes["heads"], axes["rank"]
+    inner, narrow, window = heads * axes["dim"], axes["kv_heads"] * axes["dim"], min(axes["window"], axes["context"])
+    old, projections = axes["context"] - window, 2 * hidden * (inner + narrow)
+    formed = old * (rank * narrow + inner + heads * rank) + rank * inner
+    products = 2 * batch * (projections + formed + 2 * window * inner)
+    features = 2 * batch * old * rank * (axes["bits"] / 8 if axes["bits"] == 4 else BYTES[dtype])
+    moved = projections + 2 * rank * narrow + 2 * batch * (window * narrow + hidden)
+    return LeastWork({dtype: products}, features + BYTES[dtype] * moved)
 
 
 Factors = tuple[Tensor, Tensor]

@@ -36,6 +36,7 @@ from torch import Tensor
 from runners.blocks.decoder import attention
 from runners.blocks.graphs import graphed
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.nested_bases import LEVELS, moment, principal_bases, searched_widths, trained_bases, widths
 from runners.blocks.rand import Rand
 
@@ -80,6 +81,14 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["layers"], axes["batch"], axes["hidden"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """`percent` of the coefficients, and of the projections, into which bases can be folded."""
+    layers, batch, hidden, context = axes["layers"], axes["batch"], axes["hidden"], axes["context"]
+    inner, narrow = (2 * axes[heads] * axes["dim"] * axes["percent"] / 100 for heads in ("heads", "kv_heads"))
+    moved = layers * (hidden * inner + batch * (context * narrow + 2 * hidden))
+    return LeastWork({dtype: 2 * layers * batch * inner * (hidden + context)}, BYTES[dtype] * moved)
 
 
 class Calibration(NamedTuple):

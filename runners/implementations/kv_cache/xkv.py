@@ -30,6 +30,7 @@ from runners.blocks.decoder import attention, rotary_for, turn
 from runners.blocks.formed_keys import scores_of_formed, weighted_sums
 from runners.blocks.graphs import graphed
 from runners.blocks.ladder import Subject, compiled, compiles
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 # Queries are this much longer than keys, so that attention has preferences.
@@ -63,6 +64,15 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["layers"], axes["batch"], axes["heads"], axes["dim"], scale=SHARPNESS),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Keys formed, values summed as shared features; each group's features and each layer's factors once."""
+    layers, batch, context, heads, rank = (axes[name] for name in ("layers", "batch", "context", "heads", "rank"))
+    inner, width, groups = heads * axes["dim"], axes["kv_heads"] * axes["dim"], -(-layers // axes["group"])
+    products = 2 * layers * batch * (context * (rank * width + inner + heads * rank) + rank * inner)
+    moved = 2 * batch * (rank * (groups * context + layers * width) + layers * inner)
+    return LeastWork({dtype: products}, BYTES[dtype] * moved)
 
 
 class LowRank:

@@ -14,7 +14,8 @@ Why it should win: 8,192 tokens of width 4,096, 16,384 experts (2 * 128 keys), 4
   * all scores of an ordinary router are 8,192 * 4 * 16,384 float32, 2.1 GB, written, read and searched: 1 ms at 4.8 TB/s on
     an H200 and a search of several; two times 128 are 34 MB. Dispatch then launches a few kernels for each of 16,384
     experts (a second or so), or pads 16 tokens an expert to the tiles of a grouped product;
-  * retrieval reads 32 rows of U and V for each token, 4.3 GB: 0.9 ms. The kernel keeps products and activations on chip,
+  * retrieval reads 32 rows of U and V for each token, 4.3 GB: 0.9 ms (the tables themselves are 0.27 GB). The kernel
+    keeps products and activations on chip,
     where gathers of plain PyTorch write and read those rows once more each, 8.6 GB besides.
 """
 
@@ -24,12 +25,15 @@ Why it should win: 8,192 tokens of width 4,096, 16,384 experts (2 * 128 keys), 4
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, silu
 
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.moe import Routed, combine, expert_loop, grouped_matmul, sort_by_expert, top_k_route
 from runners.blocks.rand import Rand
 
@@ -52,6 +56,17 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["tokens"], axes["hidden"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Tiny experts on plain cores; each expert's rows once, where all are chosen as likely."""
+    tokens, hidden, keys, heads = axes["tokens"], axes["hidden"], axes["keys"], axes["heads"]
+    queries, picks, shared = 2 * heads * axes["key_dim"], tokens * heads * axes["k"], 3 * hidden * axes["shared"]
+    operations = Counter({dtype: 2 * tokens * (hidden * queries + keys * queries + shared)})
+    operations["float32"] += 4 * picks * hidden
+    chosen = keys**2 * (1 - (1 - keys**-2) ** picks)
+    moved = hidden * queries + keys * queries + shared + 2 * hidden * (chosen + tokens)
+    return LeastWork(operations, BYTES[dtype] * moved)
 
 
 class ExpertLayer:

@@ -37,6 +37,7 @@ from runners.blocks.attention import LOG2_E
 from runners.blocks.decoder import Decoder, Rotary, Sizes, attention, decoder_weights
 from runners.blocks.kernels import has_triton, require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.moe import KERNEL_DTYPES
 from runners.blocks.rand import Rand
 
@@ -56,6 +57,17 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["decoding"] + axes["prompts"] * axes["prompt"], axes["hidden"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Products of all tokens, attention over caches and, causal, within prompts; weights and caches once."""
+    layers, hidden, heads, dim = axes["layers"], axes["hidden"], axes["heads"], axes["dim"]
+    decoding, context, prompts, prompt = axes["decoding"], axes["context"], axes["prompts"], axes["prompt"]
+    tokens, narrow = decoding + prompts * prompt, axes["kv_heads"] * dim
+    weights = hidden * (2 * heads * dim + 2 * narrow + 3 * axes["ffn"])
+    products = 2 * tokens * weights + 2 * heads * dim * (2 * decoding * context + prompts * prompt**2)
+    moved = layers * (weights + 2 * decoding * context * narrow) + 2 * tokens * hidden
+    return LeastWork({dtype: layers * products}, BYTES[dtype] * moved)
 
 
 @dataclass

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from runners.blocks.kernels import interpreted, require_triton, tl, triton
 from runners.blocks.ladder import Subject, compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 # A product on tensor cores wants 16 rows, and the first one has half of n1.
@@ -178,6 +179,14 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["batch"], axes["channels"], axes["seq"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Four products there and four back for each pair, of which two are halves; x, y and the filters' transforms."""
+    n1, n2 = sizes(axes["seq"])
+    pairs = axes["channels"] * -(-axes["batch"] // 2)
+    moved = 2 * axes["channels"] * (axes["batch"] * axes["seq"] + n1 * n2)
+    return LeastWork({dtype: 8 * pairs * n1 * n2 * (n1 + 2 * n2)}, BYTES[dtype] * moved)
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention, silu
 
 from runners.blocks.ladder import Subject, compiles
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 SMALL_CHUNK = 64
@@ -150,6 +151,19 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     q, k = (each / each.norm(dim=-1, keepdim=True) for each in (q, k))
     rate = 0.02 * rand.uniform(*shape[:3])
     return q, k, rand.normal(*shape), rate
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Learning, answering, Newton-Schulz for each chunk; thrice with gradients, but none of the initial weights."""
+    heads, dim, hidden = axes["batch"] * axes["heads"], axes["dim"], axes["hidden"]
+    chunks, (less, more) = -(-axes["seq"] // axes["chunk"]), sorted((dim, hidden))
+    products = 18 * axes["seq"] * dim * hidden
+    if axes["muon"]:
+        products += chunks * 15 * less**2 * (4 * more + 2 * less)
+    if backward:
+        products = 3 * products - 6 * min(axes["seq"], axes["chunk"]) * dim * hidden
+    moved = (2 if backward else 1) * heads * axes["seq"] * (4 * dim + 1) + 3 * axes["heads"] * dim * hidden
+    return LeastWork({dtype: heads * products}, BYTES[dtype] * moved)
 
 
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Subject:

@@ -29,6 +29,7 @@ from torch.nn.functional import scaled_dot_product_attention, softplus
 
 from runners.blocks.kernels import require_triton
 from runners.blocks.ladder import Subject, compiles
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 from runners.blocks.scan import SelectiveScan, selective_step
 
@@ -62,6 +63,15 @@ def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
         rand.normal(batch, state, seq),
         rand.gaussian(channels),
     )
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """6 plain operations a number of the state forward, 14 backward; a decoding step moves its state, float32."""
+    elements, state = axes["batch"] * axes["channels"] * axes["seq"], axes["state"]
+    shared = 2 * axes["batch"] * state * axes["seq"] + axes["channels"] * (state + 1)
+    moved = BYTES[dtype] * (2 if backward else 1) * (3 * elements + shared)
+    held = 8 * elements * state if axes["decode"] else 0
+    return LeastWork({"float32": elements * state * (20 if backward else 6)}, moved + held)
 
 
 class Step:

@@ -28,6 +28,7 @@ from torch.nn.functional import linear
 from runners.blocks.counting import CountedSubject
 from runners.blocks.kernels import require_triton, tl, triton
 from runners.blocks.ladder import compiled
+from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.rand import Rand
 
 ROWS_OF_A_TILE = 8
@@ -44,6 +45,13 @@ def weights(axes: dict[str, int], rand: Rand) -> dict[str, Tensor]:
 
 def inputs(axes: dict[str, int], rand: Rand) -> tuple[Tensor, ...]:
     return (rand.normal(axes["tokens"], axes["hidden"]),)
+
+
+def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
+    """Scores of the codes alone; the map in two bytes a word, and the logits written."""
+    tokens, hidden, vocabulary, codes = axes["tokens"], axes["hidden"], axes["vocabulary"], axes["codes"]
+    moved = hidden * (tokens + codes) + tokens * vocabulary
+    return LeastWork({dtype: 2 * tokens * hidden * codes}, 2 * vocabulary + BYTES[dtype] * moved)
 
 
 def compact(code_of: Tensor, codes: int) -> Tensor:

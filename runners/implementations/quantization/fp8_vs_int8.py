@@ -37,6 +37,7 @@ from runners.blocks.int8 import (
 from runners.blocks.ladder import compiled
 from runners.blocks.least_work import BYTES, LeastWork
 from runners.blocks.packed import Linear16
+from runners.blocks.packed8 import quantize_tokens
 from runners.blocks.rand import Rand
 
 E4M3_LARGEST = 448.0
@@ -133,13 +134,22 @@ class Int8Linear:
 class Fp8Linear:
     """The same in e4m3, by the library's product with a scale for each row and column where a GPU has it."""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, *, kernels: bool) -> None:
+        """kernels: tokens are rounded by one kernel, as those of the integers are; else by operators, for the compiler."""
         self.scales = row_scales(weight, E4M3_LARGEST)
         self.codes = (weight.float() / self.scales).to(torch.float8_e4m3fn)
+        self._ones = weight.new_ones(weight.shape[1], dtype=torch.float32) if kernels else None
+
+    def rounded(self, activations: Tensor) -> tuple[Tensor, Tensor]:
+        """e4m3 codes of (tokens, features), and float32 scales (tokens, 1)."""
+        if self._ones is not None:
+            codes, scales = quantize_tokens(activations, torch.float8_e4m3fn, self._ones)
+            return codes, scales[:, None]
+        scales = row_scales(activations, E4M3_LARGEST)
+        return (activations.float() / scales).to(torch.float8_e4m3fn), scales
 
     def __call__(self, activations: Tensor) -> Tensor:
-        scales = row_scales(activations, E4M3_LARGEST)
-        codes = (activations.float() / scales).to(torch.float8_e4m3fn)
+        codes, scales = self.rounded(activations)
         if activations.is_cuda and activations.dtype == torch.bfloat16:
             return torch._scaled_mm(
                 codes, self.codes.t(), scale_a=scales, scale_b=self.scales.t(), out_dtype=torch.bfloat16
@@ -156,7 +166,11 @@ def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Int8Line
 
 
 def make_fp8(axes: dict[str, int], weights: dict[str, Tensor]) -> Fp8Linear:
-    return Fp8Linear(weights["weight"])
+    return Fp8Linear(weights["weight"], kernels=weights["weight"].is_cuda)
+
+
+def make_plain_fp8(axes: dict[str, int], weights: dict[str, Tensor]) -> Fp8Linear:
+    return Fp8Linear(weights["weight"], kernels=False)
 
 
 def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> Linear16:
@@ -166,7 +180,7 @@ def make_eager(axes: dict[str, int], weights: dict[str, Tensor]) -> Linear16:
 SUBJECTS = {
     "technique": make_technique,
     "paper": make_fp8,
-    "compiled_fp8": compiled(make_fp8),
+    "compiled_fp8": compiled(make_plain_fp8),
     "eager": make_eager,
     "compiled": compiled(make_eager),
 }

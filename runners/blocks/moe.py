@@ -242,15 +242,7 @@ def _grouped_kernel(
 # Short tiles for decoding, where an expert has a few rows and reading its weights is all; tall ones for long prompts.
 _GROUPED = TunedKernel(
     _grouped_kernel,
-    [
-        (16, 64, 4, 5),
-        (16, 128, 4, 4),
-        (32, 128, 4, 4),
-        (64, 128, 4, 4),
-        (64, 256, 8, 3),
-        (128, 128, 8, 3),
-        (128, 256, 8, 3),
-    ],
+    [(16, 128, 4, 4), (32, 128, 4, 4), (64, 128, 4, 4), (128, 128, 8, 3), (128, 256, 8, 3)],
     key=("pairs", "width", "outputs"),
 )
 

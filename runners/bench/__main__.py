@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -209,8 +210,7 @@ def _sessions(options: argparse.Namespace) -> int:
         find_card(name, options.cards)  # a wrong name is found before the first run, not after an hour of others
     results = _side_by_side(names, options) if options.jobs > 1 else _one_by_one(names, options)
     if options.stop():
-        begun = {result.card_name for result in results}
-        if missing := [name for name in names if name not in begun]:
+        if missing := list((Counter(names) - Counter(result.card_name for result in results)).elements()):
             print(f"not begun: {', '.join(missing)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if options.command == "check" and not options.json:

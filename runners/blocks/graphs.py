@@ -57,22 +57,29 @@ class GraphedSubject:
             self.footprint = subject.footprint
         self._inputs: tuple[Tensor, ...] = ()
         self._replay: Callable[[], Tensor] | None = None
+        self._tried = False
         self._working_bytes = 0
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         if not inputs[0].is_cuda:
             return self._subject(*inputs)
-        if self._replay is None:
-            self._inputs = tuple(each.clone() for each in inputs)
-            self._replay = recorded(self._measured)
-            if self._replay == self._measured:
-                self._replay, self._working_bytes = lambda: self._subject(*self._inputs), 0
+        if not self._tried:
+            self._record(inputs)
         for own, given in zip(self._inputs, inputs, strict=True):
             own.copy_(given)
         stand_in = inputs[0].new_empty(self._working_bytes, dtype=torch.uint8)
-        result = self._replay()
+        result = self._replay() if self._replay else self._subject(*self._inputs)
         del stand_in
         return result.clone()
+
+    def _record(self, inputs: tuple[Tensor, ...]) -> None:
+        self._inputs = tuple(each.clone() for each in inputs)
+        replay = recorded(self._measured)
+        if replay == self._measured:
+            self._working_bytes = 0
+        else:
+            self._replay = replay
+        self._tried = True
 
     def _measured(self) -> Tensor:
         """The call that is recorded, and how many bytes it takes at most beside what was held before."""

@@ -42,6 +42,47 @@ def test_only_what_is_short_and_timed_is_recorded(tokens, dtype, is_recorded):
     assert isinstance(subject, graphs.GraphedSubject) == is_recorded
 
 
+class Recording:
+    """Stands for CUDA's recording: the calls that it sees, and a replay that computes from the same tensors."""
+
+    def __init__(self, succeeds):
+        self.succeeds, self.replays = succeeds, 0
+
+    def __call__(self, run):
+        if not self.succeeds:
+            return run
+
+        def replay():
+            self.replays += 1
+            return run()
+
+        return replay
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_inputs_are_copied_to_where_they_were_recorded(monkeypatch, succeeds):
+    recording, seen = Recording(succeeds), []
+    monkeypatch.setattr(graphs, "recorded", recording)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 100)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 164)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+
+    class OnDevice(torch.Tensor):
+        is_cuda = True
+
+    def subject(x):
+        seen.append(x.data_ptr())
+        return x
+
+    wrapped = graphs.GraphedSubject(subject)
+    given = [torch.tensor([value]).as_subclass(OnDevice) for value in (3.0, 4.0)]
+    first, second = (wrapped(each) for each in given)
+    assert (first.item(), second.item()) == (3, 4)
+    assert len(set(seen)) == 1
+    assert seen[0] not in {each.data_ptr() for each in (*given, first, second)}
+    assert recording.replays == (2 if succeeds else 0)
+
+
 @pytest.mark.gpu
 @NEEDS_GPU
 def test_the_peak_of_a_replay_is_that_of_the_call_that_was_recorded():

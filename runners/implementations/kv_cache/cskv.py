@@ -72,9 +72,9 @@ def least_work(axes: dict[str, int], dtype: str, backward: bool) -> LeastWork:
     inner, narrow, window = heads * axes["dim"], axes["kv_heads"] * axes["dim"], min(axes["window"], axes["context"])
     old, projections = axes["context"] - window, 2 * hidden * (inner + narrow)
     formed = old * (rank * narrow + inner + heads * rank) + rank * inner
-    products = 2 * batch * (projections + formed + 2 * window * inner)
+    products = 2 * batch * (projections + formed + 2 * (window + 1) * inner)
     features = 2 * batch * old * rank * (axes["bits"] / 8 if axes["bits"] == 4 else BYTES[dtype])
-    moved = projections + 2 * rank * narrow + 2 * batch * (window * narrow + hidden)
+    moved = projections + 2 * rank * narrow + 2 * batch * ((window + 1) * narrow + hidden)
     return LeastWork({dtype: products}, features + BYTES[dtype] * moved)
 
 

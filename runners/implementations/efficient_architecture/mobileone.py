@@ -12,7 +12,8 @@ busy, so what counts is how often activations are moved and how many kernels are
 writes its output and passes over it once more for ReLU. Unfolded, each branch reads the input, writes its result and reads
 and writes it again for its norm, and each sum reads two and writes one. At batch 128 in 16 bits the folded net moves 3.9 GB
 and the unfolded one 30.8 GB, 0.8 ms and 6.4 ms on an H200 at 4.8 TB/s. At batch 1 both are bound by starting kernels, about
-90 against 640.
+90 against 640: 0.2 and 1.3 ms at 2 us each in a CUDA graph, as which few images are recorded on every rung, and several
+times that when each is launched from Python.
 
 The folding is set-up and done in float64, then rounded once.
 """
@@ -27,10 +28,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from runners.blocks.ladder import compiled
+from runners.blocks.graphs import graphed
+from runners.blocks.ladder import compiled, compiles
 from runners.blocks.rand import Rand
 
 EPSILON = 1e-5
+FEW_IMAGES = 16
 STEM_WIDTH = 48
 STAGES = ((48, 2), (128, 8), (256, 10), (1024, 1))  # width, blocks; each stage halves the image first
 MOBILENET_STEM, MOBILENET_HEAD = 32, 1280
@@ -299,6 +302,11 @@ def _of_net(tensors: dict[str, Tensor], net: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
+def is_short(axes: dict[str, int]) -> bool:
+    """Whether launching the kernels of a call from Python would take longer than they do; it is recorded as a graph."""
+    return axes["batch"] <= FEW_IMAGES
+
+
 def make_technique(axes: dict[str, int], weights: dict[str, Tensor]) -> Folded:
     return Folded(mobileone_layers(axes), _of_net(weights, "mobileone"))
 
@@ -312,8 +320,8 @@ def make_mobilenet(axes: dict[str, int], weights: dict[str, Tensor]) -> MobileNe
 
 
 SUBJECTS = {
-    "technique": make_technique,
-    "eager": make_eager,
-    "compiled": compiled(make_eager),
-    "mobilenet_v2": make_mobilenet,
+    "technique": graphed(make_technique, is_short),
+    "eager": graphed(make_eager, is_short),
+    "compiled": compiles(graphed(compiled(make_eager), is_short)),
+    "mobilenet_v2": graphed(make_mobilenet, is_short),
 }

@@ -30,7 +30,7 @@ from .training import find_training_free
 from .verify import describe_mechanism, find_verify
 from .weights import Sums, load_weights
 
-EXTRACTOR_VERSION = "2.3.0"
+EXTRACTOR_VERSION = "2.4.0"
 __all__ = [
     "EXTRACTOR_VERSION",
     "FAMILIES",

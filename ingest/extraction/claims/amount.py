@@ -27,7 +27,7 @@ _MEMORY_CUES = word_set(
     """
 )
 _SIZE_CUES = word_set(
-    "parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress"
+    "parameter file variant configuration weighs size model models checkpoint network weights parameters binary compressed compresses compress occupies occupying"
 )
 _HOSTS = word_set(
     "train trains training trained tune tuned tunes fine-tune fine-tuned fine-tuning run runs running host serve"
@@ -105,13 +105,7 @@ def _bytes(site: Site) -> Reading | None:
         return None
     if behind in _TEXTS or behind in {"subset", "dataset", "corpus"}:
         return None
-    if behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & {
-        "memory",
-        "ram",
-        "sram",
-        "dram",
-        "vram",
-    }:
+    if (behind == "of" and {site.word(site.end + 1), site.word(site.end + 2)} & _RAM) or behind in _RAM - {"memory"}:
         return amount_of(site, "amount-memory", "memory")
     fallen = _fallen(site) if site.quantity.origin is not None else None
     if fallen is not None:
@@ -134,6 +128,7 @@ def _bytes(site: Site) -> Reading | None:
     return amount_of(site, "amount-memory", "memory") if thrifty(site) else None
 
 
+_RAM = frozenset({"memory", "ram", "sram", "dram", "vram"})
 _RULE_OF_BYTES = {"storage": "storage", "model_size": "size", "memory": "memory", "communication": "traffic"}
 
 

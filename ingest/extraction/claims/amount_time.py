@@ -201,6 +201,9 @@ def _steps(site: Site) -> Reading | None:
     if "magnitude" in near(site, 0, 2) or not (thrifty(site) or site.quantity.origin or few):
         return None
     close = near(site, 5, 5)
+    if "," in site.clause.lows[site.end : site.end + 5]:
+        # "4 steps, and training takes": what comes behind the comma is said of another thing.
+        close = near(site, 5, 0)
     if close & (TRAIN_CUES | TUNE_CUES) and not close & {
         "sampling",
         "inference",

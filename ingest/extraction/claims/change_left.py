@@ -59,7 +59,7 @@ ENDS = word_set(
     """
 ) | {""}
 _ABOUT_SPEED = frozenset({"speed", "fast", "faster", "latency", "throughput", "hardware", "software", "gpu", "gpus", "cpu", "cpus", "kernel",
-                          "kernels", "runtime", "accelerator", "fpga", "cudnn", "cublas", "tensorrt", "vllm", "pytorch"})  # fmt: skip
+                          "kernels", "runtime", "serving", "inference", "decoding", "systems", "engines", "frameworks", "library", "libraries", "accelerator", "fpga", "cudnn", "cublas", "tensorrt", "vllm", "pytorch"})  # fmt: skip
 _BASELINE_OPENERS = frozenset({"compared", "versus", "vs", "relative", "than"})
 
 
@@ -69,6 +69,9 @@ def _verb(site: Site, start: int) -> tuple[int, str] | None:
         word = site.word(at)
         if word in CHANGE_VERBS:
             if word in {"lower", "speed", "advanced"} and not (word == "speed" and _is_up(site, at)):
+                continue
+            if word in CHANGE_NOUNS and at and site.clause.tokens[at - 1].kind == "num":
+                # "With a 0.1 drop": the number in front is what dropped.
                 continue
             return at, word
     return None
@@ -171,7 +174,9 @@ def by_verb(site: Site) -> Reading | None:
     meaning = noun.noun
     if site.quantity.form == "absolute" and site.quantity.unit is not None and meaning.metric == "other_efficiency":
         meaning = _BY_UNIT.get(site.quantity.unit.measures, meaning)
-    if verb in COMPRESS_VERBS and meaning.metric in {"other_efficiency", "data_samples"}:
+    if verb in COMPRESS_VERBS and (
+        meaning.metric in {"other_efficiency", "data_samples"} or site.word(noun.stop - 1) in {"weights", "weight"}
+    ):
         meaning = Noun("compression", "cost")
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
         meaning = Noun(FASTER.metric, "change", meaning.phase)
@@ -215,14 +220,24 @@ def named_behind(site: Site) -> Anchor | None:
     return head(noun_phrase(site, start, 4), prefer_last=True)
 
 
+_PHASED = word_set("training pre-training pretraining convergence fine-tuning finetuning tuning learning search")
+
+
 def continued(site: Site) -> Reading | None:
     """A second object of an earlier verb: the 90% of "reducing parameters by 40% and inference cost by 90%"."""
     if site.quantity.form == "absolute" or site.word(site.begin - 1) not in {"by", "of"}:
         return None
-    if site.word(site.left) not in {"and", ",", "as", "(", "while"}:
-        return None
     anchors = [a for a in site.clause.anchors if site.left <= a.first and a.stop <= site.begin]
     verb = next((site.word(k) for k in range(site.left - 1, -1, -1) if site.word(k) in CHANGE_VERBS), None)
+    joined = next(
+        (k for k in range(site.begin - 1, max(site.left, site.begin - 6) - 1, -1) if site.word(k) == "and"), -1
+    )
+    bare = _PHASED.isdisjoint(site.clause.lows[joined : site.begin]) and not any(joined < a.stop for a in anchors)
+    if verb in SPEED_VERBS and joined >= 0 and bare:
+        # "Accelerates A by 2x with a loss of 0.1, and B by 4x".
+        return Reading("continued", FASTER, "better", site.begin - 1, site.end)
+    if site.word(site.left) not in {"and", ",", "as", "(", "while"}:
+        return None
     if not anchors or verb is None or verb in RIVAL_VERBS:
         return None
     noun = anchors[-1]
@@ -308,11 +323,14 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
             return Reading("by-verb", Noun("latency", "cost", "inference"), "better", at, site.begin)
     if verb in COMPRESS_VERBS and not GENERATED.isdisjoint(site.clause.lows[max(site.left, at - 4) : site.begin]):
         return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
+    if verb.startswith(("shrink", "shrank", "shrunk")) and not _STORED.isdisjoint(words):
+        return Reading("by-verb", Noun("storage", "cost"), "better", at, site.begin)
     if verb in COMPRESS_VERBS:
         return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
     return Reading("by-verb", None, "", at, at + 1, weak=True)
 
 
+_STORED = word_set("index indices indexes checkpoint checkpoints database databases datastore")
 _SCORED = word_set("imagenet imagenet-1k cifar-10 cifar-100 coco ade20k glue superglue squad mmlu gsm8k humaneval kinetics-400 wmt14 "
                    "longbench librispeech cityscapes")  # fmt: skip
 """Benchmarks on which a percentage is a score."""

@@ -238,10 +238,13 @@ def _share_of_data(site: Site, at: int) -> Reading | None:
 
 _REMOVED = word_set("reduced removed pruned saved eliminated skipped evicted discarded dropped avoided")
 _ENOUGH = word_set("outperform outperforms comparable match matches matching full entire whole surpass surpasses par competitive near-equal equal rivals "
+                   "beat beats exceed exceeds exceeding surpassing outperforming outperformed "
                    "retains suffices sufficient")  # fmt: skip
 """Words by which a share of the data is enough, and not just what an experiment was run with."""
 
 
+_FEW = 10.0
+"""So few percent of the data are named to boast of them."""
 _DIAGNOSES = word_set("bottleneck bottlenecks hotspot hotspots dominate dominates dominated dominant")
 _TAKES_UP = word_set(
     "consuming consumes consume taking takes take occupying occupies occupy accounting accounts account constituting using"
@@ -311,7 +314,9 @@ def _share(
         return None
     if noun.noun.metric == "data_samples" and not thrift and site.quantity.how != "part":
         few = (
-            site.quantity.form == "percent" and site.quantity.value <= 50 and not site.clause.words.isdisjoint(_ENOUGH)
+            site.quantity.form == "percent"
+            and site.quantity.value <= 50
+            and not site.clause.words.isdisjoint(_REACHED if site.quantity.value <= _FEW else _ENOUGH)
         )
         if not few:
             return Reading("share", None, "", at, noun.stop)

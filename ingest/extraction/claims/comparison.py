@@ -23,10 +23,12 @@ _AS_ADJECTIVES = {"fast": ("speedup", "better"), "quickly": ("speedup", "better"
                   "small": ("model_size", "better"), "cheap": ("other_efficiency", "better"),
                   "efficient": ("other_efficiency", "better"), "efficiently": ("other_efficiency", "better"),
                   "large": ("", ""), "big": ("", ""), "much": ("", ""), "many": ("", "")}  # fmt: skip
+_CHEAPER = Noun("other_efficiency", "change", kind="price")
 SPEED_PHASES = {"training": "training", "train": "training", "convergence": "training", "converge": "training",
                 "pretraining": "training", "pre-training": "training", "fine-tuning": "fine-tuning", "finetuning": "fine-tuning",
                 "search": "search", "iterations": "training", "epochs": "training", "pretrain": "training", "finetune": "fine-tuning",
-                "fine-tune": "fine-tuning", "learning": "training", "tuning": "fine-tuning"}  # fmt: skip
+                "fine-tune": "fine-tuning", "learning": "training", "tuning": "fine-tuning", "time-to-accuracy": "training",
+                "time-to-train": "training", "time-to-convergence": "training"}  # fmt: skip
 
 
 def _speed(site: Site, at: int) -> tuple[Noun, int]:
@@ -42,7 +44,11 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         return Noun("training_time", "change", named.noun.phase), named.stop
     if site.word(at + 1 + (site.word(at + 1) in {"at", "in", "during", "for"})) in INFERS:
         return FASTER, at + 1
-    for word in (site.word(at + 1), site.word(at + 2), site.word(at - 1), site.word(site.begin - 1)):
+    beside = [site.word(at + 1), site.word(at + 2), site.word(at - 1), site.word(site.begin - 1)]
+    if site.word(site.begin - 1) == "be" and site.word(site.begin - 2) == "to":
+        # "Allows pre-training to be 2x faster".
+        beside.append(site.word(site.begin - 3))
+    for word in beside:
         phase = SPEED_PHASES.get(word)
         if phase:
             return Noun("training_time" if phase != "search" else "speedup", "change", phase), at + 1
@@ -75,11 +81,11 @@ def _than_ours(site: Site, at: int) -> bool:
 
 def _trained_first(site: Site) -> str:
     """The phase of "Training a large model with it is 2x faster", where the training is the subject."""
-    if site.word(site.begin - 1) not in BE | {"becomes", "become"}:
+    if site.word(site.begin - 1) not in BE | {"becomes", "become", "runs", "ran", "run", "proceeds"}:
         return ""
     start = next((k + 1 for k in range(site.begin - 2, -1, -1) if site.word(k) in {",", ";", "that"}), 0)
-    subject = site.word(start)
-    return SPEED_PHASES.get(subject, "") if subject in _SUBJECTS else ""
+    subject = next((site.word(k) for k in range(start, min(start + 3, site.begin)) if site.word(k) in _SUBJECTS), "")
+    return SPEED_PHASES.get(subject, "")
 
 
 _SUBJECTS = word_set("training pre-training pretraining fine-tuning finetuning")
@@ -123,6 +129,8 @@ def as_adjective(site: Site) -> Reading | None:
         return None
     if site.word(site.end + 1).endswith("ly") and site.word(site.end + 2) in {"efficient", "fast", "cheap"}:
         metric, direction = _AS_ADJECTIVES[site.word(site.end + 2)]
+        if site.word(site.end + 1).startswith("computation"):
+            metric = "flops"
         return Reading("as-adjective", Noun(metric, "change"), direction, site.end, site.end + 3)
     found = _AS_ADJECTIVES.get(site.word(site.end + 1))
     if found is None:
@@ -192,6 +200,8 @@ def comparative(site: Site) -> Reading | None:
         else:
             return None
     word = site.word(at)
+    if word == "less" and site.word(at + 1) in {"expensive", "costly"}:
+        return Reading("comparative", _CHEAPER, "better", at, at + 2)
     if word == "less" and site.word(at + 1).endswith("efficient"):
         return Reading("comparative", None, "", at, at + 2)
     if word == "more" and site.word(at + 1).endswith(("efficient", "effective", "economical")):
@@ -220,7 +230,8 @@ def comparative(site: Site) -> Reading | None:
             return Reading("comparative", noun.noun, direction, at, noun.stop)
         if word == "cheaper" and _is_of_training(site):
             return Reading("comparative", Noun("training_cost", "cost", "training"), direction, at, at + 1)
-        return Reading("comparative", Noun(metric, "change"), direction, at, at + 1)
+        noun_of_change = _CHEAPER if word == "cheaper" else Noun(metric, "change")
+        return Reading("comparative", noun_of_change, direction, at, at + 1)
     if word not in COMPARATIVES:
         return None
     effect = COMPARATIVES[word]
@@ -301,7 +312,8 @@ def _noun_on_left(site: Site) -> Anchor | None:
 def _efficient(site: Site, at: int) -> Reading:
     kind = site.word(at).removesuffix("efficient").rstrip("-") or site.word(at - 1)
     by_kind = {"memory": "memory", "energy": "energy", "parameter": "params", "compute": "flops", "sample": "data_samples",
-               "data": "data_samples", "label": "data_samples", "annotation": "data_samples", "power": "energy", "communication": "communication"}  # fmt: skip
+               "data": "data_samples", "label": "data_samples", "annotation": "data_samples", "power": "energy", "communication": "communication",
+               "computationally": "flops", "computation": "flops", "computational": "flops"}  # fmt: skip
     if kind not in by_kind and site.word(at + 1) == "in":
         named = head(noun_phrase(site, at + (4 if site.word(at + 2) == "terms" else 2), 4), prefer_last=True)
         if named is not None and named.noun.polarity in {"cost", "gain"}:

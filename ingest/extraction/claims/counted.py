@@ -113,7 +113,7 @@ def _device_time(tokens: list[Token], start: int) -> int:
             return at + 1
         if seen and word.rstrip("s") in DEVICE_SPANS:
             return at + 1
-        if word in DEVICES:
+        if word in DEVICES or word.rpartition("-")[2] in DEVICES:
             seen = True
         elif at == start and tokens[at].kind == "word" and word not in _BREAKS and word_at(tokens, at + 1) in DEVICES:
             continue

@@ -19,7 +19,7 @@ TRAIN_CUES = word_set(
 TUNE_CUES = word_set(
     """
     tuned fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
-    customization customize personalization healing retraining extending extends
+    customization customize personalization healing retraining extending extends lora recovers
     """
 )
 SEARCH_CUES = word_set("search searching searches searched nas")
@@ -115,6 +115,9 @@ def of_rivals(site: Site) -> bool:
     if opened and named and _OURS.isdisjoint(rival):
         # "As fast as ANet (1.6 ms": the amount is of what ours is compared with.
         return ")" not in words[opened:] and not {"than", "as"} & set(words[opened:])
+    if words[-2:-1] in (["that"], ["which"]) and not _BASELINES.isdisjoint(words[-4:-2]):
+        # "A baseline that sustains 39 TFLOPS".
+        return True
     behind = site.clause.lows[site.end : site.end + 5]
     if not _BASELINES.isdisjoint(words[-5:]) and words[-1:] in (
         ["of"],
@@ -136,7 +139,7 @@ def of_rivals(site: Site) -> bool:
             return bool(_OTHERS & set(words[at:])) and not _OURS & set(words[at:])
         if words[at] in {"than", "versus", "vs", "compared"}:
             return (
-                len(words) - at <= 6
+                len(words) - at <= 8
                 and site.quantity.bound == ""
                 and not _OURS & set(words[at:])
                 and words[at - 1] not in _SIZED

@@ -199,6 +199,8 @@ def _of_noun(site: Site, noun: Anchor, cue: int | None) -> Reading | None:
     meaning = noun.noun
     if meaning.polarity == "refuse" or meaning.metric == "data_samples":
         return Reading("guess", None, "", first, stop)
+    if noun.first >= site.end and _governs(site, noun):
+        return Reading("guess", None, "", first, stop)
     if cue is not None:
         word = site.word(cue)
         first, stop = min(first, cue), max(stop, cue + 1)
@@ -225,6 +227,12 @@ def _of_noun(site: Site, noun: Anchor, cue: int | None) -> Reading | None:
     if meaning.polarity == "cost":
         return Reading("guess", meaning, "better", first, stop) if thrift else None
     return Reading("guess", meaning, "better", first, stop) if site.quantity.form == "factor" else None
+
+
+def _governs(site: Site, noun: Anchor) -> bool:
+    """ "With 20% of the tokens it improves throughput by 3x": the number belongs to what brings the gain, a verb stands between."""
+    between = site.clause.lows[site.end : noun.first]
+    return any(word in CHANGE_VERBS and word not in CHANGE_NOUNS and word not in COMPARATIVES for word in between)
 
 
 def _of_cue(site: Site, cue: int) -> Reading | None:

@@ -49,7 +49,7 @@ _SURVEY = re.compile(
 _THINS = ("prun", "compress", "merg", "discard")
 """Verbs that compress an image when they act on its tokens."""
 _SYSTEMS = trigger(
-    "core cores gemm spmm asic npu pim",
+    "core cores gemm spmm asic npu pim serving",
     starts="accelerator coprocessor fpga in-memory crossbar memristor reram dataflow systolic microarchitectur kernel librar gemm cublas spmm throughput latenc compiler runtime cuda subkernel microkernel",
 )
 """Words by which a paper is about running code faster."""
@@ -87,7 +87,7 @@ def find_claims(
             continue
         if paper is None:
             paper = paper_of(title, default_phase)
-            systems = any(s.triggers & _SYSTEMS for s in sentences)
+            systems = paper.infers or any(s.triggers & _SYSTEMS for s in sentences)
         clause = Clause(places, quantities, systems)
         share_qualifiers(clause)
         for chain, shared in read_clause(clause):
@@ -156,8 +156,10 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         value, high, unit = _amount(quantity)
     phase = phase_of(clause, quantity, reading, noun, paper)
     metric = _metric_in(noun, phase)
+    if metric == "other_efficiency" and _is_of_energy(clause, reading):
+        metric = "energy"
     if noun.kind == "tokens" and metric == "other_efficiency" and paper.visual:
-        before = clause.lows[max(0, min(first, quantity.lead) - 3) : quantity.lead]
+        before = clause.lows[max(0, min(first, quantity.lead) - 8) : quantity.lead]
         metric = "compression" if any(word.startswith(_THINS) for word in before) else metric
     direction = "none" if quantity.form == "absolute" else reading.direction
     normal = normalise(clause, quantity, reading, noun)
@@ -185,6 +187,13 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
     )
 
 
+def _is_of_energy(clause: Clause, reading: Reading) -> bool:
+    """ "12 TOPS/W, 3x higher efficiency": beside such an amount efficiency is that of energy."""
+    if "efficiency" not in clause.lows[reading.first : reading.stop]:
+        return False
+    return any(q.unit is not None and q.unit.measures == "efficiency" for q in clause.quantities)
+
+
 def _metric_in(noun: Noun, phase: str) -> str:
     """Time and vague compute of training have metrics of their own; counted FLOPs have not."""
     if phase in _TRAINS:
@@ -194,6 +203,8 @@ def _metric_in(noun: Noun, phase: str) -> str:
             return "training_cost"
         if noun.kind == "steps":
             return "training_time"
+        if noun.kind == "price":
+            return "training_cost"
         if noun.kind == "tokens":
             return "data_samples"
     return noun.metric

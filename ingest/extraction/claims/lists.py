@@ -162,11 +162,13 @@ def _member(clause: Clause, chain: list[Quantity], known: Reading) -> Reading:
 
 def _of_its_own_phase(clause: Clause, chain: list[Quantity], noun: Noun) -> Noun:
     """ "Speeds up tuning by 2x and decoding by 1.5x": the second number's object is no tuning."""
-    if noun.polarity != "change" or noun.metric not in {"speedup", "training_time"}:
+    if noun.metric not in {"speedup", "training_time"} or noun.polarity not in {"change", "cost"}:
         return noun
     for word in clause.lows[max(0, chain[0].lead - 3) : chain[0].lead]:
         if word in INFERS:
-            return FASTER
+            return FASTER if noun.polarity == "change" else Noun("latency", "cost")
+        if noun.polarity == "cost":
+            continue
         if word in SPEED_PHASES and SPEED_PHASES[word] != "search":
             return Noun("training_time", "change", SPEED_PHASES[word])
     return noun

@@ -152,7 +152,7 @@ _SPEEDS = (
     "speed, efficiency, speedup, speed up, acceleration, convergence, throughput improvement, rate, speeds, progress"
 )
 _MOVES = _list(
-    "memory, dram, hbm, off chip, weight, data, external memory, main memory, global memory, i o, io, pcie, interconnect, off chip memory, weight loading, kv cache, ddr, ssd, gpu memory, cpu gpu"
+    "memory, dram, hbm, off chip, weight, data, external memory, main memory, global memory, i o, io, pcie, interconnect, off chip memory, weight loading, kv cache, ddr, ssd, gpu memory, cpu gpu, flash, disk"
 )
 _MOVED = _list(
     "traffic, bandwidth, access, movement, transfer, bandwidth usage, bandwidth requirement, bandwidth demand, transaction, read, write, load, fetch, communication, bandwidth consumption, volume, operation, bandwidth cost, access cost"

@@ -16,7 +16,7 @@ from .noun_products import products
 class Noun(NamedTuple):
     """`metric` is empty for refused nouns; `phase` where the noun itself names one; `vague` compute is not counted in FLOPs.
 
-    `kind` is "steps" or "tokens" for what is called by another metric in training, "count" for the number of something.
+    `kind` is "steps", "tokens" or "price" for what is called by another metric in training, "count" for the number of something.
     """
 
     metric: str
@@ -97,7 +97,7 @@ _PARAMS = """
     parameter, param, trainable parameter, tunable parameter, learnable parameter, model parameter, parameter count,
     parameter size, activated parameter, active parameter, number of parameter, weight, trainable weight, parameter number,
     parameter budget, training parameter, tuned parameter, parameter efficiency, parameter overhead, parameter storage,
-    model complexity, parameter scale, model weight, network parameter, trained parameter, trainable param,
+    model complexity, parameter scale, model weight, network parameter, connection, number of connection, synapse, trained parameter, trainable param,
     number of trainable parameter, number of model parameter, parameter amount, adapter parameter, learned parameter,
     additional parameter, extra parameter, tunable weight, parameter cost, parameter usage, learnable weight, free parameter,
     backbone parameter, total parameter, params, expert parameter, activated weight, finetuned parameter, parameter redundancy,
@@ -108,7 +108,7 @@ _SIZE = """
     memory size of the model, model capacity, size of network, compressed size, encoder size, decoder size, network footprint,
     model volume, weight storage, adapter size, model checkpoint, smaller model, parameter memory, embedding table size"""
 _STORAGE = """
-    storage, storage cost, storage space, disk space, disk, storage requirement, index size, storage overhead,
+    storage, flash memory, flash storage, flash usage, storage cost, storage space, disk space, disk, storage requirement, index size, storage overhead,
     storage footprint, storage consumption, index memory, storage usage, storage requirements, storage memory, storage size,
     disk usage, disk footprint, embedding storage, vector storage, storage demand, dataset storage, data storage,
     checkpoint storage, storage capacity, index storage, stored parameter, storage complexity, file storage, disk storage"""
@@ -159,7 +159,7 @@ _DATA = """
     datapoint, query budget, oracle call, number of query, alignment data, distillation data, supervised data,
     training set size, data budget, interaction data, clean data"""
 _STEPS = """update, iteration, sampler step, solver step, nfe, function evaluation, number of function evaluation, sampling step, denoising step, step, inference step, forward pass,
-    decoding step, generation step, network evaluation, number of step, diffusion step, reverse step, sampling iteration, timestep, number of
+    decoding step, generation step, time step, network evaluation, number of step, diffusion step, reverse step, sampling iteration, timestep, number of
     sampling step, number of function evaluations, neural function evaluation, model call, llm call, number of call, number of inference,
     network forward pass, decoding iteration, number of evaluation, sampling round, denoising iteration, number of iteration, iteration count, step count,
     number of denoising step, number of inference step, number of forward pass, number of training step, number of epoch, number of training iteration"""
@@ -251,6 +251,8 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("bandwidth", "cost"), "memory access, memory access cost, hbm access, dram access, off chip access, dram traffic, off chip memory access, external memory access, on chip memory access, bandwidth, memory bandwidth, bandwidth usage, bandwidth consumption, memory traffic"),
     *_row(Noun("other_efficiency", "cost", kind="steps"), _STEPS),
     *_row(Noun("other_efficiency", "cost", kind="tokens"), _TOKENS),
+    *_row(Noun("other_efficiency", "cost", kind="price"), "cost, monetary cost, price, expense, total cost, cloud cost, economic cost, "
+          "infrastructure cost, dollar cost, spending, financial cost, compute expense"),
     *_row(Noun("other_efficiency", "cost"), _COST),
     *_row(Noun("other_efficiency", "gain"), _EFFICIENCY),
     *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size, micro batch, micro batch size, microbatch"),

@@ -89,7 +89,11 @@ def share_units(tokens: list[Token], shared: list[Quantity]) -> None:
                 if joint in {"range", "to", "either"}:
                     left.form, left.how, left.value = "factor", "magnitude", tenfold(left.value)
                 continue
-            if joint == "list" and (word_at(tokens, left.first - 1) in _NUMBERED or _ends_a_phrase(tokens, shared, at)):
+            if joint == "list" and (
+                word_at(tokens, left.first - 1) in _NUMBERED
+                or _ends_a_phrase(tokens, shared, at)
+                or _is_a_score(tokens, left)
+            ):
                 continue
             if joint in {"range", "to", "versus", "either"} or (joint == "list" and not left.scaled):
                 factor = 1.0
@@ -98,6 +102,16 @@ def share_units(tokens: list[Token], shared: list[Quantity]) -> None:
                     factor = SCALES.get(suffix, 1.0)
                 left.form, left.unit, left.value = right.form, right.unit, left.value * factor
                 left.scaled = left.scaled or right.scaled
+
+
+_SCORES = frozenset({"score", "scores", "accuracy", "fid", "map", "ap", "iou", "miou", "bleu", "psnr", "ssim", "wer", "cer", "f1", "auc", "dice",
+                     "perplexity", "top-1", "rank", "rouge", "pesq", "mos", "ndcg", "recall", "error", "elo"})  # fmt: skip
+
+
+def _is_a_score(tokens: list[Token], quantity: Quantity) -> bool:
+    """ "A score of 77 and 5 ms latency", "an FID of 2.1 and 4 steps": the first number has no unit."""
+    at = quantity.first - 1
+    return word_at(tokens, at - (word_at(tokens, at) in {"of", "is", "reaches"})) in _SCORES
 
 
 def _ends_a_phrase(tokens: list[Token], shared: list[Quantity], at: int) -> bool:

@@ -131,4 +131,6 @@ def _said_behind(clause: Clause, last: Quantity, reading: Reading) -> str | None
             return None
         if lows[at] == "on" and lows[at + 1] == "average":
             return "average"
+        if lows[at] == "at" and lows[at + 1] in {"best", "peak", "most"}:
+            return "up to"
     return None

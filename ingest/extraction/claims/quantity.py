@@ -13,7 +13,7 @@ _QUALIFIERS: dict[tuple[str, ...], str] = {
     ("as", "high", "as"): "up to", ("at", "best"): "up to", ("maximum",): "up to", ("maximal",): "up to", ("peaking", "at"): "up to", ("upper", "bounded", "by"): "up to", ("in", "average"): "average", ("averaging",): "average",
     ("on", "an", "average"): "average", ("avg",): "average", ("just", "over"): "at least", ("slightly", "over"): "at least", ("just", "under"): "about", ("just", "above"): "at least",
     ("north", "of"): "at least", ("max",): "up to", ("max", "."): "up to", ("upwards", "of"): "up to",
-    ("a", "maximum", "of"): "up to", ("no", "more", "than"): "up to", ("maximally",): "up to", ("as", "large", "as"): "up to",
+    ("a", "maximum", "of"): "up to", ("a", "peak", "of"): "up to", ("peak", "of"): "up to", ("no", "more", "than"): "up to", ("maximally",): "up to", ("as", "large", "as"): "up to",
     ("as", "many", "as"): "up to",
     ("at", "least"): "at least", ("over",): "at least", ("more", "than"): "at least", ("above",): "at least",
     ("greater", "than"): "at least", ("exceeding",): "at least", ("beyond",): "at least", ("higher", "than"): "at least",

@@ -18,7 +18,7 @@ _TIMES = r"(?:\s?\\\(\s?\\times\s?\\\)|\{?\\texttimes\}?|\$?\s?\{?\\?times\}?|-t
 _GLUE = r"\s?(?:\\?sim(?:eq)?|\\?~|\\?approx)"
 _GLUED = "speedups?|speed-ups?|higher|lower|less|more|fewer|smaller|larger|improvements?|acceleration|reductions|compression|throughput|memory"
 """Words that a page may glue to the "times" before them, besides the little ones."""
-_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|10\s?\^\s?\{?\d{1,2}\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
+_NUMBER = r"\d{1,3}(?:[ ]\d{3})+(?=\s?(?:\\?times|x)\b)|\d{1,3}(?:\{?,\}?\d{3})+(?:\.\d+)?|(?:\d(?:\.\d+)?\s?(?:x|×|\\?times|\\cdot)\s?)?10\s?\^\s?\{?\d{1,2}\}?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _ATTACHED = "|".join(sorted(map(re.escape, ATTACHED_UNITS), key=len, reverse=True))
 TOKEN = re.compile(
     rf"""
@@ -28,7 +28,7 @@ TOKEN = re.compile(
   | (?P<sym>[,;)])
   | (?P<wrap>\\[!,;:]|</?(?:b|i|em|strong|sup|sub|p|br)\s?/?>|\((?:[A-Z][A-Za-z]{{0,7}}[A-Z]s?|[A-Z]{{2,3}})\)|\\?(?:text(?:bf|it|tt|sc|rm|sf)|math(?:bf|rm|it|sf|cal)|emph|boldsymbol|underline|textcolor\{{\w+\}})(?=[\s\d.{{])\{{?)
   | (?P<url>https?://\S+|www\.\S+|\[email\S*\sprotected\])
-  | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\{{\\?times\}}|\$?\s\\times\s)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
+  | (?P<dims>\d+(?:\.\d+)?(?:\s?(?:x|X|×|\*)\s?|\$?\\?times\s?|\{{\\?times\}}|\$?\s\\times\s)(?!10\s?\^)\d+(?!\d*\.?\d*\s?(?:x|times)\b)[\w.]*)
   | \$(?<!approx\$)(?<!sim\$)(?<![<>~≈∼]\$)(?P<money>{_NUMBER})(?=[\s;)]|[.,](?!\d)|[kKM]\b)(?![^$\s]*\$)(?!\s?[\\~])
   | (?:[xX×]|\$?\\times\s?)(?P<led>\d+(?:\.\d+)?)(?![\w.]*\w)\$?
   | (?P<num>{_NUMBER})(?P<plus>\+(?=[\s\d\\%xX×A-Za-z]))?
@@ -50,6 +50,7 @@ TOKEN = re.compile(
     re.X | re.S,
 )
 _OF_NUMBER = frozenset({"num", "hyphen", "plus", "factor", "percent", "unit", "scale", "tail"})
+_MANTISSA = re.compile(r"\d(?:\.\d+)?(?=\D)")
 _UNGROUPED = str.maketrans("", "", ", {}")
 _SUFFIX = {"factor": "x", "percent": "%"}
 _REL = {"leq": "≤", "leqslant": "≤", "textless": "<", "<": "<", "≤": "≤"}
@@ -105,10 +106,15 @@ _MARKS: dict[tuple[str, str], tuple[Token, int, int]] = {}
 
 
 def _digits(written: str) -> str:
-    """The digits of a number without what groups them; "10^3" is 1000."""
+    """The digits of a number without what groups them; "10^3" is 1000 and "1.5x10^3" is 1500."""
     plain = written.translate(_UNGROUPED)
-    base, _, power = plain.partition("^")
-    return str(int(base) ** int(power)) if power else plain
+    factor, _, power = plain.partition("^")
+    if not power:
+        return plain
+    found = _MANTISSA.match(factor)
+    return (
+        f"{float(found[0]) * 10.0 ** int(power):.10g}" if found and found.end() < len(factor) else str(10 ** int(power))
+    )
 
 
 def tokenize(text: str, offset: int = 0) -> Tokens:

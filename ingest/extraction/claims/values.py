@@ -94,6 +94,8 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
     word = token.low
     if word in _FUSED_PARTS:
         return Quantity(index, index + 1, index, "part", _FUSED_PARTS[word], how="part")
+    if word == "a" and word_at(tokens, index + 1) == "single" and word_at(tokens, index + 2) in _LONG_SPANS:
+        return counted(tokens, Quantity(index, index + 2, index, "bare", 1.0, how="word"))
     if word in {"a", "an"}:
         before = word_at(tokens, index - 1)
         spanned = word_at(tokens, index + 1) in _LONG_SPANS or (

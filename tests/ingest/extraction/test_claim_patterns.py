@@ -178,7 +178,7 @@ LISTS = {
 ORDERS = {
     "as-fast-as": ("The fused layer ran approximately four times as fast as the stock one.", ["speedup 4 x about"]),
     "as-many": ("It serves twice as many requests per second.", ["throughput 2 x"]),
-    "as-efficient": ("It is twice as computationally efficient.", ["other_efficiency 2 x"]),
+    "as-efficient": ("It is twice as computationally efficient.", ["flops 2 x"]),
     "more-efficient": ("It is 5x more data-efficient.", ["data_samples 5 x"]),
     "more-efficient-in-two-words": ("It is 3x more sample efficient than before.", ["data_samples 3 x"]),
     "cost-effective": ("Serving is 8x more cost-effective.", ["other_efficiency 8 x"]),

@@ -1,0 +1,153 @@
+"""What a number belongs to where a sentence says several things: metric, phase and qualifier together. Sentences are our own."""
+
+import pytest
+
+from ingest.extraction import extract
+
+PROPOSES = "We propose Zedwick. "
+
+
+def told(title: str, sentence: str) -> list[str]:
+    """Claims in short: value, metric, phase and qualifier."""
+    claims = extract(title, PROPOSES + sentence).claims
+    return [" ".join(filter(None, (f"{c.value:g}", c.metric, c.phase, c.qualifier))) for c in claims]
+
+
+PLAIN = "Zedwick: a method"
+STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
+    "an-act-before-a-list": (
+        PLAIN,
+        "It trains networks sooner than all others known to us: a 14% gain in wall-clock speed on long texts, and a 3x speedup on short ones.",
+        ["14 speedup training", "3 speedup training"],
+    ),
+    "an-act-ends-where-the-model-runs": (
+        PLAIN,
+        "The student trains in 8 hours on 8 GPUs and runs at 5 ms per image.",
+        ["8 training_time training", "5 latency inference"],
+    ),
+    "forward-and-backward": (
+        "Zedwick: faster training",
+        "Its forward pass is 1.8x faster and its backward pass 2.4x faster.",
+        ["1.8 speedup inference", "2.4 speedup training"],
+    ),
+    "a-served-adapter-is-not-tuned": (
+        "Zedwick: serving many LoRA adapters at once",
+        "Against a LoRA baseline it serves 4x more requests.",
+        ["4 throughput inference"],
+    ),
+    "training-as-subject-of-a-verb": (
+        PLAIN,
+        "Low-precision training ran 75% faster.",
+        ["75 training_time training"],
+    ),
+    "training-as-object-of-a-verb": (
+        PLAIN,
+        "It lets pre-training to be 2.5x faster.",
+        ["2.5 training_time training"],
+    ),
+    "time-to-accuracy": (PLAIN, "It is 5x faster in time-to-accuracy.", ["5 training_time training"]),
+    "inference-behind-a-training-time": (
+        PLAIN,
+        "We cut training by 3x and inference by 2x.",
+        ["3 training_time training", "2 latency inference"],
+    ),
+    "steps-before-another-statement": (
+        "Zedwick: diffusion in few steps",
+        "It needs only 4 steps, and training takes only 32 A100 GPU hours.",
+        ["4 other_efficiency inference", "32 training_cost training"],
+    ),
+    "built-faster": (PLAIN, "The graph is built 5x faster.", ["5 speedup other"]),
+    "condensing-takes-time": (
+        "Zedwick: dataset distillation",
+        "The distillation takes 6x less time than before.",
+        ["6 latency other"],
+    ),
+    "minutes-of-a-search": (
+        "Zedwick: neural architecture search",
+        "It ranks a thousand networks in 25 minutes on one GPU.",
+        ["25 training_time search"],
+    ),
+    "hours-of-recovery": (
+        "Zedwick: pruning",
+        "The pruned model recovers in merely 3 hours.",
+        ["3 training_time fine-tuning"],
+    ),
+    "price-in-a-search": (
+        "Zedwick: neural architecture search",
+        "Its search is 10x less expensive than the usual one.",
+        ["10 training_cost search"],
+    ),
+    "computationally-efficient": (PLAIN, "It is 3x more computationally efficient.", ["3 flops inference"]),
+    "efficiency-beside-energy": (
+        "Zedwick: a chip",
+        "The chip reaches 12 TOPS/W, 3x higher efficiency than before.",
+        ["12 energy inference", "3 energy inference"],
+    ),
+    "weights-are-compressed": (PLAIN, "It compresses the weights by 4x.", ["4 compression inference"]),
+    "an-index-shrinks": (PLAIN, "It shrinks the index by 12x.", ["12 storage inference"]),
+    "connections": (PLAIN, "It cuts the number of connections by 9x.", ["9 params inference"]),
+    "sram-beside-flash": (
+        PLAIN,
+        "It runs under 256 KB SRAM and 1 MB flash.",
+        ["256 memory inference up to", "1 storage inference"],
+    ),
+    "time-steps": (PLAIN, "It takes 2x fewer time steps.", ["2 other_efficiency inference"]),
+    "power-of-ten": (PLAIN, "It runs at 1.5x10^4 frames per second.", ["15000 throughput inference"]),
+    "power-of-ten-in-latex": (PLAIN, r"It runs at $2 \times 10^3$ tokens per second.", ["2000 throughput inference"]),
+    "a-single-day": (PLAIN, "We train it in a single day on one GPU.", ["1 training_time training"]),
+    "device-in-front-of-gpu": (
+        PLAIN,
+        "Its training needs consist of 24,602 A100-GPU hours.",
+        ["24602 training_cost training"],
+    ),
+    "peak-of": (PLAIN, "It runs with a peak of 29 tokens/s.", ["29 throughput inference up to"]),
+    "at-best": (
+        "Zedwick: GEMM kernels",
+        "The kernels are 2x faster on average and 4x faster at best.",
+        ["2 speedup inference average", "4 speedup inference up to"],
+    ),
+    "second-object-behind-a-score": (
+        PLAIN,
+        "It accelerates ANet by 2.3x with only a 0.05 decline in score, and BNet by 4.1x.",
+        ["2.3 speedup inference", "4.1 speedup inference"],
+    ),
+    "systems-are-outperformed": (
+        PLAIN,
+        "It outperforms known serving systems by 1.5x.",
+        ["1.5 speedup inference"],
+    ),
+    "few-labels-suffice": (PLAIN, "With 1% of the labels it reaches 75% accuracy.", ["1 data_samples training"]),
+    "merged-frames": (
+        "Zedwick: long videos",
+        "By merging frames we read one-hour videos with 10x fewer tokens.",
+        ["10 compression inference"],
+    ),
+    "flash-reads": (PLAIN, "It halves the flash reads.", ["2 bandwidth inference"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("title", "sentence", "expected"), STATEMENTS.values(), ids=STATEMENTS.keys())
+def test_the_number_is_given_to_what_is_said_of_it(title: str, sentence: str, expected: list[str]) -> None:
+    assert told(title, sentence) == expected
+
+
+REFUSED: dict[str, tuple[str, list[str]]] = {
+    "a-score-takes-no-unit": ("It gets a score of 77.7, and 62 ms latency.", ["62 latency inference"]),
+    "a-set-up-governs-the-verb": (
+        "With 20% heavy hitters it improves the throughput by 3x.",
+        ["3 throughput inference"],
+    ),
+    "a-baseline-that-sustains": (
+        "It sustains 15 PFLOPs on many cards, with one card as a strong baseline that sustains 39 TFLOPs.",
+        ["15 throughput inference"],
+    ),
+    "a-rival-with-a-number-in-its-name": (
+        "Its training takes 24,602 GPU hours, compared to the Zed Large 2.1's 200,000 GPU hours.",
+        ["24602 training_cost training"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("sentence", "expected"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_belongs_to_something_else_is_left_alone(sentence: str, expected: list[str]) -> None:
+    assert told(PLAIN, sentence) == expected

@@ -198,7 +198,8 @@ def _steps(site: Site) -> Reading | None:
         and site.word(site.begin - 1) in {"in", "with", "within", "using", "at"}
         and not near(site, 10, 6).isdisjoint(_SAMPLES)
     )
-    if "magnitude" in near(site, 0, 2) or not (thrifty(site) or site.quantity.origin or few):
+    single = site.quantity.value == 1 and site.word(site.begin - 1) in {"needs", "requires", "takes", "in"}
+    if "magnitude" in near(site, 0, 2) or not (thrifty(site) or site.quantity.origin or few or single):
         return None
     close = near(site, 5, 5)
     if "," in site.clause.lows[site.end : site.end + 5]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..words import word_set
 from .comparison import SPEED_PHASES
 from .nouns import FASTER, Noun
-from .phrases import behind_number, compounds, coordinated, direction_of, head, noun_phrase, runs_code
+from .phrases import behind_number, compounds, coordinated, direction_of, head, noun_phrase, runs_code, sped
 from .site import Anchor, Reading, Site
 from .words import (
     BARE_COMPARATIVES,
@@ -348,6 +348,8 @@ def _comparative_before(site: Site) -> Reading | None:
             return Reading("after-comparative", noun.noun, direction_of(noun.noun, COMPARATIVES[word]), at, noun.stop)
         if word in BARE_COMPARATIVES:
             metric, direction = BARE_COMPARATIVES[word]
+            if metric == "speedup":
+                return Reading("after-comparative", sped(site, at, than), direction, at, at + 1)
             return Reading("after-comparative", Noun(metric, "change"), direction, at, at + 1)
         return None
     return None

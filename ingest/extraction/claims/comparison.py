@@ -330,7 +330,7 @@ def _compact(site: Site, at: int) -> Reading:
 
 def _sized(site: Site, at: int) -> Reading:
     """ "10x smaller" is a claim, "models 10x larger" only where ours matches or beats them."""
-    anchors = noun_phrase(site, at + 1, 4)
+    anchors = noun_phrase(site, at + 1, 4) if site.word(at + 1) not in {"and", "or", "but"} else []
     noun = head(anchors)
     smaller = site.word(at) in {"smaller", "lighter"}
     metric = Noun("model_size", "cost")

@@ -19,7 +19,7 @@ TRAIN_CUES = word_set(
 TUNE_CUES = word_set(
     """
     tuned fine-tuning finetuning fine-tune fine-tuned fine-tunes finetune finetuned tuning tune tunes adapt adapting adaptation
-    customization customize personalization healing retraining extending extends lora recovers
+    customization customize personalization personalize personalizes personalizing healing retraining extending extends lora recovers
     """
 )
 SEARCH_CUES = word_set("search searching searches searched nas")

@@ -156,6 +156,8 @@ def _claim(abstract: str, place: _Place, paper: Paper, hardware_near: HardwareNe
         value, high, unit = _amount(quantity)
     phase = phase_of(clause, quantity, reading, noun, paper)
     metric = _metric_in(noun, phase)
+    if noun.vague and "theoretical" in clause.lows[quantity.stop : stop]:
+        metric = noun.metric
     if metric == "other_efficiency" and _is_of_energy(clause, reading):
         metric = "energy"
     if noun.kind == "tokens" and metric == "other_efficiency" and paper.visual:

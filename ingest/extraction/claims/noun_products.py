@@ -133,7 +133,7 @@ _THINGS = _list(
     "adc, processing, rollout, collection, test time, drafting, switching, prefill, runtime, preprocessing, dequantization, software, fabrication"
 )
 _THING_HEADS = _list(
-    "cost, overhead, budget, expense, price, usage, consumption, requirement, utilization, expenditure, area, resource, burden, effort, demand, footprint, complexity, fee, bill, spending, need"
+    "cost, overhead, budget, expense, price, usage, consumption, requirement, utilization, expenditure, area, resource, burden, effort, demand, footprint, complexity, fee, bill, spending, need, load"
 )
 
 

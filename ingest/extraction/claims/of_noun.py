@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .change_left import PREPOSITIONS, anchors_left
 from .nouns import FASTER, Noun
-from .phrases import direction_of, head, noun_phrase, runs_code
+from .phrases import direction_of, head, noun_phrase, runs_code, sped
 from .site import Anchor, Reading, Site
 from .words import BETTER, CHANGE_NOUNS, COMPARATIVES, SELF_NOUNS
 
@@ -62,7 +62,7 @@ def _of_change(site: Site, change: int, anchors: list[Anchor]) -> Reading | None
         return None if refused and own != "compression" else Reading("of-noun", noun, direction, change, change + 1)
     effect = CHANGE_NOUNS.get(word) or COMPARATIVES[word]
     if word in {"faster", "quicker"} and not behind:
-        return Reading("of-noun", FASTER, "better", change, change + 1)
+        return Reading("of-noun", sped(site, change, site.begin), "better", change, change + 1)
     if word in COMPARATIVES:
         nouns = behind
     elif word.startswith("overhead") and (own_noun := _spanning(anchors, change)):

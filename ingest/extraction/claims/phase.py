@@ -59,7 +59,7 @@ _PROCESS = frozenset({"speedup", "training_time", "training_cost", "other_effici
 _SEARCHING = word_set("search searching procedure algorithm explored nas automl")
 _FAST = frozenset({"speedup", "latency", "throughput"})
 _TUNES = re.compile(
-    r"\b(?:fine-?tun\w*|post-?tuning|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|\badapting\b|parameter-efficient (?:transfer|adapt)",
+    r"\b(?:fine-?tun\w*|post-?tuning|customiz\w*|personaliz\w*|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|\badapting\b|parameter-efficient (?:transfer|adapt)",
     re.I,
 )
 _TRAINS = re.compile(
@@ -172,7 +172,11 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         and not _OF_TRAINING.isdisjoint(clause.lows[reading.first : reading.stop])
     ):
         return "training"
-    if paper.searches and noun.metric in _PROCESS and _is_of_the_search(clause.lows[: min(first, quantity.lead)], noun):
+    if (
+        paper.searches
+        and (noun.metric in _PROCESS or noun.metric == "memory")
+        and _is_of_the_search(clause.lows[: min(first, quantity.lead)], noun)
+    ):
         return "search"
     if paper.condenses and (noun.metric in _PROCESS or noun.metric in {"latency", "memory"}):
         return "other"
@@ -200,12 +204,16 @@ def _of_the_statement(clause: Clause, first: int) -> str:
 
 _PROCEDURES = word_set("compression pruning quantization calibration conversion compilation")
 _DONE = word_set("time times process procedure speed by")
-_MADE = word_set("built constructed indexed compiled quantized calibrated pruned compressed converted merged")
+_MADE = word_set(
+    "built constructed indexed compiled quantized calibrated pruned compressed converted merged condensed distilled"
+)
+_MAKES = word_set("builds constructs indexes compiles quantizes calibrates prunes compresses converts merges condenses")
 
 
 def _is_of_a_procedure(clause: Clause, quantity: Quantity, reading: Reading) -> bool:
     """ "Accelerates compression by 25x", "is built 5x faster": what makes the model is fast, and not the model."""
-    if clause.lows[quantity.lead - 1] in _MADE and clause.lows[quantity.lead - 2] in BE:
+    before = clause.lows[quantity.lead - 1]
+    if before in _MAKES or (before in _MADE and clause.lows[quantity.lead - 2] in BE):
         return True
     if clause.words.isdisjoint(_PROCEDURES):
         return False

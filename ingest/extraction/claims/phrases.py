@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..words import word_set
-from .nouns import Noun
+from .nouns import FASTER, Noun
 from .site import Anchor, Site
 from .words import BETTER, CHANGE_VERBS, COMPARATIVES, LESS, RIVAL_VERBS
 
@@ -146,10 +146,20 @@ def first_of_list(site: Site, last: Anchor, start: int = 0) -> tuple[Anchor, tup
             or not _LIST_GLUE.issuperset(glue)
             or len(glue) > 3
             or site.word(anchor.first - 1) in COMPARATIVES
+            or site.word(anchor.first - 1) == "per"
         ):
             break
         found.insert(0, anchor)
     return found[0], tuple(found[0].noun if _shares_front(site, found[0], a) else a.noun for a in found[1:])
+
+
+_TRAINS = word_set("training pre-training pretraining")
+
+
+def sped(site: Site, first: int, stop: int) -> Noun:
+    """What "faster" measures with the words between `first` and `stop` behind it ("faster in actual training by 30%")."""
+    trained = not _TRAINS.isdisjoint(site.clause.lows[first:stop])
+    return Noun("training_time", "change", "training") if trained else FASTER
 
 
 def direction_of(noun: Noun, effect: str) -> str:
@@ -168,6 +178,7 @@ _THINGS: dict[str, Noun] = {
                              "messages exchanged rounds upload"), Noun("communication", "cost")),
     **dict.fromkeys(word_set("labels annotations labelled labeled annotated demonstrations clicks"), Noun("data_samples", "cost")),
     **dict.fromkeys(word_set("loads loaded reads fetched fetches"), Noun("bandwidth", "cost")),
+    **dict.fromkeys(word_set("stores stored storing checkpoints"), Noun("storage", "cost")),
     **dict.fromkeys(word_set("gpus tpus machines"), Noun("other_efficiency", "cost")),
 }  # fmt: skip
 

@@ -8,12 +8,13 @@ from itertools import pairwise
 from ..words import word_set
 from .quantity import Quantity
 from .site import Clause, Reading
-from .words import CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES
+from .words import CHANGE_NOUNS, CHANGE_VERBS, COMPARATIVES, SELF_NOUNS
 
 _AVERAGES = word_set("average averaged averages mean geomean averagely")
 _MAXIMA = word_set("maximum maximal max")
 _NAMED = {**dict.fromkeys(_AVERAGES, "average"), **dict.fromkeys(_MAXIMA, "up to")}
 _LINKS = frozenset({"of", "by", "is", ":", "to", "reaches", "reaching", "at"})
+_GAINS = CHANGE_NOUNS.keys() | SELF_NOUNS.keys() | COMPARATIVES.keys() | {"ratio", "rate", "factor"}
 _BREAKS = word_set(", ; ( ) while and or but whereas with which that achieves achieving achieve")
 _REACH = 6
 
@@ -94,7 +95,7 @@ def _is_less_than_a_share(clause: Clause, quantity: Quantity, reading: Reading) 
     """ "Less than a tenth of the cost": the gain is at least so large; "at most" and "as few as" leave it at that."""
     if quantity.bound != "<" or not reading.rule.startswith("share") or reading.direction != "better":
         return False
-    return not {"than", "<"}.isdisjoint(clause.lows[quantity.lead : quantity.first])
+    return "than" in clause.lows[quantity.lead : quantity.first]
 
 
 def _said_of_the_noun(clause: Clause, first: Quantity, reading: Reading) -> str | None:
@@ -106,6 +107,9 @@ def _said_of_the_noun(clause: Clause, first: Quantity, reading: Reading) -> str 
         if lows[at] in _BREAKS:
             return None
         named = _NAMED.get(lows[at])
+        if named == "up to" and _GAINS.isdisjoint(lows[at + 1 : lead]):
+            # "Raises the maximum batch size by 6x": the maximum of what is measured.
+            return None
         if named:
             return named
     return None

@@ -123,6 +123,44 @@ STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
         ["10 compression inference"],
     ),
     "flash-reads": (PLAIN, "It halves the flash reads.", ["2 bandwidth inference"]),
+    "maximum-of-what-is-measured": (
+        PLAIN,
+        "It increases the maximum batch size by 6x.",
+        ["6 other_efficiency inference"],
+    ),
+    "maximum-of-a-gain": (PLAIN, "It brings a maximum speedup of 6x.", ["6 speedup inference up to"]),
+    "below-a-share": (PLAIN, "It needs <30% of the MACs.", ["30 flops inference up to"]),
+    "procedure-as-verb": (PLAIN, "Our variant prunes 80x faster.", ["80 speedup other"]),
+    "personalizing": (
+        PLAIN,
+        "Personalizing it takes under 10 minutes on one GPU.",
+        ["10 training_time fine-tuning up to"],
+    ),
+    "customizing-is-tuning": ("Zedwick: customization of models", "It trains 2x faster.", ["2 training_time fine-tuning"]),
+    "fewer-stored-things": (PLAIN, "It stores 31% fewer checkpoints.", ["31 storage inference"]),
+    "per-something-is-no-list": (
+        PLAIN,
+        "It sends little per round, and memory on a client falls by 71%.",
+        ["71 memory inference"],
+    ),
+    "smaller-and": (
+        PLAIN,
+        "The model is 24% smaller and its loading time 1.3x shorter.",
+        ["24 model_size inference", "1.3 latency inference"],
+    ),
+    "load": (PLAIN, "It lowers CPU load by 23%.", ["23 other_efficiency inference"]),
+    "one-step": ("Zedwick: planning by diffusion", "It needs 1 denoising step.", ["1 other_efficiency inference"]),
+    "memory-of-a-search": (
+        "Zedwick: neural architecture search",
+        "It has lower memory needs (1/8th of others).",
+        ["8 memory search"],
+    ),
+    "theoretical-compute": (PLAIN, "In training it saves 33% theoretical compute cost.", ["33 flops training"]),
+    "training-between-faster-and-number": (
+        PLAIN,
+        "It is faster on benchmarks and in actual training of potentials by 30%.",
+        ["30 training_time training"],
+    ),
 }  # fmt: skip
 
 

@@ -37,16 +37,15 @@ _RUNS = word_set("inference runs running run throughput speed renders rendering 
                  "faster generates generation fast reaches")  # fmt: skip
 
 
+_SHOWN = frozenset({"video", "videos", "clips", "footage", "movies"})
+_PROCESSES = word_set("processes process processing renders handles segments decodes encodes analyzes streams")
+
+
 def _rate(site: Site) -> Reading | None:
     if site.word(site.end) in {"video", "videos", "streams", "footage", "camera", "cameras", "clips", "sequences"}:
         return None
-    if site.word(site.begin - 1) == "at" and site.word(site.begin - 2) in {
-        "video",
-        "videos",
-        "clips",
-        "footage",
-        "movies",
-    }:
+    shown = site.word(site.begin - 1) == "at" and site.word(site.begin - 2) in _SHOWN
+    if shown and site.word(site.begin - 3) not in _PROCESSES:
         return None
     if near(site, 6, 3) & _RECORDED and not near(site, 6, 5) & _RUNS:
         return None
@@ -109,6 +108,8 @@ def _time(site: Site) -> Reading | None:
         return amount_of(site, "amount-time", "latency")
     if named & {"duration", "lasting", "spanning", "recorded"}:
         return None
+    if near(site, 4, 3) & {"epoch", "epochs"} and unit.unit not in _ONLY_LATENCY and q.qualifier != "at least":
+        return amount_of(site, "amount-time", "training_time", "training")
     long = unit.unit in _LONG
     cues, close = near(site, 14, 10), near(site, 8, 6)
     opener = site.word(site.begin - 1)

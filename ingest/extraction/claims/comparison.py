@@ -66,6 +66,10 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     return FASTER, at + 1
 
 
+_PAYS = word_set("pay pays paying cost costs costing")
+_ENDS_COST = word_set("than . , ; and while with") | {""}
+
+
 def _is_of_training(site: Site) -> bool:
     """ "Training is 5x cheaper", "5x cheaper to train"."""
     words = {site.word(site.begin - 1), site.word(site.begin - 2), site.word(site.end + 1), site.word(site.end + 2)}
@@ -138,6 +142,10 @@ def as_adjective(site: Site) -> Reading | None:
     metric, direction = found
     if not metric:
         noun = head(noun_phrase(site, site.end + 2))
+        left = _noun_on_left(site) if site.quantity.how == "part" and site.word(site.begin - 1) in BE else None
+        if left is not None and noun is None and left.noun.polarity == "cost":
+            # "The cache is an eighth as large".
+            return Reading("as-adjective", left.noun, "better", left.first, site.end + 2)
         if site.word(site.end + 1) in {"large", "big"} and rival_before(site):
             return Reading("as-adjective", Noun("model_size", "cost"), "better", site.end, site.end + 2)
         few = site.quantity.how == "part" or rival_before(site)
@@ -200,7 +208,8 @@ def comparative(site: Site) -> Reading | None:
         else:
             return None
     word = site.word(at)
-    if word == "less" and site.word(at + 1) in {"expensive", "costly"}:
+    paid = word == "less" and site.word(site.begin - 1) in _PAYS and site.word(at + 1) in _ENDS_COST
+    if paid or (word == "less" and site.word(at + 1) in {"expensive", "costly"}):
         return Reading("comparative", _CHEAPER, "better", at, at + 2)
     if word == "less" and site.word(at + 1).endswith("efficient"):
         return Reading("comparative", None, "", at, at + 2)

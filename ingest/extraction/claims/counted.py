@@ -74,7 +74,7 @@ def counted(tokens: list[Token], bare: Quantity) -> Quantity:
         return in_unit(bare, Unit("GPU-" + DEVICE_SPANS[span.rstrip("s")], "device-time"), stop)
     for gap in range(4):
         at = bare.stop + gap
-        if at >= len(tokens) or tokens[at].kind not in {"word", "dash"}:
+        if at >= len(tokens) or tokens[at].kind not in {"word", "dash", "ident"}:
             break
         word = tokens[at].low
         if tokens[at].kind == "dash":

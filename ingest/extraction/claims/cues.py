@@ -69,7 +69,7 @@ def thrifty(site: Site) -> bool:
     words = set(site.clause.lows[first : site.quantity.first])
     if words & {"trained", "retraining", "training", "tuning", "tuned"}:
         words.update(site.clause.lows[max(0, first - 2) : first])
-    if site.word(site.end) in {"only", "alone", "fewer"} or site.word(site.end + 1) == "only":
+    if site.word(site.end) in {"only", "alone", "fewer", "suffice", "suffices"} or site.word(site.end + 1) == "only":
         return True
     if words & ONLY or site.quantity.bound == "<" or shrank(site.quantity) or _shrunk_to(site):
         return True

@@ -46,7 +46,7 @@ _SURVEY = re.compile(
     re.I,
 )
 """Titles of papers whose numbers are other people's."""
-_THINS = ("prun", "compress", "merg", "discard")
+_THINS = ("prun", "compress", "merg", "discard", "drop")
 """Verbs that compress an image when they act on its tokens."""
 _SYSTEMS = trigger(
     "core cores gemm spmm asic npu pim serving",

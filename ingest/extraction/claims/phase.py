@@ -215,6 +215,8 @@ def _is_of_a_procedure(clause: Clause, quantity: Quantity, reading: Reading) -> 
     before = clause.lows[quantity.lead - 1]
     if before in _MAKES or (before in _MADE and clause.lows[quantity.lead - 2] in BE):
         return True
+    if before in BE and clause.lows[quantity.lead - 2] in _PROCEDURES | {"building", "construction", "indexing"}:
+        return True
     if clause.words.isdisjoint(_PROCEDURES):
         return False
     said = clause.lows[min(reading.first, quantity.first) : max(reading.stop, quantity.first)]

@@ -110,6 +110,8 @@ def _bytes(site: Site) -> Reading | None:
     fallen = _fallen(site) if site.quantity.origin is not None else None
     if fallen is not None:
         return amount_of(site, "amount-" + _RULE_OF_BYTES[fallen], fallen)
+    if behind == "per" and site.word(site.end + 1) in {"round", "client", "sync"}:
+        return amount_of(site, "amount-traffic", "communication")
     if behind == "per" and site.word(site.end + 1) in _STORED:
         return amount_of(site, "amount-storage", "storage")
     if near(site, 6, 0) & {"weighs", "weighing"} or (

@@ -325,7 +325,7 @@ def _verb_alone(site: Site, at: int, verb: str) -> Reading | None:
         return Reading("by-verb-default", COUNTED_THING, "better", at, site.begin)
     if verb.startswith(("shrink", "shrank", "shrunk")) and not _STORED.isdisjoint(words):
         return Reading("by-verb", Noun("storage", "cost"), "better", at, site.begin)
-    if verb in COMPRESS_VERBS:
+    if verb in COMPRESS_VERBS or (verb.startswith("prun") and site.quantity.form == "factor"):
         return Reading("by-verb", Noun("compression", "gain"), "better", at, at + 1)
     return Reading("by-verb", None, "", at, at + 1, weak=True)
 

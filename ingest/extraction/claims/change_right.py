@@ -290,7 +290,9 @@ def _share(
         site.clause.lows[noun.first : noun.stop]
     )
     removed = site.word(at) == "of" and any(site.word(k) in _REMOVED for k in range(noun.stop, noun.stop + 8))
-    halved = site.quantity.how == "part" and noun.noun.kind in {"steps", "tokens"}
+    halved = (
+        site.quantity.how == "part" and noun.noun.kind in {"steps", "tokens"} and site.quantity.qualifier != "at least"
+    )
     if (
         noun.noun.metric == "other_efficiency"
         and noun.noun.polarity == "cost"

@@ -82,7 +82,7 @@ _THROUGHPUT = """
 _MEMORY = """
     memory, memory footprint, memory usage, memory consumption, memory cost, memory requirement, memory overhead, gpu memory,
     gpu memory usage, vram, ram, kv cache, kv cache size, kv cache memory, cache size, peak memory, memory use, kv,
-    activation memory, optimizer state, memory complexity, memory demand, cache, key value cache, sram, dram, gpu ram,
+    activation memory, optimizer state, optimiser state, optimiser memory, memory complexity, memory demand, cache, key value cache, sram, dram, gpu ram,
     memory budget, memory size, memory efficiency, cache memory, kv cache usage,
     memory space, memory capacity, memory resource, device memory, memory allocation, memory load, memory burden,
     memory operation, memory transfer, memory traffic cost,

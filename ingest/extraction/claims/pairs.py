@@ -54,7 +54,7 @@ def _bare_digits(tokens: list[Token], quantity: Quantity) -> bool:
 
 
 _NUMBERED = frozenset({"size", "batch", "top", "rank", "stage", "level", "table", "figure", "section", "version", "k", "layer", "step", "length",
-                       "epoch", "rate", "ratio", "node", "nodes", "gpu", "bit", "seed", "scale"})  # fmt: skip
+                       "epoch", "rate", "ratio", "node", "nodes", "gpu", "bit", "seed", "scale", "rtx", "gtx", "titan", "pixel", "iphone", "galaxy", "jetson", "core", "cortex", "xeon", "ryzen", "raspberry", "pi"})  # fmt: skip
 """Words whose number counts nothing: the 1 of "at batch size 1 and 1.4x at 64"."""
 _VERSUS = {("out", "of"), ("vs",), ("versus",), ("vs", "."), ("compared", "to"), ("compared", "with"), ("instead", "of"), ("rather", "than"),
            ("as", "opposed", "to"), ("(", "vs"), ("(", "vs", "."), ("(", "versus"), ("against",)}  # fmt: skip
@@ -120,7 +120,7 @@ def _ends_a_phrase(tokens: list[Token], shared: list[Quantity], at: int) -> bool
     if at and word_at(tokens, left.first - 1) == "at" and left.first - shared[at - 1].stop <= 2:
         # "1.5x at 8 and 1.2x at 32": the 8 says where.
         return True
-    if [t.low for t in tokens[left.stop : right.first]] != [","]:
+    if [t.low for t in tokens[left.stop : right.first]] not in ([","], [",", "a"]):
         return False
     return at + 2 == len(shared) or _joint(tokens, right, shared[at + 2]) != "list"
 

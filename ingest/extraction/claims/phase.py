@@ -19,7 +19,7 @@ _PHASE_WORDS: dict[str, str] = {
         word_set(
             """
         training train pretraining pre-training trained convergence converge backward backwards gradient trains
-        optimizer federated converging gradients backpropagation clients epochs pretrain converges iterations
+        optimizer optimiser federated converging gradients backpropagation clients epochs pretrain converges iterations
         """
         ),
         "training",
@@ -84,7 +84,7 @@ _FOUND = word_set(
 
 
 _TUNED_NOUNS = frozenset({"fine-tuning", "finetuning", "tuning"})
-_OF_TRAINING = frozenset({"activation", "activations", "optimizer", "gradient", "gradients"})
+_OF_TRAINING = frozenset({"activation", "activations", "optimizer", "optimiser", "gradient", "gradients"})
 _LEADS = frozenset({"for", "during", "at"})
 _OPENERS = _LEADS | {"in"}
 _TUNED = word_set("trainable tunable learnable additional extra tuned trained updates tuning")

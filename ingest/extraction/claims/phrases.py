@@ -89,6 +89,7 @@ def head(anchors: list[Anchor], prefer_last: bool = False) -> Anchor | None:
     return chosen
 
 
+_JOINS = frozenset({",", "and", "well"})
 _LIST_GLUE = frozenset({",", "and", "the", "number", "of", "both", "as", "well", "total", "amount"})
 
 
@@ -107,9 +108,8 @@ def coordinated(site: Site, first: Anchor, limit: int = 4) -> tuple[Noun, ...]:
             continue
         if len(found) == limit or anchor.first == last:
             break
-        if anchor.noun.polarity not in {"cost", "gain"} or not _LIST_GLUE.issuperset(
-            site.clause.lows[last : anchor.first]
-        ):
+        glue = site.clause.lows[last : anchor.first]
+        if anchor.noun.polarity not in {"cost", "gain"} or not _LIST_GLUE.issuperset(glue) or _JOINS.isdisjoint(glue):
             break
         if site.word(anchor.stop) in _GROWS:
             # "3x less time and memory grows linearly": a statement of its own begins.

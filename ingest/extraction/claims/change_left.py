@@ -217,7 +217,9 @@ def named_behind(site: Site) -> Anchor | None:
     if site.word(site.end) != "in":
         return None
     start = site.end + (3 if site.word(site.end + 1) == "terms" else 1)
-    return head(noun_phrase(site, start, 4), prefer_last=True)
+    named = head(noun_phrase(site, start, 4), prefer_last=True)
+    # In "5x in the backward pass" the pass is where it was measured.
+    return None if named is not None and site.word(named.stop - 1) == "pass" else named
 
 
 _PHASED = word_set("training pre-training pretraining convergence fine-tuning finetuning tuning learning search")

@@ -44,7 +44,9 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
         return Noun("training_time", "change", named.noun.phase), named.stop
     if site.word(at + 1 + (site.word(at + 1) in {"at", "in", "during", "for"})) in INFERS:
         return FASTER, at + 1
-    beside = [site.word(at + 1), site.word(at + 2), site.word(at - 1), site.word(site.begin - 1)]
+    beside = [site.word(at + 1), site.word(at - 1), site.word(site.begin - 1)]
+    if site.word(at + 1) not in _PARTS_PHRASES:
+        beside.insert(1, site.word(at + 2))
     if site.word(site.begin - 1) == "be" and site.word(site.begin - 2) == "to":
         # "Allows pre-training to be 2x faster".
         beside.append(site.word(site.begin - 3))
@@ -124,7 +126,9 @@ _MODELS = word_set("model models network networks student students net nets")
 _ENABLES = word_set("train trains training fit fits enable enables enabling support supports run runs")
 _PARTS_PHRASES = word_set("than , and while compared")
 INFERS = word_set("inference decoding generation sampling prefill rendering")
-_LEARNS = word_set("converges converge converging trains train trained learns convergence pre-trains pretrains")
+_LEARNS = word_set(
+    "converges converge converging trains train trained learns convergence pre-trains pretrains distills distill"
+)
 
 
 def as_adjective(site: Site) -> Reading | None:
@@ -270,6 +274,10 @@ def comparative(site: Site) -> Reading | None:
         and any(site.word(k).startswith("compress") for k in range(site.left, site.begin))
     ):
         return Reading("comparative", Noun("compression", "cost"), direction_of(noun.noun, effect), at, noun.stop)
+    if noun.noun.metric == "data_samples" and not _SENDS.isdisjoint(
+        site.clause.lows[max(0, site.begin - 3) : site.begin]
+    ):
+        return Reading("comparative", Noun("communication", "cost"), direction_of(noun.noun, effect), at, noun.stop)
     direction = direction_of(noun.noun, effect)
     tuned = word in {"extra", "additional"} and {"trainable", "tunable", "learnable"} & set(
         site.clause.lows[at : noun.stop]
@@ -282,6 +290,10 @@ def comparative(site: Site) -> Reading | None:
         direction = "better"
     extra = coordinated(site, noun)
     return Reading("comparative", noun.noun, direction, at, noun.stop, extra)
+
+
+_SENDS = word_set("sends send sending transmits transmit transmitting uploads upload transfers transferring exchanges exchanging "
+                  "communicates communicating moves")  # fmt: skip
 
 
 def _fits_more(site: Site, at: int) -> bool:

@@ -19,7 +19,7 @@ _PHASE_WORDS: dict[str, str] = {
         word_set(
             """
         training train pretraining pre-training trained convergence converge backward backwards gradient trains
-        optimizer optimiser federated converging gradients backpropagation clients epochs pretrain converges iterations
+        optimizer optimiser federated rollout rollouts rlhf converging gradients backpropagation clients epochs pretrain converges iterations
         """
         ),
         "training",
@@ -63,7 +63,7 @@ _TUNES = re.compile(
     re.I,
 )
 _TRAINS = re.compile(
-    r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b",
+    r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b(?!-free)",
     re.I,
 )
 _VISUAL = re.compile(
@@ -174,7 +174,7 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         return "training"
     if (
         paper.searches
-        and (noun.metric in _PROCESS or noun.metric == "memory")
+        and (noun.metric in _PROCESS or noun.metric in {"memory", "energy"})
         and _is_of_the_search(clause.lows[: min(first, quantity.lead)], noun)
     ):
         return "search"
@@ -182,9 +182,10 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         return "other"
     if noun.metric in _FAST and _is_of_a_model(clause, quantity):
         return "inference"
-    if named == _WEAK and paper.default == "inference":
+    stated = _of_the_statement(clause, first)
+    if named == _WEAK and paper.default == "inference" and not stated:
         return "inference"
-    return _of_the_statement(clause, first) or paper.default
+    return stated or paper.default
 
 
 _ACTS = word_set("""
@@ -194,10 +195,15 @@ _ACTS = word_set("""
 
 
 def _of_the_statement(clause: Clause, first: int) -> str:
-    """ "It trains networks faster than A: by 15% on B, by 3x on C": an act said before a list holds for all of it."""
+    """ "It trains networks faster than A: by 15% on B, by 3x on C": an act said before a list holds for all of it, and so does
+    "when training" behind it."""
     if clause.words.isdisjoint(_ACTS) or clause.phases is None:
         return ""
     said = {phase for at, phase in clause.phases if phase != _WEAK}
+    if len(said) == 1 and any(
+        clause.lows[at - 1] in {"when", "while"} for at, phase in clause.phases if at and phase != _WEAK
+    ):
+        return said.pop()
     act = next((at for at, _ in clause.phases if at < first and clause.lows[at] in _ACTS), first)
     return said.pop() if len(said) == 1 and act < first and _RUNS.isdisjoint(clause.lows[act:first]) else ""
 
@@ -231,9 +237,14 @@ def _is_of_experiments(clause: Clause, quantity: Quantity) -> bool:
     return at < quantity.lead <= at + 6 and not {"run", "runs"}.isdisjoint(clause.lows[at + 1 : at + 3])
 
 
+_RESULTING = word_set("resulting found discovered searched derived obtained final")
+
+
 def _is_of_the_search(before: list[str], noun: Noun) -> bool:
     """Whether the search is fast or cheap, and not the network that it found ("GZNet is 3x faster than ...")."""
     if before[-2:] in (["which", "is"], ["that", "is"], ["which", "are"], ["that", "are"]):
+        return False
+    if noun.metric != "training_cost" and not _RESULTING.isdisjoint(before):
         return False
     if noun.metric == "training_cost" or not _SEARCHING.isdisjoint(before[-16:]):
         return True
@@ -248,13 +259,20 @@ def _is_of_a_model(clause: Clause, quantity: Quantity) -> bool:
     return before[-1:] in (["is"], ["are"]) and bool({"which", "variant", "model", "network", "models"} & set(before))
 
 
+_PARTS = frozenset({"pass", "phase", "stage", "propagation"})
+
+
 def _said_behind(clause: Clause, stop: int) -> str:
     """The phase of "... for inference" right behind the number."""
-    if clause.words.isdisjoint(_LEADS):
+    if clause.words.isdisjoint(_OPENERS):
         return ""
     for at in range(stop, min(stop + 5, len(clause.lows) - 1)):
         if clause.lows[at] in {",", ";", "("} or clause.tokens[at].kind == "num":
             break
+        if clause.lows[at] == "in" and not _PARTS.isdisjoint(clause.lows[at + 2 : at + 4]):
+            # "5x in the backward pass".
+            phase = _PHASE_WORDS.get(clause.lows[at + 1 + (clause.lows[at + 1] == "the")], "")
+            return "" if phase == _WEAK else phase
         if clause.lows[at] in _LEADS:
             phase = _PHASE_WORDS.get(clause.lows[at + 1], "")
             return "" if phase == _WEAK else phase

@@ -161,6 +161,58 @@ STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
         "It is faster on benchmarks and in actual training of potentials by 30%.",
         ["30 training_time training"],
     ),
+    "an-epoch-takes": (PLAIN, "An epoch takes 5.5 s instead of 71 s.", ["5.5 training_time training"]),
+    "processed-video": (PLAIN, "It processes video at 14 FPS on one card.", ["14 throughput inference"]),
+    "index-building": (PLAIN, "Index building is 11x faster.", ["11 speedup other"]),
+    "paying-less": (PLAIN, "We pay 63% less.", ["63 other_efficiency inference"]),
+    "an-eighth-as-large": (PLAIN, "The KV cache is one eighth as large.", ["8 memory inference"]),
+    "steps-suffice": (PLAIN, "Four steps suffice where others take fifty.", ["4 other_efficiency inference"]),
+    "british-state": (PLAIN, "It halves the optimiser state.", ["2 memory training"]),
+    "number-of-a-card": (PLAIN, "It takes 36 seconds on an RTX 5090, a 2.4x speedup.", ["36 latency inference", "2.4 speedup inference"]),
+    "pruned-by-a-factor": (PLAIN, "It prunes ANet by 10x.", ["10 compression inference"]),
+    "bytes-a-round": (
+        "Zedwick: federated learning",
+        "It stays below 1 MB per round.",
+        ["1 communication training up to"],
+    ),
+    "cost-of-a-thing-is-one-claim": (
+        PLAIN,
+        "It reduces the cost of data search by 200x.",
+        ["200 other_efficiency inference"],
+    ),
+    "when-training": (
+        PLAIN,
+        "It lowers memory by 3x at a loss of 5% of the throughput when training a small network.",
+        ["3 memory training"],
+    ),
+    "an-act-beside-throughput": (
+        "Zedwick: experts at scale",
+        "It trains a trillion weights with 4x less communication and 2.3x higher throughput.",
+        ["4 communication training", "2.3 throughput training"],
+    ),
+    "search-behind-a-comma": (
+        "Zedwick: a vector database",
+        "Indexing is 5x faster, search is 2x faster.",
+        ["5 speedup other", "2 speedup inference"],
+    ),
+    "faster-than-an-amount-of-calibration": (
+        "Zedwick: quantization",
+        "It quantizes a 7B model in 4 minutes, 20x faster than its rival.",
+        ["4 training_time other", "20 speedup other"],
+    ),
+    "distilling": (PLAIN, "It distills 3x faster.", ["3 training_time training"]),
+    "rollouts": (PLAIN, "It speeds up rollouts by 2.5x.", ["2.5 speedup training"]),
+    "resulting-networks-of-a-search": (
+        "Zedwick: neural architecture search",
+        "The search is short, and the resulting networks take 1.9x less memory.",
+        ["1.9 memory inference"],
+    ),
+    "in-the-backward-pass": (
+        "Zedwick: kernels",
+        "It is 7x faster in the forward pass and 5x in the backward pass.",
+        ["7 speedup inference", "5 speedup training"],
+    ),
+    "sent-data": (PLAIN, "It sends 6x less data.", ["6 communication training"]),
 }  # fmt: skip
 
 
@@ -175,6 +227,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
         "With 20% heavy hitters it improves the throughput by 3x.",
         ["3 throughput inference"],
     ),
+    "most-tokens": ("It looks at more than half of the tokens.", []),
     "a-baseline-that-sustains": (
         "It sustains 15 PFLOPs on many cards, with one card as a strong baseline that sustains 39 TFLOPs.",
         ["15 throughput inference"],

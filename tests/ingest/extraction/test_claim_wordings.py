@@ -208,7 +208,7 @@ WORDINGS: dict[str, list[str]] = {
     "It saves 31% of bandwidth.": ["bandwidth 31 %"],
     "All-reduce time shrinks by 2.2x.": ["communication 2.2 x"],
     "Gradient compression of 200x is possible without loss.": ["compression 200 x"],
-    "It sends 99% less data.": ["data_samples 99 %"],
+    "It sends 99% less data.": ["communication 99 %"],
     "The scheduler raises cluster utilization by 26%.": ["other_efficiency 26 %"],
     "It lowers the average queueing delay by 3x.": ["latency 3 x average"],
     "The peak activation memory is up to 7x smaller.": ["memory 7 x up to"],

@@ -6,7 +6,7 @@ The convention, as the labelled papers have it:
 - A named device counts wherever it stands. A class counts in the paper's own part, or if the title names it; one of the
   background only where nothing else is named, and not as an example ("accelerators such as GPUs") or if it is a CPU.
 - Not in passing: "without a GPU", "GPU-like", the CPU of "CPU-GPU transfers", the "CPU-based tools" that ours beats.
-- "GPU memory" and "GPU-friendly" name the class; GPU hours do where the paper claims them and names nothing else.
+- "GPU memory" and "GPU-friendly" name the class; GPU hours name none.
 - A class is left out beside a device of that class ("GPU" beside "A100"); mobile and MCU stay if the title has them. Of an
   FPGA the class is named and not the board.
 - "Mobile" counts before any noun of use ("mobile targets", "mobile vision"), not in names of parts ("mobile inverted
@@ -45,8 +45,6 @@ class Device(NamedTuple):
 _WORD = re.compile(r"[^\W_]+")
 _WORK = re.compile(r"[\s-]*(?:\*|\\cdot)?[\s-]*(?:days?|hours?|hrs?|years?|minutes?|weeks?|months?)\b", re.I)
 """What makes "GPU" an amount of work."""
-_CLAIMED = re.compile(rf"\d[\d.,]*k?[\s~-]([GT]PU){_WORK.pattern}", re.I)
-_MUCH = re.compile(r"\b(?:more than|over|exceeding|reaching|thousands of)\s\Z", re.I)
 _LISTED = re.compile(r"(?:such as|including|e\.g\.|like)\b[^.;]*\Z")
 _NEGATED = re.compile(
     r"\b(?:without|not|no)\s(?:(?:the need (?:for|of)|any|an?|(?:tailored|designed|optimi[sz]ed|suitable) for)\s)*(?:[\w-]+\s)?\Z",
@@ -63,7 +61,10 @@ _USED = re.compile(r"\b(?:prior|existing|previous|other|with|than|over)\b[^.;,]*
 _JOINED = re.compile(r"[-–/](?:[GN]PU|I/O|TPU)")
 _NAME_BEFORE = re.compile(r"\b(?!NVIDIA|GPU)[A-Z]{2,}\s\Z")
 """What makes "Tensor Core" the name of a design."""
+_NEEDED = re.compile(r"\b(?:requires?|requiring|needs?|demands?) (?:[\w-]+ )?\Z")
 _THAN = re.compile(r"\bthan (?:[\w-]+ )?\Z")
+_ONLY_IN_TEXT = frozenset({"GPU", "CPU"})
+"""Classes so common that a title alone does not name them."""
 _NOT_ITSELF = ("-less", "-free", "-like")
 _BOARD = ("FPGA",)
 _ADDRESS = re.compile(r"\S*(?://|www\.|\.com/|\.io/)\S*")
@@ -151,7 +152,9 @@ def find_hardware(devices: list[Device], document: Document) -> tuple[str, ...]:
         if _MOBILE_NAME.match(document.title) and any(d.label == "mobile" for d in devices):
             titled.append(Device("mobile", 0, 0))
     if not devices and not titled:
-        return _hours(document)
+        return ()
+    named = {d.label for d in devices}
+    titled = [d for d in titled if d.label not in _ONLY_IN_TEXT or d.label in named]
     in_title = {d.label for d in titled}
     counted = [
         d
@@ -197,19 +200,9 @@ def _background_counts(device: Device, devices: list[Device], document: Document
     if _LISTED.search(before) or _NEGATED.search(before) or document.abstract.startswith(_NOT_ITSELF, device.end):
         return False
     if device.label != "mobile":
-        return device.label != "CPU" and _THAN.search(before) is None
+        return device.label != "CPU" and _THAN.search(before) is None and _NEEDED.search(before) is None
     early = [d.start for d in devices if d.label == "mobile" and d.start < document.own_start]
     return bool(early) and (early[0] < document.sentences[0].end or len(early) > 1)
-
-
-def _hours(document: Document) -> tuple[str, ...]:
-    """ "GPU" for a work of GPU hours that the paper claims for itself, where it names nothing else."""
-    if document.triggers & MAY_NAME:
-        for work in _CLAIMED.finditer(document.abstract, document.own_start):
-            before = document.abstract[max(0, work.start() - 20) : work.start()]
-            if not _MUCH.search(before):
-                return (work[1].upper(),)
-    return ()
 
 
 def device_near(devices: list[Device], number: Mention, sentence: Sentence) -> str | None:

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from runners.bench import HARNESS_VERSION
 from runners.bench.compare import compare_records
@@ -227,32 +226,34 @@ def _side_by_side(names: Sequence[str], options: argparse.Namespace) -> list[Ses
     """Sessions that check beside each other and time one by one; those that found too little memory left run again alone."""
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # the sessions are parallel enough
     under_way = options.jobs * (BEGUN_FOR_EACH if options.command != "check" else 1)
-    with Turns(options.device, options.jobs) as turns, ThreadPoolExecutor(under_way) as pool:
-        ceilings = _ceilings(options, turns)
+    with Turns(options.device, options.jobs) as turns, ThreadPoolExecutor(under_way + 1) as pool:
+        if options.device == "cuda" and options.command != "check":
+            turns.open(False)
+            pool.submit(_find_ceilings, options, turns)
 
         def session(name: str) -> SessionResult | None:
-            return None if options.stop() else _session(name, options, turns, ceilings)
+            return None if options.stop() else _session(name, options, turns)
 
         done = [result for result in pool.map(session, names) if result]
     alone = [result.card_name for result in done if _found_no_memory(result)]
     return [result for result in done if not _found_no_memory(result)] + _one_by_one(alone, options)
 
 
-def _ceilings(options: argparse.Namespace, turns: Turns) -> tuple[dict[str, Any], ...]:
-    """What the GPU can do at best, for all sessions alike; empty where they must find out, or need not know."""
-    if options.device != "cuda" or options.command == "check":
-        return ()
-    found, failure = measure_ceilings("cuda", lambda _: None, options.stop, dtypes=CEILINGS_IN, turns=turns)
-    return () if failure else tuple(found.ceilings)
+def _find_ceilings(options: argparse.Namespace, turns: Turns) -> None:
+    """Measures once for all sessions what the GPU can do at best, while they import; then lets them begin."""
+    try:
+        found, failure = measure_ceilings("cuda", lambda _: None, options.stop, dtypes=CEILINGS_IN, turns=turns)
+        turns.memory_gib = found.environment.get("memory_gib")
+        turns.ceilings = () if failure else tuple(found.ceilings)
+    finally:
+        turns.open()
 
 
 def _found_no_memory(result: SessionResult) -> bool:
     return result.failure is not None and result.failure.reason == "out-of-memory"
 
 
-def _session(
-    name: str, options: argparse.Namespace, turns: Turns | None = None, ceilings: tuple[dict[str, Any], ...] = ()
-) -> SessionResult:
+def _session(name: str, options: argparse.Namespace, turns: Turns | None = None) -> SessionResult:
     request = RunRequest(
         card_name=name,
         device=options.device,
@@ -264,7 +265,6 @@ def _session(
         workloads=_workloads(name, options),
         card_root=options.cards,
         compile_on_cpu=getattr(options, "compile_on_cpu", False),
-        ceilings=ceilings,
     )
     result = _followed(request, options, turns)
     if turns and _found_no_memory(result):

@@ -26,7 +26,6 @@ class RunRequest:
 
     `time_cap_s` None means the device's default; `card_root` replaces runners/implementations;
     `compile_on_cpu` also times rungs made by `torch.compile` on a CPU, where compiling alone can take a minute.
-    `ceilings` are what the device was found to do at best a moment ago; without them a run on a GPU measures them first.
     """
 
     card_name: str
@@ -39,7 +38,6 @@ class RunRequest:
     workloads: tuple[str, ...] = ()
     card_root: Path | None = None
     compile_on_cpu: bool = False
-    ceilings: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

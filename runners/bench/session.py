@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ OPINIONS = 2  # a machine that was busier in one of two processes must not cost 
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
 PARTIAL = ("cancelled", "timed-out")
+TOLD_LATE = ("knows_ceilings", "side_by_side")  # which is settled only after a child was made
 NOT_BEGUN = ("cancelled", "while waiting for the device")
 STATUS_OF_REASON = {
     "crashed": "RUNTIME_ERROR", "timed-out": "TIMEOUT", "out-of-memory": "OUT_OF_MEMORY", "unsupported": "UNSUPPORTED",
@@ -61,10 +62,11 @@ def run_session(
         return _result(card, request, seed, Findings(), failure=failure)
     with ExitStack() as stack:
         children = _Children(_spec(card, request, seed), stack)
-        place = stack.enter_context(_place(turns, request.device))
+        place = stack.enter_context(_place(turns, request.device, card.needs.memory_gib or 0.0))
         if request.mode != "check":
-            if request.device == "cuda":
-                children.make()  # which imports torch on the host alone, also while another run has the device
+            children.make(request.mode)
+            if request.mode == "run":
+                place.when_ready = lambda: children.make("alone")
             if not _granted(place.beside, watcher):
                 return _result(card, request, seed, Findings(), failure=Failure(*NOT_BEGUN))
         return _watched(card, request, seed, watcher, children, place)
@@ -73,21 +75,23 @@ def run_session(
 class _Place:
     """A session's place among those that take turns."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
+    def __init__(self, turns: Turns, needs_gib: float = 0.0) -> None:
+        self.turns, self._needs_gib = turns, needs_gib
+        self.when_ready: Callable[[], None] = lambda: None
+        """Called when the session has checked and wants to take its times."""
 
     def beside(self) -> bool:
-        return self.turns.beside(self)
+        return self.turns.beside(self, self._needs_gib)
 
     def alone(self) -> bool:
         return self.turns.alone(self)
 
 
 @contextmanager
-def _place(turns: Turns | None, device: str) -> Iterator[_Place]:
+def _place(turns: Turns | None, device: str, needs_gib: float = 0.0) -> Iterator[_Place]:
     """A place among the sessions of `turns`, else one on the device with nobody beside it."""
     with ExitStack() as stack:
-        place = _Place(turns or stack.enter_context(Turns(device)))
+        place = _Place(turns or stack.enter_context(Turns(device)), needs_gib)
         try:
             yield place
         finally:
@@ -112,16 +116,16 @@ class _Children:
         self._stack = stack
         self._made: dict[str, Child] = {}
 
-    def make(self) -> None:
-        modes = ("run", "alone") if self.spec["mode"] == "run" else (self.spec["mode"],)
-        for mode in modes:
+    def make(self, mode: str) -> None:
+        """Has a child import torch, which takes the host alone, while another run has the device."""
+        if self.spec["device"] == "cuda" and mode not in self._made:
             self._made[mode] = self._stack.enter_context(self._child(mode))
 
     @contextmanager
     def started(self, mode: str, **more: Any) -> Iterator[Child]:
         """A child that has begun; it is dead when the block ends."""
         with self._made.pop(mode, None) or self._child(mode) as child:
-            child.begin(**more)
+            child.begin(**{name: self.spec[name] for name in TOLD_LATE}, **more)
             yield child
 
     def _child(self, mode: str) -> Child:
@@ -150,14 +154,17 @@ def _spec(card: Card, request: RunRequest, seed: int) -> dict[str, Any]:
         "workloads": list(request.workloads),
         "memory_limit_bytes": limit or None,
         "compile_on_cpu": request.compile_on_cpu,
-        "knows_ceilings": bool(request.ceilings),
+        "knows_ceilings": False,
+        "side_by_side": False,
     }
 
 
 def _watched(  # noqa: PLR0917
     card: Card, request: RunRequest, seed: int, watcher: Watcher, children: _Children, place: _Place
 ) -> SessionResult:
-    findings = Findings(ceilings=list(request.ceilings))
+    turns = place.turns
+    findings = Findings(ceilings=list(turns.ceilings))
+    children.spec |= {"knows_ceilings": bool(turns.ceilings), "side_by_side": turns.side_by_side > 1}
     began = time.monotonic()
     limits = _Limits(children.spec["memory_limit_bytes"] or 0, request.wall_limit_s, began + request.wall_limit_s)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -306,7 +313,10 @@ def _take(child: Child, line: bytes, findings: Findings, watcher: Watcher, place
     arrived = time.monotonic()
     message = child.message(line)
     if message.get("type") == "turn":
-        return place.alone if message.get("alone") else place.beside
+        if not message.get("alone"):
+            return place.beside
+        place.when_ready()
+        return place.alone
     if message.get("type") == "phase":
         watcher.move(str(message["phase"]), float(message["fraction"]), str(message["text"]))
     else:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runners.blocks.kernels import has_triton, interpreted, tl, triton
+from runners.blocks.kernels import TUNERS, has_triton, interpreted, tl, triton
 
 MAX_DIM = 128
 # Every tuned block divides this: a sequence that is a multiple of it has no ragged tile, whatever the tuner picks.
@@ -58,6 +58,7 @@ class TunedKernel:
             self._tiles = [{**blocks, "num_warps": warps, "num_stages": stages} for blocks, warps, stages in named]
             configs = [triton.Config(blocks, num_warps=warps, num_stages=stages) for blocks, warps, stages in named]
             self._tuned = triton.autotune(configs=configs, key=list(key), reset_to_zero=list(sums))(kernel)
+            TUNERS.append(self._tuned)
 
     def __call__(self, grid: Any, *arguments: Any, **constants: Any) -> None:
         tensors = [each for each in arguments if isinstance(each, Tensor)]

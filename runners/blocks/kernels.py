@@ -22,7 +22,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-__all__ = ["TritonMissingError", "has_triton", "interpreted", "require_triton", "tl", "triton"]
+__all__ = ["TUNERS", "TritonMissingError", "has_triton", "interpreted", "require_triton", "tl", "triton", "tune_anew"]
+
+TUNERS: list[Any] = []
+"""What `triton.autotune` made for kernels of this process."""
 
 
 class TritonMissingError(RuntimeError):
@@ -94,6 +97,14 @@ except ImportError:
 def has_triton() -> bool:
     """Whether the real Triton was imported."""
     return not isinstance(triton, _MissingTriton)
+
+
+def tune_anew() -> None:
+    """Forgets which tile was best for each kernel: it was found while others used the device. The next launch tunes again, or
+    takes what another process found since it called this, where both keep compiled kernels in one folder."""
+    for tuner in TUNERS:
+        tuner.cache.clear()
+        tuner.cache_results = True
 
 
 def interpreted() -> bool:

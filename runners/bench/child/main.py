@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import random
 import statistics
@@ -33,10 +34,10 @@ from runners.bench.child.subjects import (
     load_module,
 )
 from runners.bench.child.telling import Teller
-from runners.bench.child.timing import Pairs, Prepared, Timer
+from runners.bench.child.timing import Pairs, Prepared, SlowCallError, Timer
 from runners.bench.statistics import paired_ratios
 from runners.bench.verdicts import sweep_point
-from runners.blocks.kernels import has_triton
+from runners.blocks.kernels import has_triton, tune_anew
 from runners.blocks.rand import DISTRIBUTIONS
 from runners.card_types import Workload, capability_numbers
 from runners.cards import load_card
@@ -49,6 +50,7 @@ COARSE_ROUNDINGS = 16
 COARSE_BUDGETS = 2.0
 SINGLE_CALLS = 30
 SINGLE_CAP_S = 1.0
+SLOWEST_CAPS = 4.0  # a rung whose call takes longer than this many caps is left out: four pairs of it took a minute
 SINGLE_CAPS = 2.0  # and no longer than this many times what a pair of subjects is timed for
 
 _clock = time.perf_counter
@@ -90,12 +92,14 @@ class Session:
         try:
             self._device: Device = open_device(spec["device"])
         except RuntimeError as error:
+            if classify(error)[1] == "out-of-memory":
+                raise
             raise HarnessError("UNSUPPORTED", "unsupported", str(error)) from error
         environment = describe(self._device, isolation)
         channel.send("environment", **environment)
         self._card = load_card(Path(spec["card_path"]))
         self._refuse_unmet_needs(environment)
-        if self._device.kind == "cuda" and spec["mode"] in ("run", "sweep") and not spec["knows_ceilings"]:
+        if self._device.kind == "cuda" and spec["mode"] in ("run", "sweep") and not spec.get("knows_ceilings"):
             self._take_turn(alone=True)
             with self._on("ceilings"):  # before code under test is there to spoil them
                 send_ceilings(self._device, channel, {each.dtype for each in self._card.workloads if each.is_timed})
@@ -154,10 +158,14 @@ class Session:
             torch.cuda.empty_cache()
         with self._on("waiting"):
             self._channel.ask("turn", alone=alone)
+        if alone and self._spec.get("side_by_side"):
+            tune_anew()
 
     def _time_alone(self) -> None:
         """Times rungs in a process where the technique was never made: it cannot have slowed them down here."""
         asked: dict[str, dict[str, float]] = self._spec["alone"]
+        if self._spec.get("side_by_side"):
+            tune_anew()
         cap_s = min(SINGLE_CAP_S, SINGLE_CAPS * (self._spec["time_cap_s"] or SINGLE_CAP_S))
         for workload in self._card.workloads:
             chooser = random.Random(f"{self._seed}/{workload.name}")
@@ -333,7 +341,11 @@ class Session:
             with self._on("set-up"):
                 prepared = timer.prepare(name)
             with self._on("warm-up"):
-                calls = timer.warm_up(prepared, WARM_UP_SHARE * cap_s)
+                slowest_s = math.inf if name == TECHNIQUE else SLOWEST_CAPS * cap_s
+                calls = timer.warm_up(prepared, WARM_UP_SHARE * cap_s, slowest_s)
+        except SlowCallError as error:
+            self._skip(workload.name, name, str(error))
+            return None
         except Exception as error:
             if name == TECHNIQUE:
                 raise

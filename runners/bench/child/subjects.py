@@ -57,7 +57,8 @@ def classify(error: BaseException) -> tuple[str, str]:
     text = str(error).lower()
     if isinstance(error, HarnessError):
         return error.status, error.reason
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in text:
+    told = "can't allocate memory" in text or ("cuda" in text and "out of memory" in text)
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or told:
         return "OUT_OF_MEMORY", "out-of-memory"
     if isinstance(error, TritonMissingError):
         return "UNSUPPORTED", "unsupported"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import deque
@@ -49,6 +50,13 @@ SHOWN_EVERY_S = 0.5
 
 _clock = time.perf_counter
 _monotonic = time.monotonic
+
+
+class SlowCallError(Exception):
+    """A call takes so long that no time can be taken within the cap."""
+
+    def __init__(self, took_s: float) -> None:
+        super().__init__(f"a call takes {took_s:.3g} s: too long for the cap on timing; give more with --time-cap")
 
 
 @dataclass
@@ -163,13 +171,18 @@ class Timer:
         kept = sum(tensor.nbytes for several in self._cotangents.values() for tensor in several)
         return None if held is None else held - kept
 
-    def warm_up(self, prepared: Prepared, budget_s: float) -> int:
-        """At least ten calls and the device's time floor, unless `budget_s` ends first; gives the number of calls."""
+    def warm_up(self, prepared: Prepared, budget_s: float, longest_s: float = math.inf) -> int:
+        """At least ten calls and the device's time floor, unless `budget_s` ends first; gives the number of calls.
+
+        Raises SlowCallError where the first takes longer than `longest_s`.
+        """
         start, calls = _clock(), 0
         while calls < WARM_UP_CALLS or _clock() - start < self._device.warm_up_s:
             self._call(prepared.subject, self._pool.draw(0.0))()
             self._device.synchronize()
             calls += 1
+            if calls == 1 and (took_s := _clock() - start) > longest_s:
+                raise SlowCallError(took_s)
             if calls >= 2 and _clock() - start > budget_s:
                 break
         return calls

@@ -38,23 +38,46 @@ def test_times_are_taken_when_no_session_checks_any_more(turns: Turns) -> None:
     assert turns.beside("a")
     assert turns.beside("b")
     assert not turns.alone("a")
-    assert turns.alone("b"), "b was the last that checked"
-    assert not turns.alone("a")
-    turns.leave("b")
+    assert not turns.alone("b"), "a was ready first"
     assert turns.alone("a")
+    assert not turns.alone("b")
+    turns.leave("a")
+    assert turns.alone("b")
+
+
+def test_checks_wait_for_one_another_where_memory_is_short(turns: Turns) -> None:
+    turns.memory_gib = 80
+    assert turns.beside("a", 70)
+    assert not turns.beside("b", 60)
+    assert turns.beside("b", 40), "cards say what they need at most, and seldom need it at once"
+    turns.leave("a")
+    turns.leave("b")
+    assert turns.beside("c", 500), "alone it may try"
+
+
+def test_sessions_wait_until_it_is_known_what_the_device_can_do(turns: Turns) -> None:
+    turns.open(False)
+    assert not turns.beside("a")
+    assert turns.alone("ceilings")
+    turns.open()
+    assert not turns.beside("a")
+    turns.leave("ceilings")
+    assert turns.beside("a")
 
 
 def test_all_that_are_ready_take_their_times_before_another_check_begins(turns: Turns) -> None:
     assert turns.beside("a")
     assert turns.beside("b")
     assert not turns.alone("a")
-    assert turns.alone("b")
-    assert not turns.beside("c"), "b takes its times"
-    turns.leave("b")
-    assert not turns.beside("c"), "a is ready to take its own"
+    assert not turns.alone("b")
+    assert not turns.beside("c"), "both are ready"
     assert turns.alone("a")
+    assert not turns.beside("c"), "a takes its times"
+    turns.leave("a")
+    assert not turns.beside("c"), "b is ready to take its own"
+    assert turns.alone("b")
     assert not turns.beside("c")
-    assert turns.beside("a"), "a checks its next workload"
+    assert turns.beside("b"), "b checks its next workload"
     assert turns.beside("c")
 
 

@@ -29,16 +29,27 @@ class Sampler:
         self.why_none = why_none
         self._read, self._period_s = read, period_s
         self._stop = threading.Event()
+        self._is_wanted = threading.Event()
+        self._is_wanted.set()
         self._thread = threading.Thread(target=self._loop, name="nvml-sampler", daemon=True)
 
     def _loop(self) -> None:
         while self._read and len(self.samples) < MOST_SAMPLES and not self._stop.is_set():
+            if not self._is_wanted.wait(self._period_s):
+                continue
             try:
                 self.samples.append(self._read(time.monotonic()))
             except Exception as error:  # a driver that goes away must not take the run with it
                 self.why_none = f"sampling ended: {error}"
                 return
             self._stop.wait(self._period_s)
+
+    def pause(self, is_paused: bool = True) -> None:
+        """Takes no samples until told to go on: asking a driver for many sessions that wait would disturb the one that does not."""
+        if is_paused:
+            self._is_wanted.clear()
+        else:
+            self._is_wanted.set()
 
     def __enter__(self) -> Sampler:
         if self._read:

@@ -27,7 +27,8 @@ from runners.card_types import Card
 from runners.cards import find_card
 
 POLL_S = 0.2
-TURN_POLL_S = 0.02
+TURN_POLL_S = 0.05
+MEMORY_POLL_S = 1.0
 OPINIONS = 2  # a machine that was busier in one of two processes must not cost a run its result, nor doubt it
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
@@ -65,8 +66,6 @@ def run_session(
         place = stack.enter_context(_place(turns, request.device, card.needs.memory_gib or 0.0))
         if request.mode != "check":
             children.make(request.mode)
-            if request.mode == "run":
-                place.when_ready = lambda: children.make("alone")
             if not _granted(place.beside, watcher):
                 return _result(card, request, seed, Findings(), failure=Failure(*NOT_BEGUN))
         return _watched(card, request, seed, watcher, children, place)
@@ -77,14 +76,20 @@ class _Place:
 
     def __init__(self, turns: Turns, needs_gib: float = 0.0) -> None:
         self.turns, self._needs_gib = turns, needs_gib
-        self.when_ready: Callable[[], None] = lambda: None
-        """Called when the session has checked and wants to take its times."""
+        self.when_alone: Callable[[bool], None] = lambda alone: None
+        """Told when the session has the device to itself, and when not any more."""
 
     def beside(self) -> bool:
-        return self.turns.beside(self, self._needs_gib)
+        if not self.turns.beside(self, self._needs_gib):
+            return False
+        self.when_alone(False)
+        return True
 
     def alone(self) -> bool:
-        return self.turns.alone(self)
+        if not self.turns.alone(self):
+            return False
+        self.when_alone(True)
+        return True
 
 
 @contextmanager
@@ -169,7 +174,17 @@ def _watched(  # noqa: PLR0917
     limits = _Limits(children.spec["memory_limit_bytes"] or 0, request.wall_limit_s, began + request.wall_limit_s)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     with sampling(request.device, visible) as sampler, children.started(request.mode) as child:
+
+        def watch(alone: bool) -> None:
+            sampler.pause(not alone)
+            if alone and request.mode == "run":
+                children.make("alone")
+
+        place.when_alone = watch
+        if turns.side_by_side > 1:
+            sampler.pause()
         ended = _follow(child, limits, findings, watcher, place)
+        place.when_alone = lambda alone: None
         log, own_pids = child.log_tail(), {os.getpid(), *place.turns.known(child.seen_pids)}
     if request.device == "cuda":
         reckon_with_device(findings, sampler, own_pids)
@@ -279,7 +294,7 @@ def _follow(child: Child, limits: _Limits, findings: Findings, watcher: Watcher,
     """Reads the child until it ends or must be ended, and grants it the device when it asks for its turn."""
     place.turns.known({child.pid})
     asks: ShouldStop | None = None
-    looked_s = time.monotonic()
+    looked_s = weighed_s = time.monotonic()
     while True:
         try:
             for stream, data in child.read(TURN_POLL_S if asks else POLL_S):
@@ -302,10 +317,12 @@ def _follow(child: Child, limits: _Limits, findings: Findings, watcher: Watcher,
             return Failure("cancelled", "stopped on request")
         if time.monotonic() > limits.until:
             return Failure("timed-out", f"the run took longer than its limit of {limits.wall_s:g} s")
-        if limits.memory_bytes and child.resident_bytes() > limits.memory_bytes:
-            return Failure(
-                "out-of-memory", f"the run held more than its limit of {limits.memory_bytes / 2**30:.1f} GiB"
-            )
+        if looked_s - weighed_s >= MEMORY_POLL_S:
+            weighed_s = looked_s
+            # Looks through all processes: done more often, by many sessions, it would keep the parent from reading in time.
+            if limits.memory_bytes and child.resident_bytes() > limits.memory_bytes:
+                held = f"the run held more than its limit of {limits.memory_bytes / 2**30:.1f} GiB"
+                return Failure("out-of-memory", held)
 
 
 def _take(child: Child, line: bytes, findings: Findings, watcher: Watcher, place: _Place) -> ShouldStop | None:
@@ -313,10 +330,7 @@ def _take(child: Child, line: bytes, findings: Findings, watcher: Watcher, place
     arrived = time.monotonic()
     message = child.message(line)
     if message.get("type") == "turn":
-        if not message.get("alone"):
-            return place.beside
-        place.when_ready()
-        return place.alone
+        return place.alone if message.get("alone") else place.beside
     if message.get("type") == "phase":
         watcher.move(str(message["phase"]), float(message["fraction"]), str(message["text"]))
     else:

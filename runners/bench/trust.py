@@ -70,7 +70,7 @@ def _reasons(findings: Findings, card: Card, workload: str, rung: str, loop: Loo
         yield text, slowdown > BLATANT_FACTOR
     others = [_outside_stream(findings, workload, rung, loop), _outside_operators(findings, workload, rung)]
     if card.scope != "processes":
-        others.append(_sleeping(findings, workload, rung))
+        others.append(_sleeping(findings, workload, rung, loop))
     for text in filter(None, others):
         yield text, False
 
@@ -112,18 +112,22 @@ def _outside_stream(findings: Findings, workload: str, rung: str, loop: Loop) ->
     return ""
 
 
-def _sleeping(findings: Findings, workload: str, rung: str) -> str:
-    technique = _awake_share(findings.back_to_back.get((workload, TECHNIQUE), []))
-    baseline = _awake_share(findings.back_to_back.get((workload, rung), []))
+def _sleeping(findings: Findings, workload: str, rung: str, loop: Loop) -> str:
+    technique = _awake_share(findings.back_to_back.get((workload, TECHNIQUE), []), loop.technique_ms)
+    baseline = _awake_share(findings.back_to_back.get((workload, rung), []), loop.baseline_ms)
     # Waiting for a device can look like sleep, but then the technique waits as well.
     if technique is None or baseline is None or baseline >= AWAKE_SHARE * min(1.0, technique):
         return ""
     return f"the rung {rung!r} sleeps: it was at work in {baseline:.0%} of its time, the technique in {technique:.0%}"
 
 
-def _awake_share(stretches: Sequence[Stretch]) -> float | None:
-    """Most of its time that any stretch had a thread on a core or waiting for one; with several threads above 1."""
-    known = [each.usage for each in stretches if each.usage and _covers(each)]
+def _awake_share(stretches: Sequence[Stretch], reported_ms: Sequence[float]) -> float | None:
+    """Most of its time that any stretch had a thread on a core or waiting for one; with several threads above 1.
+
+    A stretch that passed in a fraction of the time reported for its calls is one whose beginning the parent read too late.
+    """
+    least_s = COVERED_SHARE * statistics.median(reported_ms) / 1e3
+    known = [each.usage for each in stretches if each.usage and _covers(each) and each.seconds > least_s * each.calls]
     return max(((each.run_s + each.queued_s) / each.at_s for each in known), default=None)
 
 

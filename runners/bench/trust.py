@@ -32,6 +32,7 @@ HOST_SLACK_MS = 0.3
 # A thread that computes is on a core or waits for one; a call that does neither for this share of its time sleeps.
 AWAKE_SHARE = 0.75
 COVERED_SHARE = 0.5
+LATE_SHARE = 0.2
 OPERATOR_SHARE = 0.4
 PYTHON_FACTOR = 4.0
 PYTHON_SLACK_MS = 0.2
@@ -122,13 +123,18 @@ def _sleeping(findings: Findings, workload: str, rung: str, loop: Loop) -> str:
 
 
 def _awake_share(stretches: Sequence[Stretch], reported_ms: Sequence[float]) -> float | None:
-    """Most of its time that any stretch had a thread on a core or waiting for one; with several threads above 1.
-
-    A stretch that passed in a fraction of the time reported for its calls is one whose beginning the parent read too late.
-    """
-    least_s = COVERED_SHARE * statistics.median(reported_ms) / 1e3
-    known = [each.usage for each in stretches if each.usage and _covers(each) and each.seconds > least_s * each.calls]
+    """Most of its time that any stretch had a thread on a core or waiting for one; with several threads above 1."""
+    known = [each.usage for each in _timely(stretches, reported_ms) if each.usage and _covers(each)]
     return max(((each.run_s + each.queued_s) / each.at_s for each in known), default=None)
+
+
+def _timely(stretches: Sequence[Stretch], reported_ms: Sequence[float]) -> list[Stretch]:
+    """Without those that passed in a fraction of the time reported for their calls: the parent read their beginning too late.
+
+    Calls in a row find their data in a cache, so a fraction is less than a fifth.
+    """
+    least_s = LATE_SHARE * statistics.median(reported_ms) / 1e3
+    return [each for each in stretches if each.seconds > least_s * each.calls]
 
 
 def _outside_operators(findings: Findings, workload: str, rung: str) -> str:
@@ -172,8 +178,8 @@ def doubts_beside_technique(findings: Findings, alone: Findings) -> list[Doubt]:
     slack_ms = ALONE_SLACK_MS["cuda" if findings.environment.get("device_kind") == "cuda" else "cpu"]
     for subject, reported_alone in alone.alone.items():
         workload, rung = subject
-        beside = _cost(findings.back_to_back.get(subject, []))
-        without = _cost(alone.back_to_back.get(subject, []))
+        beside = _cost(_timely(findings.back_to_back.get(subject, []), findings.loops[subject].baseline_ms))
+        without = _cost(_timely(alone.back_to_back.get(subject, []), reported_alone))
         if not beside or not without:
             continue
         slower = beside / without

@@ -14,6 +14,8 @@ from runners.bench.report import report, says
 from runners.bench.results import Failure
 from tests.runners.sessions import records_of
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 def on_gpu(status: str = "PASSED", failure: Failure | None = None, seed: int = 1) -> list[dict[str, Any]]:
     return records_of(seed, device="cuda", device_name="NVIDIA H200", status=status, failure=failure)
@@ -56,3 +58,13 @@ def test_the_command_reads_several_files_and_writes_markdown(
     out.write_text(json.dumps({"card": 3}))
     assert main(["report", str(out)]) == 2
     assert "line 1: " in capsys.readouterr().err
+
+
+def test_the_document_of_results_is_what_the_command_prints_of_the_records_that_ship(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["report", str(ROOT / "runners/results/h200.jsonl"), "--markdown"]) == 0
+    told = capsys.readouterr().out
+    assert (ROOT / "docs/results.md").read_text(encoding="utf-8").endswith(told), (
+        "docs/results.md is older than runners/results/h200.jsonl; print it anew"
+    )

@@ -64,7 +64,11 @@ def pairs_message(technique_ms, baseline_ms):
         ({"awake": (1.0, 0.4), "device": "cuda"}, "sleeps: it was at work in 40%", True),
         ({"awake": (0.3, 0.3)}, "", False),  # both wait for a device
         ({"awake": (1.9, 1.0)}, "", False),  # two threads against one
-        ({"awake": (1.0, 0.0), "stretch": (1.0, 0.001), "device": "cuda"}, "", False),  # a parent that read both marks late
+        (
+            {"awake": (1.0, 0.0), "stretch": (1.0, 0.001), "device": "cuda"},
+            "",
+            False,
+        ),  # a parent that read both marks late
         ({"operators": ((0.9, 0.1), (0.2, 1.8))}, "spends 10% of its time in torch's operators", False),
         ({"operators": ((0.1, 0.9), (0.2, 1.8))}, "", False),  # Python costs the technique as much
         ({"device": "cuda", "stretch": (2.4, 2.0)}, "outside of the timed stream", True),

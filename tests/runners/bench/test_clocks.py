@@ -148,6 +148,23 @@ def test_a_sampler_takes_samples_until_its_body_ends_or_the_driver_fails():
     assert "driver is gone" in failed.why_none
 
 
+def test_a_sampler_that_is_paused_asks_the_driver_nothing_until_it_goes_on():
+    asked = []
+
+    def read(at):
+        asked.append(at)
+        return Sample(at, 1980)
+
+    sampler = Sampler(read, period_s=0.001)
+    sampler.pause()
+    with sampler:
+        time.sleep(0.05)
+        assert not asked
+        sampler.pause(False)
+        while len(sampler.samples) < 3:
+            time.sleep(0.001)
+
+
 def test_without_a_gpu_nothing_is_sampled():
     with sampling("cpu") as sampler:
         assert sampler.samples == []

@@ -29,7 +29,9 @@ _ONLY_LATENCY = word_set("ms us ns")
 _OF_WORK = word_set("inference latency compute computation training processing gpu cpu wall wall-clock delay search optimization "
                     "fine-tuning finetuning runtime execution pre-training pretraining tuning overhead interaction experience practice robot")  # fmt: skip
 _ENDS = word_set(". , ) on per for with using and ( at while without")
-_INFERS = word_set("inference latency generation rendering decoding runs sampling")
+_INFERS = word_set(
+    "inference latency generation rendering decoding runs sampling classifies translates predicts answers synthesizes decodes"
+)
 _RECORDED = word_set(
     "sampled recorded captured camera cameras recordings sampling video videos clips seconds 720p 1080p"
 )

@@ -223,8 +223,14 @@ def comparative(site: Site) -> Reading | None:
         return _efficient(site, at + 2)
     if word in {"longer", "larger", "bigger", "deeper", "wider", "more"} and _fits_more(site, at):
         return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", at, at + 2)
+    if word == "smaller" and site.word(at + 1) in {"batch", "batches"}:
+        return Reading("comparative", COUNTED_THING, "better", at, at + 2)
     if word in {"smaller", "lighter", "larger", "bigger", "heavier"}:
         return _sized(site, at)
+    if word == "shorter" and SPEED_PHASES.get(site.word(at + 1), "search") != "search":
+        return Reading(
+            "comparative", Noun("training_time", "cost", SPEED_PHASES[site.word(at + 1)]), "better", at, at + 2
+        )
     if word in {"longer", "deeper", "wider"} and _enabled_before(site):
         return Reading("comparative-capacity", Noun("other_efficiency", "gain"), "better", site.begin - 1, at + 1)
     if word == "more" and site.word(at + 1) in {"compact", "lightweight"}:
@@ -293,7 +299,7 @@ def comparative(site: Site) -> Reading | None:
 
 
 _SENDS = word_set("sends send sending transmits transmit transmitting uploads upload transfers transferring exchanges exchanging "
-                  "communicates communicating moves")  # fmt: skip
+                  "communicates communicating moves exchange communicate move")  # fmt: skip
 
 
 def _fits_more(site: Site, at: int) -> bool:

@@ -49,7 +49,7 @@ _PHASE_WORDS: dict[str, str] = {
 }
 _TUNED_PARTS = word_set("adapter lora trainable tunable")
 """Parts that a serving paper serves and does not tune."""
-_RUNS = word_set("runs run infers renders decodes")
+_RUNS = word_set("runs run infers renders decodes classifies translates predicts answers generates synthesizes")
 """Verbs of the finished model, behind which what was said of training does not reach."""
 _REACH = 6
 """Tokens between a number, with what was read with it, and a word that still speaks for it."""
@@ -151,6 +151,12 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     opening = _opening(clause)
     if opening and clause.words.isdisjoint({";", "while", "whereas"}):
         return opening
+    if (
+        reading.rule == "share-of-rival"
+        and noun.vague
+        and "trained" in clause.lows[max(0, quantity.lead - 4) : quantity.lead]
+    ):
+        return "training"
     if reading.rule == "comparative-capacity" and not clause.words.isdisjoint({"train", "training"}):
         return "training"
     first, stop = quantity.first, quantity.stop
@@ -185,9 +191,13 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     stated = _of_the_statement(clause, first)
     if named == _WEAK and paper.default == "inference" and not stated:
         return "inference"
+    if not stated and quantity.unit is not None and quantity.unit.unit in _BRIEF:
+        return "inference"
     return stated or paper.default
 
 
+_BRIEF = frozenset({"ms", "us", "ns"})
+"""Units of what a model that runs takes; no training is so short."""
 _ACTS = word_set("""
     train trains pretrain converge converges training pretraining pre-training convergence converging
     fine-tune finetune fine-tunes fine-tuning finetuning

@@ -26,7 +26,7 @@ CHANGE_NOUNS: dict[str, str] = {
                              "shrink save reduce lowering minimization"), LESS),
     **dict.fromkeys(word_set("improvement improvements gain gains boost boosts enhancement enhancements advantage advantages uplift "
                              "advancement benefit benefits"), BETTER),
-    **dict.fromkeys(word_set("increase increases overhead overheads slowdown slowdowns increment growth"), MORE),
+    **dict.fromkeys(word_set("increase increases overhead overheads slowdown slowdowns increment growth penalty penalties"), MORE),
 }  # fmt: skip
 SELF_NOUNS: dict[str, str] = {
     **dict.fromkeys(word_set("speedup speedups speed-up speed-ups acceleration accelerations accelerated slowdown slowdowns "

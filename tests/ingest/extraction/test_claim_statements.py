@@ -213,6 +213,25 @@ STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
         ["7 speedup inference", "5 speedup training"],
     ),
     "sent-data": (PLAIN, "It sends 6x less data.", ["6 communication training"]),
+    "exchanged-data": (PLAIN, "Workers exchange 500 times less data.", ["500 communication training"]),
+    "smaller-batches": (PLAIN, "It gets by with 4x smaller batches.", ["4 other_efficiency inference"]),
+    "shorter-training": (PLAIN, "It takes 46% shorter training.", ["46 training_time training"]),
+    "a-penalty": (PLAIN, "It runs with a latency penalty of 2%.", ["2 latency inference"]),
+    "milliseconds-are-of-a-run": (
+        "Zedwick: distributed training",
+        "Choosing a plan takes 1.8 ms.",
+        ["1.8 latency inference"],
+    ),
+    "trained-rivals-compute": (
+        PLAIN,
+        "It matches dense models trained with twice the compute.",
+        ["2 training_cost training"],
+    ),
+    "training-ends-where-it-classifies": (
+        PLAIN,
+        "It trains on one CPU, and classifies all the texts in under a minute.",
+        ["1 latency inference up to"],
+    ),
 }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from .words import (
     LESS,
     MORE,
     RIVAL_VERBS,
+    SELF_NOUNS,
     SPEED_VERBS,
 )
 
@@ -175,7 +176,8 @@ def by_verb(site: Site) -> Reading | None:
     if site.quantity.form == "absolute" and site.quantity.unit is not None and meaning.metric == "other_efficiency":
         meaning = _BY_UNIT.get(site.quantity.unit.measures, meaning)
     if verb in COMPRESS_VERBS and (
-        meaning.metric in {"other_efficiency", "data_samples"} or site.word(noun.stop - 1) in {"weights", "weight"}
+        (meaning.metric in {"other_efficiency", "data_samples"} and meaning.kind != "price")
+        or site.word(noun.stop - 1) in {"weights", "weight"}
     ):
         meaning = Noun("compression", "cost")
     if verb in SPEED_VERBS and meaning.metric not in {"latency", "throughput", "training_time"}:
@@ -243,6 +245,9 @@ def continued(site: Site) -> Reading | None:
     if not anchors or verb is None or verb in RIVAL_VERBS:
         return None
     noun = anchors[-1]
+    if not (CHANGE_NOUNS.keys() | SELF_NOUNS.keys()).isdisjoint(site.clause.lows[noun.first : site.begin]):
+        # "Cuts steps to 4 and brings wall-clock gains of 2x": a change of its own.
+        return None
     if noun.noun.polarity == "refuse":
         return Reading("continued", None, "", noun.first, noun.stop)
     return Reading("continued", noun.noun, direction_of(noun.noun, CHANGE_VERBS[verb]), noun.first, noun.stop)

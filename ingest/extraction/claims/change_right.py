@@ -243,8 +243,8 @@ _ENOUGH = word_set("outperform outperforms comparable match matches matching ful
 """Words by which a share of the data is enough, and not just what an experiment was run with."""
 
 
-_FEW = 10.0
-"""So few percent of the data are named to boast of them."""
+_FEW, _HARDLY_ANY = 10.0, 1.0
+"""So few percent of the data are named to boast of them, beside a word of quality or alone."""
 _DIAGNOSES = word_set("bottleneck bottlenecks hotspot hotspots dominate dominates dominated dominant")
 _TAKES_UP = word_set(
     "consuming consumes consume taking takes take occupying occupies occupy accounting accounts account constituting using"
@@ -318,7 +318,10 @@ def _share(
         few = (
             site.quantity.form == "percent"
             and site.quantity.value <= 50
-            and not site.clause.words.isdisjoint(_REACHED if site.quantity.value <= _FEW else _ENOUGH)
+            and (
+                site.quantity.value <= _HARDLY_ANY
+                or not site.clause.words.isdisjoint(_REACHED if site.quantity.value <= _FEW else _ENOUGH)
+            )
         )
         if not few:
             return Reading("share", None, "", at, noun.stop)

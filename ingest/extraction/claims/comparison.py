@@ -47,6 +47,9 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     beside = [site.word(at + 1), site.word(at - 1), site.word(site.begin - 1)]
     if site.word(at + 1) not in _PARTS_PHRASES:
         beside.insert(1, site.word(at + 2))
+    if site.word(at + 1) in {"in", "during"} and site.word(at + 2) not in SPEED_PHASES:
+        # "Faster in mixed-precision training".
+        beside.insert(2, site.word(at + 3))
     if site.word(site.begin - 1) == "be" and site.word(site.begin - 2) == "to":
         # "Allows pre-training to be 2x faster".
         beside.append(site.word(site.begin - 3))

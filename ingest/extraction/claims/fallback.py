@@ -38,7 +38,7 @@ _COSTS: dict[str, float] = {
     **dict.fromkeys(word_set("of in the to by is are a an and both its ) :"), 0.4),
 }
 """What a word between a noun and its number costs; all others cost 1, and a number in between `_NUMBER`."""
-_NUMBER = 4.0
+_NUMBER = 8.0
 _EFFECTS: dict[str, str] = {
     **{w: e for w, e in CHANGE_VERBS.items() if w not in RIVAL_VERBS},
     **CHANGE_NOUNS,

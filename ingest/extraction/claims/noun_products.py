@@ -137,6 +137,9 @@ _THING_HEADS = _list(
 )
 
 
+_PRICES = _list("cost, budget, expense, price, expenditure, fee, bill, spending")
+
+
 def _also(words: list[str], ends: str) -> str:
     return _join(words, _list(ends))
 
@@ -221,4 +224,5 @@ def products() -> Iterator[tuple[str, str, str, str, str]]:
     yield "other_efficiency", "cost", "", "tokens", _join(_SPENT, _SPENT_HEADS)
     yield "other_efficiency", "cost", "", "steps", _join(_EVALUATED, _EVALUATIONS)
     yield "bandwidth", "cost", "", "", _join(_MOVES, _MOVED)
+    yield "other_efficiency", "cost", "", "price", _join(_THINGS, _PRICES)
     yield "other_efficiency", "cost", "", "", _join(_THINGS, _THING_HEADS)

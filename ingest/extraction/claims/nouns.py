@@ -252,7 +252,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("other_efficiency", "cost", kind="steps"), _STEPS),
     *_row(Noun("other_efficiency", "cost", kind="tokens"), _TOKENS),
     *_row(Noun("other_efficiency", "cost", kind="price"), "cost, monetary cost, price, expense, total cost, cloud cost, economic cost, "
-          "infrastructure cost, dollar cost, spending, financial cost, compute expense"),
+          "infrastructure cost, dollar cost, spending, financial cost, compute expense, serving cost, api cost, operating cost, deployment cost, hardware cost, gpu cost"),
     *_row(Noun("other_efficiency", "cost"), _COST),
     *_row(Noun("other_efficiency", "gain"), _EFFICIENCY),
     *_row(Noun("other_efficiency", "gain"), "batch size, effective batch size, maximum batch size, minibatch size, mini batch size, micro batch, micro batch size, microbatch"),

@@ -59,11 +59,11 @@ _PROCESS = frozenset({"speedup", "training_time", "training_cost", "other_effici
 _SEARCHING = word_set("search searching procedure algorithm explored nas automl")
 _FAST = frozenset({"speedup", "latency", "throughput"})
 _TUNES = re.compile(
-    r"\b(?:fine-?tun\w*|post-?tuning|customiz\w*|personaliz\w*|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|\badapting\b|parameter-efficient (?:transfer|adapt)",
+    r"\b(?:fine-?tun\w*|post-?tuning|customiz(?:ation|ing)|personaliz(?:ation|ing)|lora\w*|\w*lora|adapters?|peft|tuning)\b|\badaptation of\b|\badapting\b|parameter-efficient (?:transfer|adapt)",
     re.I,
 )
 _TRAINS = re.compile(
-    r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimizers?\b|\bconvergence\b|\bgradients?\b(?!-free)",
+    r"(?<!post-)(?<!post )\b(?:pre-?)?training\b(?!-free| free)|\bfederated\b|\bdistributed\b|\boptimi[sz]ers?\b|\bconvergence\b|\bgradients?\b(?!-free)",
     re.I,
 )
 _VISUAL = re.compile(

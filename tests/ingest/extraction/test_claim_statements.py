@@ -232,6 +232,25 @@ STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
         "It trains on one CPU, and classifies all the texts in under a minute.",
         ["1 latency inference up to"],
     ),
+    "a-change-of-its-own": (
+        PLAIN,
+        "It cuts steps from 1000 to 32 and obtains wall-clock gains of 2-4x.",
+        ["32 other_efficiency inference", "2 speedup inference"],
+    ),
+    "optimisers-train": ("Zedwick: better optimisers", "They use 75% less memory.", ["75 memory training"]),
+    "personalized-is-not-tuned": (
+        "Zedwick: personalized federated learning",
+        "Clients spend 40% less energy.",
+        ["40 energy training"],
+    ),
+    "faster-in-some-training": (PLAIN, "It is 1.3x faster in mixed-precision training.", ["1.3 training_time training"]),
+    "a-price-shrinks": (PLAIN, "It shrinks serving cost by 3x.", ["3 other_efficiency inference"]),
+    "hardly-any-data": (PLAIN, "We train it with 0.1% of the training tokens.", ["0.1 data_samples training"]),
+    "a-noun-behind-another-number": (
+        PLAIN,
+        "It needs help 12x less often and reaches 1.7x higher throughput.",
+        ["12 other_efficiency inference", "1.7 throughput inference"],
+    ),
 }  # fmt: skip
 
 

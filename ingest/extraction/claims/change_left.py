@@ -294,7 +294,7 @@ def _one_list(site: Site, anchors: list[Anchor]) -> bool:
 
 
 _TUNED = frozenset({"fine-tuning", "finetuning"})
-_TRAINED = frozenset({"training", "convergence", "pre-training", "pretraining"})
+_TRAINED = frozenset({"training", "convergence", "pre-training", "pretraining", "backpropagation"})
 
 
 def _trains_first(site: Site, at: int) -> bool:

@@ -49,7 +49,9 @@ _PHASE_WORDS: dict[str, str] = {
 }
 _TUNED_PARTS = word_set("adapter lora trainable tunable")
 """Parts that a serving paper serves and does not tune."""
-_RUNS = word_set("runs run infers renders decodes classifies translates predicts answers generates synthesizes")
+_RUNS = word_set(
+    "runs run infers renders decodes classifies translates predicts answers generates synthesizes evaluates"
+)
 """Verbs of the finished model, behind which what was said of training does not reach."""
 _REACH = 6
 """Tokens between a number, with what was read with it, and a word that still speaks for it."""
@@ -164,7 +166,8 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
         first, stop = min(reading.first, first), max(reading.stop, stop)
     if noun.metric in _STRUCTURE or (noun.metric == "flops" and not noun.vague):
         return _of_structure(noun, set(clause.lows[max(first - 1, 0) : stop + 1]), paper)
-    named = _said_behind(clause, stop) or _nearest(clause, reading, first, stop=stop, paper=paper)
+    brief = quantity.unit is not None and quantity.unit.unit in _BRIEF
+    named = _said_behind(clause, stop) or _nearest(clause, reading, first, stop=stop, paper=paper, brief=brief)
     if named and named != _WEAK:
         return named
     if noun.metric == "data_samples":
@@ -191,7 +194,7 @@ def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, pap
     stated = _of_the_statement(clause, first)
     if named == _WEAK and paper.default == "inference" and not stated:
         return "inference"
-    if not stated and quantity.unit is not None and quantity.unit.unit in _BRIEF:
+    if brief and not stated:
         return "inference"
     return stated or paper.default
 
@@ -325,8 +328,11 @@ def _opening(clause: Clause) -> str:
     return ""
 
 
-def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, paper: Paper) -> str:
-    """The phase word nearest to tokens `first` to `stop`, "" if none is near; words of weak meaning give way to others."""
+def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, paper: Paper, brief: bool) -> str:
+    """The phase word nearest to tokens `first` to `stop`, "" if none is near; words of weak meaning give way to others.
+
+    Words of training do not reach as far as usual for an amount that is `brief`.
+    """
     if clause.phases is None:
         clause.phases = []
         if not clause.words.isdisjoint(_PHASE_WORDS):
@@ -354,6 +360,7 @@ def _nearest(clause: Clause, reading: Reading, first: int, *, stop: int, paper: 
                 and 0 < first - at <= 2 * _REACH
                 and not best
                 and _RUNS.isdisjoint(clause.lows[at:first])
+                and not brief
             ):
                 best, distance = ("" if phase == _WEAK else phase), _REACH + 1
             continue

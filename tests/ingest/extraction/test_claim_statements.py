@@ -251,6 +251,13 @@ STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
         "It needs help 12x less often and reaches 1.7x higher throughput.",
         ["12 other_efficiency inference", "1.7 throughput inference"],
     ),
+    "training-does-not-reach-milliseconds": (
+        PLAIN,
+        "It is trained in 40 minutes on one card and then takes 9 ms a query.",
+        ["40 training_time training", "9 latency inference"],
+    ),
+    "drawn-samples": ("Zedwick: inference that stops early", "It needs 68% fewer samples.", ["68 other_efficiency inference"]),
+    "backpropagation-is-shortened": (PLAIN, "It shortens backpropagation by 2x.", ["2 training_time training"]),
 }  # fmt: skip
 
 

@@ -30,7 +30,25 @@ def _joint(tokens: list[Token], left: Quantity, right: Quantity) -> str:
     bare = [
         w
         for w in words
-        if w not in {"up", "just", "merely", "only", "even", "a", "less", "than", "~", "about", "mere", "potentially"}
+        if w
+        not in {
+            "up",
+            "just",
+            "merely",
+            "only",
+            "even",
+            "a",
+            "less",
+            "than",
+            "~",
+            "about",
+            "mere",
+            "potentially",
+            "as",
+            "low",
+            "little",
+            "few",
+        }
     ]
     if bare == ["to"]:
         return "to"

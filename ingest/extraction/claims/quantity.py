@@ -73,6 +73,10 @@ def qualified(tokens: list[Token], quantity: Quantity) -> Quantity:
         if token.low in {"$", "*"}:
             at -= 1
             continue
+        if token.low == "." and at > 1 and tokens[at - 2].kind == "near":
+            # "approx. 3x".
+            at -= 1
+            continue
         if token.kind == "near":
             qualifier, at, lead = qualifier or "about", at - 1, at - 1
             continue

@@ -57,6 +57,7 @@ _OF_HALF = frozenset({"the", "of", "as", "its", "that", "their"})
 _SPELLED_UNITS = frozenset({"bytes", "steps", "iterations", "time", "device-time", "samples", "params"})
 _LONG_SPANS = frozenset({"hour", "day", "week", "minute"})
 _BEFORE_SPAN = frozenset({"in", "under", "within", "than", "about", "only", "just", "takes", "requires", "merely"})
+_NEARLY = frozenset({"nearly", "almost", "roughly", "over", "approximately"})
 _ONE_OF = frozenset({"second", "minute", "hour", "day", "millisecond", "kilobyte", "megabyte", "gigabyte"})
 _ONE_STEP = frozenset({"step", "evaluation", "pass", "nfe", "iteration", "epoch"})
 _LARGEST = 1e15
@@ -134,7 +135,9 @@ def _read(tokens: list[Token], index: int) -> Quantity | None:
     if word in _VERB_FACTORS and not (word == "doubling" and word_at(tokens, index + 1) in {"time", "times"}):
         return Quantity(index, index + 1, index, "factor", _VERB_FACTORS[word], how="verb")
     if word == "half" and (
-        word_at(tokens, index + 1) in _OF_HALF or word_at(tokens, index - 1) in {"in", "by", "to", "than", "about"}
+        word_at(tokens, index + 1) in _OF_HALF
+        or word_at(tokens, index - 1) in {"in", "by", "to", "than", "about"}
+        or (word_at(tokens, index - 1) in _NEARLY and word_at(tokens, index - 2) in {"by", "in", "to"})
     ):
         return Quantity(index, index + 1, index, "factor", 2.0, how="part")
     return None

@@ -258,6 +258,13 @@ STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
     ),
     "drawn-samples": ("Zedwick: inference that stops early", "It needs 68% fewer samples.", ["68 other_efficiency inference"]),
     "backpropagation-is-shortened": (PLAIN, "It shortens backpropagation by 2x.", ["2 training_time training"]),
+    "approx-with-a-dot": (PLAIN, "It takes approx. 3.5x less power.", ["3.5 energy inference about"]),
+    "by-nearly-half": (
+        PLAIN,
+        "It cuts latency by 30% and memory by nearly half.",
+        ["30 latency inference", "2 memory inference about"],
+    ),
+    "to-as-low-as": (PLAIN, "Latency falls from 48 ms to as low as 9 ms.", ["9 latency inference up to"]),
 }  # fmt: skip
 
 

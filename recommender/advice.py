@@ -12,10 +12,11 @@ from recommender import relevance
 from recommender.applicability import asks_too_much, fits_model, is_to_use
 from recommender.constraints import (
     Excluded,
-    capability_short_of,
     effort_of,
     error_of,
     exclusion,
+    may_need_pretraining,
+    program_falls_short,
     required_training,
 )
 from recommender.documents import Document, MeasuredGain
@@ -260,13 +261,15 @@ def _reasons(
         found.append("Works without training")
     if situation.need.training == "none" and required_training(profile.document) == "calibration":
         found.append("But it needs a few samples to calibrate on")
+    if situation.need.training == "finetune" and may_need_pretraining(profile.document):
+        found.append(
+            "But it is an architecture of its own: without published weights it has to be trained from the start"
+        )
     if _runs_pruned(profile.document):
         found.append("It runs a model that was pruned already; pruning yours first takes training")
     needs, device = profile.document.needs, situation.device
-    if device and (wanted := capability_short_of(profile.document, device)):
-        found.append(
-            f"The program here needs CUDA capability {wanted}, {device.name} has {device.cuda_capability}; another may do"
-        )
+    if device and (short := program_falls_short(profile.document, device)):
+        found.append(short)
     if needs and needs.memory_gib and device and needs.memory_gib > device.memory_gib:
         found.append(f"Its largest benchmark needs {needs.memory_gib:g} GiB, more than {device.name} has")
     if situation.need.max_error is not None and error_of(profile.document) is None:

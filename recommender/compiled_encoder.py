@@ -25,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers.files import sha256_of
+from recommender.wording import Pieces
 
 MODEL, HASHES = "encoder.xml", "hashes.json"
 INPUTS = ("ids", "mask", "types")
-FORMAT = 1
+FORMAT = 2
 FEW_TEXTS, BATCH = 4, 16
 COMPILED_WITH = ("openvino", "torch", "transformers", "sentence-transformers")
 LONGEST_COMPILATION_S = 600
@@ -55,6 +56,15 @@ class CompiledEncoder:
         self._lock, self._ready, self._own = threading.Lock(), dict[int, Any](), threading.local()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._run(texts, None)
+
+    def read(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[Pieces]]:
+        """Vectors, and the word pieces of each text without its begin and end marks."""
+        pieces: list[Pieces | None] = [None] * len(texts)
+        vectors = self._run(texts, pieces)
+        return vectors, [one for one in pieces if one is not None]
+
+    def _run(self, texts: Sequence[str], pieces: list[Pieces | None] | None) -> NDArray[np.float32]:
         # A second thread makes a single query slower on a busy machine; a batch takes all that may be used.
         request = self._request(1 if len(texts) <= FEW_TEXTS else _threads())
         rows = np.empty((len(texts), self.dimensions), np.float32)
@@ -64,7 +74,12 @@ class CompiledEncoder:
             read = self._tokenizer.encode_batch([texts[at] for at in batch])
             ids = np.array([one.ids for one in read], np.int64)
             mask = np.array([one.attention_mask for one in read], np.int64)
-            rows[batch] = request.infer(dict(zip(INPUTS, (ids, mask, np.zeros_like(ids)), strict=True)))[0]
+            found = request.infer(dict(zip(INPUTS, (ids, mask, np.zeros_like(ids)), strict=True)))
+            rows[batch] = found[0]
+            if pieces is not None:
+                for row, at in enumerate(batch):
+                    inside = slice(1, int(mask[row].sum()) - 1)
+                    pieces[at] = Pieces(ids[row, inside], np.array(found[1][row, inside], np.float32))
         return rows
 
     def _request(self, threads: int) -> Any:

@@ -3,7 +3,8 @@
     python -m recommender.compiling MODEL_FOLDER NEW_FOLDER
 
 It imports torch and takes half a minute, so `recommender/compiled_encoder.py` runs it in a process of its own. What is
-written computes from tokens to unit vectors; it is refused where its vectors are not those of sentence-transformers.
+written computes from tokens to unit vectors and the state of each token; it is refused where these are not those of
+sentence-transformers.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _to_unit_vectors(model: Any) -> Any:
     torch: Any = importlib.import_module("torch")
 
     class ToUnitVectors(torch.nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
-        """The transformer, the mean over its tokens, and the length of 1."""
+        """The transformer, the mean over its tokens at a length of 1, and the tokens as they are."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -83,7 +84,7 @@ def _to_unit_vectors(model: Any) -> Any:
             states = self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
             weights = mask.unsqueeze(-1).to(states.dtype)
             mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-            return torch.nn.functional.normalize(mean, p=2, dim=1)
+            return torch.nn.functional.normalize(mean, p=2, dim=1), states
 
     return ToUnitVectors().eval()
 

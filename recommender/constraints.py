@@ -79,6 +79,12 @@ def required_training(document: Document) -> str:
     return _required_by_record(document)
 
 
+def may_need_pretraining(document: Document) -> bool:
+    """Whether a record, and no card, makes it likely that there are no weights to start from. It is not sure: authors who
+    publish a new architecture often publish its weights, and those who judged needs found such papers as useful as others."""
+    return not document.effects and _required_by_record(document) == "pretrain"
+
+
 def effort_of(document: Document) -> str:
     """The training that the paper is likely to ask for: by its card, else by its record."""
     if document.effects:
@@ -101,10 +107,12 @@ def _hardware(document: Document, device: Device, concepts: Mapping[str, float])
         wanted, there = _version(needs.cuda_capability), _version(device.cuda_capability)
         if wanted > there:
             return f"Needs CUDA capability {needs.cuda_capability}; {device.name} has {device.cuda_capability}."
-    if needs and needs.cuda_capability and not device.cuda_capability:
-        return f"Needs an NVIDIA GPU of CUDA capability {needs.cuda_capability}; {device.name} is none."
-    if needs and needs.triton and not (device.is_gpu or device.cuda_capability):
-        return f"Needs Triton, which runs on GPUs; {device.name} is none."
+    # That the program here is written for NVIDIA GPUs rules out a kernel, not an idea that others have programs for.
+    if needs and _is_kernel(document):
+        if needs.cuda_capability and not device.cuda_capability:
+            return f"Needs an NVIDIA GPU of CUDA capability {needs.cuda_capability}; {device.name} is none."
+        if needs.triton and not (device.is_gpu or device.cuda_capability):
+            return f"Needs Triton, which runs on GPUs; {device.name} is none."
     if device.is_gpu and (reason := _arithmetic(document, device)):
         return reason
     if device.is_gpu and (kind := _only_special(document, concepts)):
@@ -119,12 +127,19 @@ def _is_kernel(document: Document) -> bool:
     )
 
 
-def capability_short_of(document: Document, device: Device) -> str | None:
-    """The CUDA capability that the program here needs and the device lacks."""
-    wanted = document.needs.cuda_capability if document.needs else None
-    if not wanted or not device.cuda_capability or _version(wanted) <= _version(device.cuda_capability):
+def program_falls_short(document: Document, device: Device) -> str | None:
+    """What the program here needs and the device lacks, as a sentence; None where it runs there."""
+    needs = document.needs
+    if needs is None:
         return None
-    return wanted
+    wanted, there = needs.cuda_capability, device.cuda_capability
+    if wanted and there and _version(wanted) > _version(there):
+        return f"The program here needs CUDA capability {wanted}, {device.name} has {there}; another may do"
+    if wanted and not there:
+        return f"The program here needs an NVIDIA GPU, {device.name} is none; another may do"
+    if needs.triton and not (device.is_gpu or there):
+        return f"The program here needs Triton, which runs on GPUs, {device.name} is none; another may do"
+    return None
 
 
 def _arithmetic(document: Document, device: Device) -> str | None:
@@ -155,6 +170,8 @@ def _training(document: Document, need: Need) -> str | None:
     if need.training == "none" and need.stage == "inference" and set(document.stage) == {"training"}:
         return "Its gain falls in training, and the need allows none."
     allowed, required = TRAINING_ORDER.index(need.training), required_training(document)
+    if need.training == "finetune" and may_need_pretraining(document):
+        return None
     # Some samples run through the model are no training; that they are needed is told with the answer.
     if TRAINING_ORDER.index(required) <= max(allowed, TRAINING_ORDER.index("calibration")):
         return None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from papers.files import sha256_of
 from recommender.compiled_encoder import FEW_TEXTS, CannotCompile, open_compiled
+from recommender.wording import Pieces
 
 logger = logging.getLogger(__name__)
 
@@ -49,20 +50,32 @@ class Encoder(Protocol):
         ...
 
 
+Read = tuple[NDArray[np.float32], list[Pieces]]
+
+
+def read_by(encoder: Encoder, texts: Sequence[str]) -> Read:
+    """Vectors of shape (len(texts), dimensions) and the word pieces of each text; no pieces from an encoder that tells none."""
+    read = getattr(encoder, "read", None)
+    return read(texts) if read else (encoder.encode(texts), [])
+
+
 class RememberedQueries:
-    """An encoder that keeps the vectors of the last single texts; what comes in batches is not kept."""
+    """An encoder that keeps what it read of the last single texts; what comes in batches is not kept."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder, self.name, self.dimensions = encoder, encoder.name, encoder.dimensions
-        self._one = functools.lru_cache(KEPT_QUERIES)(self._encode_one)
+        self._one = functools.lru_cache(KEPT_QUERIES)(self._read_one)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._one(texts[0]) if len(texts) == 1 else self.encoder.encode(texts)
+        return self._one(texts[0])[0] if len(texts) == 1 else self.encoder.encode(texts)
 
-    def _encode_one(self, text: str) -> NDArray[np.float32]:
-        vectors = self.encoder.encode([text])
+    def read(self, texts: Sequence[str]) -> Read:
+        return self._one(texts[0]) if len(texts) == 1 else read_by(self.encoder, texts)
+
+    def _read_one(self, text: str) -> Read:
+        vectors, pieces = read_by(self.encoder, [text])
         vectors.flags.writeable = False  # several searches are given the same one
-        return vectors
+        return vectors, pieces
 
 
 class SentenceTransformerEncoder:
@@ -88,6 +101,18 @@ class SentenceTransformerEncoder:
             list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def read(self, texts: Sequence[str]) -> Read:
+        """Vectors, and the word pieces of each text without its begin and end marks."""
+        states = self._model.encode(
+            list(texts), batch_size=self._batch_size, output_value="token_embeddings", show_progress_bar=False
+        )
+        ids = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)["input_ids"]
+        pieces = [
+            Pieces(np.array(one[1:-1], np.int64), np.asarray(rows[1 : len(one) - 1], np.float32))
+            for one, rows in zip(ids, states, strict=True)
+        ]
+        return self.encode(texts), pieces
 
 
 def open_encoder(name: str = PACKAGED, cache: Path | None = None) -> Encoder:

@@ -27,9 +27,9 @@ def relative(scores: Mapping[int, float], floor: float = 0.0) -> dict[int, float
 
 
 def weighted(parts: Mapping[str, Mapping[int, float]], weights: Mapping[str, float]) -> dict[int, float]:
-    """Weighted sum over the parts; an item that a part does not know gets 0 from it."""
+    """Weighted sum over the parts; an item that a part does not know gets 0 from it, and so does a part without weight."""
     scores: dict[int, float] = {}
     for name, part in parts.items():
         for item, score in part.items():
-            scores[item] = scores.get(item, 0.0) + weights[name] * score
+            scores[item] = scores.get(item, 0.0) + weights.get(name, 0.0) * score
     return scores

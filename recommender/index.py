@@ -1,7 +1,7 @@
 """The search index: vectors, words and records of all papers in one immutable, versioned folder.
 
-One version holds documents.jsonl (one document a line) with its offsets, vectors.npy and vectors.faiss, lexical/
-(tantivy), facets.npz and manifest.json, which names the encoder and the hash of every file.
+One version holds documents.jsonl (one document a line) with its offsets, vectors.npy and vectors.faiss, pieces.npy (what is kept
+of the words of each document), lexical/ (tantivy), facets.npz and manifest.json, which names the encoder and the hash of every file.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import ranking, relevance
+from recommender import ranking, relevance, wording
 from recommender.arrays import read_array
 from recommender.documents import Document
-from recommender.encoders import Encoder
+from recommender.encoders import Encoder, read_by
 from recommender.facets import FacetIndex, Filters
 from recommender.index_delta import DELTA, delta_ids
 from recommender.index_files import Manifest, MissingIndex, StaleIndex, read_manifest, write_index
@@ -154,6 +154,7 @@ class Index:
         if len(self._added_ids):
             self._added = read_array(version / DELTA / "vectors.npy")
         self._documents = _Documents(version, self._ids)
+        self._pieces = [wording.Stored.read(version), wording.Stored.read(version / DELTA)] if manifest.wording else []
         self._rows: NDArray[np.float32] = read_array(version / "vectors.npy", mapped=True)
         self._vectors = VectorIndex(version / "vectors.faiss", manifest.probes)
         self._lexical = LexicalIndex(version / "lexical")
@@ -246,8 +247,8 @@ class Index:
         lexical = self._lexical.search(text, candidates, allowed, wanted.expansions)
         liked, unliked = self._mean(examples.like), self._mean(examples.unlike)
         semantic: dict[int, float] = {}
-        vector = encoder.encode([text])[0] if encoder is not None and given else None
-        vector = ranking.moved(vector, liked, unliked)
+        vectors, pieces = read_by(encoder, [text]) if encoder is not None and given else (None, [])
+        vector = ranking.moved(None if vectors is None else vectors[0], liked, unliked)
         if vector is not None:
             semantic = self._nearest(vector, candidates, allowed)
             semantic |= self._similarities(vector, [i for i in lexical if i not in semantic])
@@ -259,10 +260,22 @@ class Index:
             lexical.pop(example, None)
         ids = sorted({*semantic, *lexical})
         profiles = {i: self._documents.profile(i) for i in ids}
-        vectors = self.vectors_of(ids) if vector is not None else None
         return ranking.Found(
-            ids, semantic, lexical, profiles, vectors, wanted, rarities, named_in(text, profiles), liked, unliked
-        )
+            ids, semantic, lexical, profiles, self.vectors_of(ids) if vector is not None else None, wanted, rarities,
+            named_in(text, profiles), liked, unliked, self._wording(pieces, ids),
+        )  # fmt: skip
+
+    def _wording(self, read: Sequence[wording.Pieces], ids: list[int]) -> dict[int, float]:
+        """How near the words of the text are to those of each document; nothing where no pieces are kept."""
+        lens = wording.lens_for(self.manifest.encoder) if read and self._pieces else None
+        if lens is None:
+            return {}
+        base, added = self._pieces
+        papers = []
+        for at in np.searchsorted(self._ids, np.asarray(ids, np.int64)).tolist():
+            part, place = (base, at) if at < self._base_count else (added, at - self._base_count)
+            papers.append(part[place] if part else np.zeros((0, wording.WIDTH), np.int8))
+        return dict(zip(ids, wording.nearness(lens.of_need(read[0]), papers).tolist(), strict=True))
 
     def _mean(self, ids: Sequence[int]) -> NDArray[np.float32] | None:
         """Where documents lie together; None without any. Raises KeyError for one that is not in the index."""
@@ -325,6 +338,9 @@ def open_index(folder: Path, encoder_name: str) -> Index:
                 raise StaleIndex(
                     f"the index was built by encoder {manifest.encoder!r}, but {encoder_name!r} is set; build it again"
                 )
+            lens = wording.lens_for(encoder_name)
+            if manifest.wording and lens and lens.sha256 != manifest.wording:
+                raise StaleIndex("the index keeps words as another lens saw them; build it again")
             return Index(version, manifest)
         except StaleIndex:
             raise

@@ -18,11 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender import wording
 from recommender.arrays import read_array
 from recommender.documents import Document
-from recommender.encoders import Encoder
+from recommender.encoders import Encoder, read_by
 from recommender.facets import FacetIndex
-from recommender.index_files import Manifest, MissingIndex, describe_files, read_manifest, text_hashes, write_documents
+from recommender.index_files import (
+    Manifest,
+    MissingIndex,
+    describe_files,
+    read_manifest,
+    seen_through,
+    text_hashes,
+    write_documents,
+)
 from recommender.lexical import append_lexical
 from recommender.relevance import read_document, record_words
 from recommender.spelling import FILE as WORDS
@@ -31,7 +40,16 @@ from recommender.versions import current_version, new_version, one_writer
 # Beyond this many a whole new version is quicker to search.
 MOST_ADDED = 2_000
 DELTA = "delta"
-SHARED = ("documents.jsonl", "offsets.npy", "ids.npy", "vectors.npy", "vectors.faiss", "text_hashes.npy", WORDS)
+SHARED = (
+    "documents.jsonl",
+    "offsets.npy",
+    "ids.npy",
+    "vectors.npy",
+    "vectors.faiss",
+    "text_hashes.npy",
+    WORDS,
+    *wording.FILES,
+)
 
 
 class CannotAppend(Exception):
@@ -54,23 +72,29 @@ def append_index(folder: Path, documents: Iterable[Document], encoder: Encoder) 
             raise CannotAppend(str(fault)) from fault
         if (manifest.encoder, manifest.dimensions) != (encoder.name, encoder.dimensions):
             raise CannotAppend("another encoder built the index")
-        base, before = read_array(old / "ids.npy"), delta_ids(old)
-        largest = max((int(ids[-1]) for ids in (base, before) if len(ids)), default=0)
+        if manifest.wording != seen_through(encoder):
+            raise CannotAppend("its word pieces were seen through another lens")
+        base, beside = read_array(old / "ids.npy"), delta_ids(old)
+        largest = max((int(ids[-1]) for ids in (base, beside) if len(ids)), default=0)
         if added and added[0].id <= largest:
             raise CannotAppend(f"the id {added[0].id} is not above {largest}")
-        if len(before) + len(added) > MOST_ADDED:
+        if len(beside) + len(added) > MOST_ADDED:
             raise CannotAppend(f"more than {MOST_ADDED:,} papers lie beside the index")
-        vectors = encoder.encode([row.embedded_text() for row in added])
+        vectors, read = read_by(encoder, [row.embedded_text() for row in added])
+        pieces = wording.kept_of(wording.lens_for(encoder.name), read)
         with new_version(folder) as version:
             _share(old, version)
             _write_delta(old, version, added, vectors)
+            if manifest.wording:
+                before = wording.Stored.read(old / DELTA)
+                wording.write(version / DELTA, [*(before or ()), *pieces])
             concepts = [read_document(row) for row in added]
-            facets = FacetIndex.read(old / "facets.npz", len(base) + len(before))
+            facets = FacetIndex.read(old / "facets.npz", len(base) + len(beside))
             facets.with_more(added, concepts).write(version / "facets.npz")
             append_lexical(version / "lexical", ((row, record_words(row)) for row in added))
             known = {name: entry for name, entry in manifest.files.items() if name in SHARED}
             told = replace(
-                manifest, count=len(base) + len(before) + len(added), encoded=len(added),
+                manifest, count=len(base) + len(beside) + len(added), encoded=len(added),
                 created=datetime.now(UTC).isoformat(timespec="seconds"), files=describe_files(version, known),
             )  # fmt: skip
             (version / "manifest.json").write_text(json.dumps(asdict(told), indent=1), encoding="utf-8")

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers.files import sha256_of
+from recommender import wording
 from recommender.arrays import read_array
 from recommender.documents import Document
-from recommender.encoders import Encoder
+from recommender.encoders import Encoder, read_by
 from recommender.facets import FacetIndex
 from recommender.lexical import write_lexical
 from recommender.relevance import read_document, record_words
@@ -25,7 +26,7 @@ from recommender.spelling import write_words
 from recommender.vectors import write_vectors
 from recommender.versions import current_version, new_version, one_writer
 
-SCHEMA = 1
+SCHEMA = 2
 ENCODED_AT_ONCE = 256
 # Larger files are checked by size alone, or opening a large index would take seconds.
 HASHED_UP_TO = 64 * 2**20
@@ -51,6 +52,8 @@ class Manifest:
     probes: int
     created: str
     files: dict[str, tuple[int, str]]
+    wording: str = ""
+    """The hash of the lens that the word pieces were seen through; blank where none are kept."""
 
 
 def write_index(
@@ -70,12 +73,14 @@ def write_index(
             raise ValueError(f"two documents have the id {left.id}: {left.title!r} and {right.title!r}")
     with one_writer(folder):
         hashes = text_hashes(rows)
-        vectors, encoded = _vectors(folder, rows, hashes, encoder, progress)
+        vectors, pieces, encoded = _vectors(folder, rows, hashes, encoder, progress)
         with new_version(folder) as version:
             ids = np.asarray([row.id for row in rows], np.int64)
             np.save(version / "ids.npy", ids)
             np.save(version / "vectors.npy", vectors)
             np.save(version / "text_hashes.npy", hashes)
+            if pieces is not None:
+                wording.write(version, pieces)
             concepts = [read_document(row) for row in rows]
             np.save(version / "offsets.npy", write_documents(version / "documents.jsonl", rows, concepts))
             FacetIndex.of(rows, concepts).write(version / "facets.npz")
@@ -85,6 +90,7 @@ def write_index(
             manifest = Manifest(
                 SCHEMA, encoder.name, encoder.dimensions, len(rows), encoded, probes,
                 datetime.now(UTC).isoformat(timespec="seconds"), describe_files(version),
+                seen_through(encoder) if pieces is not None else "",
             )  # fmt: skip
             (version / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
     return manifest
@@ -122,33 +128,46 @@ def text_hashes(rows: list[Document]) -> NDArray[np.uint8]:
     return np.frombuffer(digests, np.uint8).reshape(len(rows), 32)
 
 
+def seen_through(encoder: Encoder) -> str:
+    """The hash of the encoder's lens; blank where none was fitted for it, or it tells no word pieces."""
+    lens = wording.lens_for(encoder.name)
+    return lens.sha256 if lens and hasattr(encoder, "read") else ""
+
+
 def _vectors(
     folder: Path,
     rows: list[Document],
     hashes: NDArray[np.uint8],
     encoder: Encoder,
     progress: Callable[[int, int], None] | None,
-) -> tuple[NDArray[np.float32], int]:
-    known = _known_vectors(folder, encoder)
+) -> tuple[NDArray[np.float32], list[wording.Kept] | None, int]:
+    """Vectors, the word pieces that are kept of each text (None without a lens), and how many texts were encoded."""
+    lens = wording.lens_for(encoder.name) if seen_through(encoder) else None
+    known = _known(folder, encoder)
     vectors = np.zeros((len(rows), encoder.dimensions), np.float32)
+    pieces: list[wording.Kept] = [np.zeros((0, wording.WIDTH), np.int8)] * len(rows)
     new = []
     for position, digest in enumerate(hashes):
-        if (vector := known.get(digest.tobytes())) is None:
+        if (kept := known.get(digest.tobytes())) is None:
             new.append(position)
         else:
-            vectors[position] = vector
+            vectors[position] = kept[0]
+            if kept[1] is not None:
+                pieces[position] = kept[1]
     # The encoder pads each batch to its longest text, so texts of like length go together.
     new.sort(key=lambda position: len(rows[position].text))
     for start in range(0, len(new), ENCODED_AT_ONCE):
         batch = new[start : start + ENCODED_AT_ONCE]
-        vectors[batch] = encoder.encode([rows[position].embedded_text() for position in batch])
+        vectors[batch], read = read_by(encoder, [rows[position].embedded_text() for position in batch])
+        for position, one in zip(batch, wording.kept_of(lens, read), strict=False):
+            pieces[position] = one
         if progress:
             progress(start + len(batch), len(new))
-    return vectors, len(new)
+    return vectors, pieces if lens else None, len(new)
 
 
-def _known_vectors(folder: Path, encoder: Encoder) -> dict[bytes, NDArray[np.float32]]:
-    """Vectors of the current version by text hash; none when it is damaged or another encoder made it."""
+def _known(folder: Path, encoder: Encoder) -> dict[bytes, tuple[NDArray[np.float32], wording.Kept | None]]:
+    """Vectors and pieces of the current version by text hash; none when it is damaged, or another encoder or lens made it."""
     version = current_version(folder)
     if version is None:
         return {}
@@ -156,12 +175,17 @@ def _known_vectors(folder: Path, encoder: Encoder) -> dict[bytes, NDArray[np.flo
         manifest = read_manifest(version)
         if (manifest.encoder, manifest.dimensions) != (encoder.name, encoder.dimensions):
             return {}
-        known: dict[bytes, NDArray[np.float32]] = {}
+        if manifest.wording != seen_through(encoder):
+            return {}
+        known: dict[bytes, tuple[NDArray[np.float32], wording.Kept | None]] = {}
         for part in (version, version / "delta"):
             if part.is_dir():
                 hashes = read_array(part / "text_hashes.npy")
                 vectors = read_array(part / "vectors.npy", mapped=True)
-                known |= {digest.tobytes(): vector for digest, vector in zip(hashes, vectors, strict=True)}
+                pieces = wording.Stored.read(part) or [None] * len(hashes)
+                known |= {
+                    digest.tobytes(): (vector, one) for digest, vector, one in zip(hashes, vectors, pieces, strict=True)
+                }
     except (MissingIndex, OSError, ValueError):
         return {}
     return known

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recommender.documents import Document
 
 ANALYZER = "english"
-FIELD_WEIGHTS: Mapping[str, float] = {"title": 1.3, "name": 1.3, "body": 1.0, "record": 0.7}
+FIELD_WEIGHTS: Mapping[str, float] = {"title": 0.5, "name": 0.5, "body": 1.0, "record": 0.3}
 # Above this many allowed ids, asking for more hits and dropping the others is faster than naming each id.
 NAMED_IDS = 2_000
 MAX_QUERY_WORDS = 64

@@ -21,14 +21,14 @@ from recommender.fusion import relative, weighted
 from recommender.relevance import SMALL_MACHINES, Asked, Profile, Wanted, asked_of, record_score
 
 STORED = Path(__file__).with_name("ranking.json")
-BASE: Mapping[str, float] = {"semantic": 0.35, "lexical": 0.28, "record": 0.42}
+BASE: Mapping[str, float] = {"semantic": 0.35, "lexical": 0.28, "wording": 0.3, "record": 0.42}
 """What the first order is made by, whose best papers vote on families and are the neighbours of the second."""
 BY_HAND: Mapping[str, float] = {**BASE, "family": 0.15}
 BY_RULE: Mapping[str, float] = {"like": 0.6, "unlike": -0.6, "named": 0.5}
 """Features that no judged need speaks of: examples, and a technique that is asked for by its name."""
 # Which part of a score each feature is shown under.
 PARTS: Mapping[str, str] = {
-    "semantic": "semantic", "lexical": "lexical", "record": "record", "family": "family", "neighbours": "neighbours",
+    "semantic": "semantic", "lexical": "lexical", "wording": "wording", "record": "record", "family": "family", "neighbours": "neighbours",
     "task": "record", "method": "record", "model": "record", "all asked": "record", "unasked task": "record",
     "unasked network": "record", "kind asked": "record", "method family": "family", "no family": "family",
     "stage first": "stage", "stage among": "stage", "stage other": "stage",
@@ -82,6 +82,8 @@ class Found:
     named: frozenset[int] = frozenset()
     liked: NDArray[np.float32] | None = None
     unliked: NDArray[np.float32] | None = None
+    wording: Mapping[int, float] = field(default_factory=dict)
+    """How near the words of the text are to those of each document; empty where that is not known."""
 
 
 @functools.cache
@@ -114,6 +116,7 @@ def features(found: Found) -> dict[int, dict[str, float]]:
         "semantic": relative(found.semantic, SEMANTIC_FLOOR),
         "lexical": relative(found.lexical),
         "record": {i: record_score(found.wanted, found.profiles[i], asked) for i in found.ids},
+        "wording": found.wording,
     }
     base = weighted(first, BASE)
     families = {i: found.profiles[i].document.families for i in found.ids}

@@ -15,7 +15,14 @@ import pytest
 from recommender import compiled_encoder, encoders
 from recommender.compiled_encoder import MODEL, CannotCompile, CompiledEncoder, open_compiled
 from recommender.compiling import NotTheSame, check_same
-from recommender.encoders import PACKAGED, PACKAGED_SHA256, SentenceTransformerEncoder, open_encoder, packaged_folder
+from recommender.encoders import (
+    PACKAGED,
+    PACKAGED_SHA256,
+    SentenceTransformerEncoder,
+    open_encoder,
+    packaged_folder,
+    read_by,
+)
 
 TEXTS = (
     "less memory for the cache of a long prompt",
@@ -65,6 +72,17 @@ def test_vectors_are_those_of_sentence_transformers_alone_and_in_a_batch(cache: 
     assert np.abs(compiled.encode(TEXTS) - wanted).max() < 1e-4
     assert np.abs(np.concatenate([compiled.encode([text]) for text in TEXTS]) - wanted).max() < 1e-4
     assert compiled.encode([]).shape == (0, compiled.dimensions) == (0, 384)
+
+
+def test_single_words_are_read_as_by_sentence_transformers_alone_and_in_a_batch(cache: Path) -> None:
+    original, compiled = open_encoder(PACKAGED), open_encoder(PACKAGED, cache)
+    vectors, wanted = read_by(original, TEXTS)
+    assert np.abs(vectors - original.encode(TEXTS)).max() < 1e-6
+    for found in (read_by(compiled, TEXTS)[1], [read_by(compiled, [text])[1][0] for text in TEXTS]):
+        assert [one.ids.tolist() for one in found] == [one.ids.tolist() for one in wanted]
+        assert max(np.abs(a.states - b.states).max(initial=0) for a, b in zip(found, wanted, strict=True)) < 1e-3
+    assert len(wanted[1].ids) == 0
+    assert len(wanted[3].ids) == 254, "what is longer than the encoder reads is cut, marks left out"
 
 
 def test_opening_what_is_compiled_imports_no_torch(cache: Path, project_root: Path) -> None:

@@ -38,12 +38,16 @@ def test_weights_decide_the_order(build: Any, encoder: Any) -> None:
 
 
 def test_judged_needs_ship_with_titles_and_grades_only() -> None:
-    rows = [json.loads(line) for name in ("tune", "held-out") for line in (JUDGED / f"{name}.jsonl").open()]
+    rows = [json.loads(line) for name in ("tune", "held-out", "twins") for line in (JUDGED / f"{name}.jsonl").open()]
     assert len({row["id"] for row in rows}) == len(rows) >= 60
     for row in rows:
         assert set(row) == {"id", "need", "stage", "hardware", "training_allowed", "grades", "part"}
         assert set(row["grades"].values()) <= {0, 1, 2, 3}
         assert max(map(len, row["grades"])) < 200
+    of = {name: [row for row in rows if row["part"].startswith(name)] for name in ("tune", "held-out", "twins")}
+    exact = {name: [{t for t, grade in row["grades"].items() if grade == 3} for row in of[name]] for name in of}
+    alike = [a for a in exact["tune"] for b in exact["held-out"][66:] if a and len(a & b) >= 0.6 * len(a | b)]
+    assert not alike, "what is trained on has no twin among the needs that were held out later"
 
 
 def needs(count: int, feature: str) -> list[Judged]:

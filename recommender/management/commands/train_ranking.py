@@ -9,13 +9,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from papers.files import write_lines
 from papers.folding import fold_title
-from recommender import relevance
+from recommender import relevance, wording
 from recommender.advice import read_need
-from recommender.encoders import EncoderError
+from recommender.encoders import EncoderError, read_by
 from recommender.index import Index, IndexBusy
 from recommender.learning import Judged, cross_validated, figures, fit, start
 from recommender.ranking import FEATURES, STORED, features
-from recommender.services import encoder, ensure_index, refresh_index
+from recommender.services import build_index, encoder, ensure_index, refresh_index
 
 
 class Command(BaseCommand):
@@ -30,12 +30,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--out", metavar="FILE", help=f"where the weights go (default: {STORED.name} beside the code)"
         )
+        parser.add_argument(
+            "--wording", action="store_true",
+            help=f"first fit {wording.STORED.name}, through which words are compared, to the papers of the index; needs no grades",
+        )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="print figures, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             refresh_index()
             index = ensure_index()
+            if options["wording"] and not options["dry_run"]:
+                index = self._fit_wording(index)
             titles = {fold_title(index.documents[i].title): i for i in index.documents}
             needs = [one for path in options["needs"] for one in self._read(Path(path), index, titles)]
             held = self._read(Path(options["held_out"]), index, titles) if options["held_out"] else []
@@ -67,6 +73,19 @@ class Command(BaseCommand):
         except OSError as fault:
             raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
         self.stdout.write(f"Weights are in {target.name}.")
+
+    def _fit_wording(self, index: Index) -> Index:
+        """The lens of the encoder in use, fitted anew, and the index built again through it."""
+        reader = encoder()
+        texts = [document.embedded_text() for document in index.documents.values()]
+        _, read = read_by(reader, texts)
+        if not read:
+            raise CommandError(f"--wording: the encoder {reader.name!r} does not tell how it read single words")
+        wording.save(wording.fit(reader.name, read), wording.STORED, texts)
+        wording.shipped.cache_clear()
+        self.stdout.write(f"Words of {len(read)} papers are compared through {wording.STORED.name}.")
+        build_index()
+        return ensure_index()
 
     def _read(self, path: Path, index: Index, titles: dict[str, int]) -> list[Judged]:
         try:

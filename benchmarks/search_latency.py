@@ -24,8 +24,11 @@ from benchmarks.synthetic_papers import NEEDS, papers
 from benchmarks.timed import Timed
 from recommender.encoders import Encoder
 from recommender.index import Query, open_index, write_index
+from recommender.wording import Pieces
 
 TARGET_MS = 20.0
+# Of an abstract without the words that most papers have, each counted once.
+PIECES = 104
 
 
 class RandomVectors:
@@ -38,6 +41,12 @@ class RandomVectors:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         vectors = self._chance.normal(size=(len(texts), self.dimensions)).astype(np.float32)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def read(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[Pieces]]:
+        """As many word pieces as an abstract has."""
+        ids = self._chance.integers(2_000, 30_000, (len(texts), PIECES))
+        states = self._chance.normal(size=(PIECES, self.dimensions)).astype(np.float32)
+        return self.encode(texts), [Pieces(one, states) for one in ids]
 
 
 def main() -> None:

@@ -98,14 +98,16 @@ def trained_weights() -> Mapping[str, float]:
 def ranked(found: Found, weights: Mapping[str, float] | None = None) -> Ranked:
     """Ids with score and parts, best first; the parts add up to the score. Equal scores by id, so that pages do not overlap."""
     weights = {**(trained_weights() if weights is None else weights), **BY_RULE}
+    weighed = {name: (PARTS[name], weight) for name, weight in weights.items() if weight}
     table = features(found)
     rows = []
     for item in found.ids:
-        parts: dict[str, float] = defaultdict(float)
+        parts: dict[str, float] = {}
         for name, value in table[item].items():
-            if value and (weight := weights.get(name, 0.0)):
-                parts[PARTS[name]] += weight * value
-        rows.append((item, sum(parts.values()), dict(parts)))
+            if value and name in weighed:
+                part, weight = weighed[name]
+                parts[part] = parts.get(part, 0.0) + weight * value
+        rows.append((item, sum(parts.values()), parts))
     return sorted(rows, key=lambda row: (-row[1], row[0]))
 
 
@@ -126,38 +128,47 @@ def features(found: Found) -> dict[int, dict[str, float]]:
         name: _resembling(found, centre) for name, centre in (("like", found.liked), ("unlike", found.unliked))
         if centre is not None and found.vectors is not None
     }  # fmt: skip
+    columns = {**first, "family": votes, "neighbours": near, **resembling}
+    worth = {kind: max(sum(one.worth for one in asked if one.kind == kind), SAYS_ENOUGH) for kind in SUMMED}
     table = {}
     for item in found.ids:
-        row = {name: part.get(item, 0.0) for name, part in first.items()}
-        row |= {"family": votes.get(item, 0.0), "neighbours": near.get(item, 0.0)}
-        row |= {name: scores[item] for name, scores in resembling.items()}
-        row["named"] = float(item in found.named)
-        table[item] = row | _of_record(found.wanted, found.profiles[item], asked)
+        row = {name: column[item] for name, column in columns.items() if item in column}
+        if item in found.named:
+            row["named"] = 1.0
+        _add_record(row, found.wanted, found.profiles[item])
+        _add_concepts(row, found.profiles[item], asked, worth)
+        table[item] = row
     return table
 
 
-def _of_record(wanted: Wanted, profile: Profile, asked: Sequence[Asked]) -> dict[str, float]:
-    """How the record agrees with each thing that is asked; most are 0 or 1."""
+def _add_record(row: dict[str, float], wanted: Wanted, profile: Profile) -> None:
+    """How the record agrees with each thing that is asked: 1 where it does, and nothing where not, since that is the rule."""
     document = profile.document
-    needs_training, architecture = document.training_free is False, document.kind == "architecture"
-    row = {
-        "no family": float(not document.families),
-        "architecture": float(architecture),
-        "another architecture": float(architecture and wanted.training in LITTLE_TRAINING),
-        "training-free": float(wanted.training in NO_TRAINING and document.training_free is True),
-        "trained": float(wanted.training in NO_TRAINING and needs_training),
-        "modality": float(bool(wanted.modality & profile.modality)),
-        "hardware": float(bool(wanted.hardware & profile.machines)),
-        "small hardware": float(bool(wanted.hardware & SMALL_MACHINES and profile.machines & SMALL_MACHINES)),
-        "kind asked": float(document.kind in wanted.paper),
-        "unasked task": float(_are_other(profile.titled_tasks, wanted)),
-        "unasked network": float(_are_other(profile.titled_networks, wanted)),
-    }
+    if not document.families:
+        row["no family"] = 1.0
+    if document.kind == "architecture":
+        row["architecture"] = 1.0
+        if wanted.training in LITTLE_TRAINING:
+            row["another architecture"] = 1.0
+    if wanted.training in NO_TRAINING and document.training_free is not None:
+        row["training-free" if document.training_free else "trained"] = 1.0
+    if wanted.modality & profile.modality:
+        row["modality"] = 1.0
+    if wanted.hardware and profile.machines:
+        if wanted.hardware & profile.machines:
+            row["hardware"] = 1.0
+        if wanted.hardware & SMALL_MACHINES and profile.machines & SMALL_MACHINES:
+            row["small hardware"] = 1.0
+    if document.kind in wanted.paper:
+        row["kind asked"] = 1.0
+    if _are_other(profile.titled_tasks, wanted):
+        row["unasked task"] = 1.0
+    if _are_other(profile.titled_networks, wanted):
+        row["unasked network"] = 1.0
     if wanted.stage and document.stage:
-        row["stage first"] = float(document.stage[0] == wanted.stage)
-        row["stage among"] = float(wanted.stage in document.stage)
-        row["stage other"] = float(wanted.stage not in document.stage)
-    return row | _of_concepts(profile, asked)
+        if document.stage[0] == wanted.stage:
+            row["stage first"] = 1.0
+        row["stage among" if wanted.stage in document.stage else "stage other"] = 1.0
 
 
 def _are_other(titled: frozenset[str], wanted: Wanted) -> bool:
@@ -165,22 +176,24 @@ def _are_other(titled: frozenset[str], wanted: Wanted) -> bool:
     return bool(titled) and titled.isdisjoint(wanted.concepts)
 
 
-def _of_concepts(profile: Profile, asked: Sequence[Asked]) -> dict[str, float]:
-    families = profile.document.families
-    worth, agreed = dict.fromkeys(SUMMED, 0.0), dict.fromkeys(SUMMED, 0.0)
-    of_family, least = 0.0, float(bool(asked))
+def _add_concepts(row: dict[str, float], profile: Profile, asked: Sequence[Asked], worth: Mapping[str, float]) -> None:
+    """How far the paper speaks of what is asked; `worth` is what all that is asked of a kind weighs together."""
+    families, concepts = profile.document.families, profile.concepts
+    of_family, least = 0.0, 1.0 if asked else 0.0
     for one in asked:
-        strength = profile.concepts.get(one.key, 0.0)
+        strength = concepts.get(one.key, 0.0)
         is_of_family = one.family in families
         if one.kind in worth:
-            worth[one.kind] += one.worth
-            agreed[one.kind] += one.worth * strength
+            if strength:
+                row[one.kind] = row.get(one.kind, 0.0) + one.worth * strength / worth[one.kind]
             if one.weight >= SAID:
                 least = min(least, max(strength, BY_RECORD) if is_of_family else strength)
         if is_of_family and one.kind == "method":
             of_family = max(of_family, one.worth * (1.0 if families[0] == one.family else SECOND_FAMILY))
-    row = {kind: agreed[kind] / max(worth[kind], SAYS_ENOUGH) for kind in SUMMED if worth[kind]}
-    return row | {"method family": of_family, "all asked": least}
+    if of_family:
+        row["method family"] = of_family
+    if least:
+        row["all asked"] = least
 
 
 def _family_votes(scores: Mapping[int, float], families: Mapping[int, Sequence[str]]) -> dict[int, float]:

@@ -85,7 +85,8 @@ class Stored:
     """The kept pieces of the papers of a folder, row by row: `starts` has one entry more than there are papers."""
 
     def __init__(self, pieces: Kept, starts: NDArray[np.int64]) -> None:
-        self._pieces, self._starts = pieces, starts
+        # A plain view of what is mapped, because a slice of a memmap takes ten times as long.
+        self._pieces, self._starts = np.asarray(pieces), starts
 
     @classmethod
     def read(cls, folder: Path) -> Stored | None:
@@ -119,7 +120,7 @@ def nearness(asked: tuple[NDArray[np.float32], NDArray[np.float32]], papers: Seq
     if not filled or not len(rows):
         return found
     starts = np.cumsum([0, *(len(papers[at]) for at in filled[:-1])])
-    near = np.concatenate([papers[at] for at in filled]).astype(np.float32) @ (rows / SCALE).T
+    near = np.concatenate([papers[at] for at in filled]).astype(np.float32) @ np.ascontiguousarray(rows.T / SCALE)
     found[filled] = np.maximum.reduceat(near, starts, axis=0) @ shares
     return np.asarray(np.maximum(found - FLOOR, 0.0) / RANGE, np.float32)
 

@@ -59,7 +59,9 @@ def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     parts: dict[str, list[dict[str, tuple[float, float]]]] = defaultdict(list)
     for row in rows:
         # A paper that the installation lacks has its grade all the same, and can be found by nobody.
-        grades = {known.get(fold_title(title), -1 - at): grade for at, (title, grade) in enumerate(row["grades"].items())}
+        grades = {
+            known.get(fold_title(title), -1 - at): grade for at, (title, grade) in enumerate(row["grades"].items())
+        }
         part = f"{row.get('part', 'known')}: {WRITTEN.get(str(row['id'])[0], 'others')}"
         parts[part].append(
             {name: (ndcg(grades, order), success(grades, order)) for name, order in rankings(row, index).items()}
@@ -92,7 +94,9 @@ def _means(found: Sequence[dict[str, tuple[float, float]]]) -> dict[str, Any]:
     means: dict[str, Any] = {"needs": len(found)}
     for method in METHODS:
         columns = list(zip(*(one[method] for one in found), strict=True))
-        means[method] = dict(zip(("ndcg10", "success1"), (sum(column) / len(column) for column in columns), strict=True))
+        means[method] = dict(
+            zip(("ndcg10", "success1"), (sum(column) / len(column) for column in columns), strict=True)
+        )
     return means
 
 

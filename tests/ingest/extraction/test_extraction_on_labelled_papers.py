@@ -17,7 +17,7 @@ from ingest.sources import parse_page
 
 FLOORS = {
     "claim_f1": 0.97,
-    "claim_strict_f1": 0.91,
+    "claim_strict_f1": 0.93,
     "code_f1": 0.97,
     "kind": 0.95,
     "name": 0.94,
@@ -25,7 +25,7 @@ FLOORS = {
     "families_f1": 0.95,
     "modality_f1": 0.95,
     "stage_f1": 0.95,
-    "hardware_f1": 0.97,
+    "hardware_f1": 0.98,
 }
 
 

@@ -25,6 +25,7 @@ TRAINING_WORDS = {
     "calibration": "Calibration on some data",
     "finetune": "Fine-tuning",
     "pretrain": "Training from scratch",
+    "any": "Any",
 }
 # Needs to start from: what is set, and the words.
 PRESETS: tuple[tuple[str, dict[str, str]], ...] = (

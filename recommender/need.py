@@ -133,11 +133,6 @@ def check_consistent(need: Need, given: Mapping[str, Any]) -> Need:
     device, model = need.device(), need.shape()
     trains = need.stage in ("training", "fine-tuning")
 
-    def both(one: str, other: str) -> bool:
-        return one in given and other in given
-
-    if both("stage", "training") and need.stage == "training" and need.training in ("none", "calibration"):
-        raise NeedError(f"stage, training: a need for training contradicts {need.training!r} as the training allowed")
     if "stage" in given:
         for field in ("first_token_ms", "token_ms", "new_tokens") if trains else ("step_ms",):
             if field in given:

@@ -47,7 +47,6 @@ REFUSED = [
     pytest.param("faster", {"token_ms": 1e308}, "token_ms", "10,?000,?000", id="the-largest-float"),
     pytest.param("faster", {"token_ms": -5.0}, "token_ms", "0", id="negative-time"),
     pytest.param("faster", {"max_error": -0.1}, "max_error", "0", id="negative-error"),
-    pytest.param("faster", {"stage": "training", "training": "none"}, "stage, training", "contradicts", id="training-without-training"),
     pytest.param("faster", {"stage": "inference", "step_ms": 5.0}, "stage, step_ms", "leave one", id="a-training-step-of-inference"),
     pytest.param("faster", {"gpu": "RTX 4090", "memory_gib": 80.0}, "memory_gib, gpu", "more than the 24 GiB", id="more-memory-than-there-is"),
     pytest.param("faster", {"gpu": "iPhone 13", "gpus": 8}, "gpus, gpu", "cannot share", id="phones-share-nothing"),
@@ -66,6 +65,9 @@ REFUSED = [
     pytest.param(f"{LLAMA}, at most 200 % error", {}, "max_error", "200 %", id="more-error-than-all"),
 ]  # fmt: skip
 ANSWERED = [
+    # Someone who trains and wants no other training than that: an optimizer's states in 8 bits.
+    pytest.param("optimizer states in 8 bits", {"stage": "training", "training": "none"}, None, id="training-as-it-is"),
+    pytest.param("faster Llama-3-8B on an RTX 4090", {"training": "any"}, None, id="any-training"),
     pytest.param("🚀🔥 make Llama-3-8B faster on my 4090 🙏", {}, None, id="emoji"),
     pytest.param("<script>alert(1)</script> Llama-3-8B on an RTX 4090", {}, None, id="html"),
     pytest.param("'; DROP TABLE papers; -- faster attention", {}, None, id="sql"),

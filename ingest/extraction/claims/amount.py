@@ -221,7 +221,16 @@ def _flop_rate(site: Site) -> Reading | None:
     if rate or site.word(site.end) in {"/", "per"} or words & {"throughput", "reaches", "reaching", "achieves", "achieving", "sustained",
                                                               "sustains", "utilization", "delivers", "performance", "peak"}:  # fmt: skip
         return amount_of(site, "amount-rate", "throughput")
-    if thrifty(site) or words & {"cost", "computation", "computational", "compute", "complexity", "requires"}:
+    if thrifty(site) or words & {
+        "cost",
+        "costs",
+        "needs",
+        "computation",
+        "computational",
+        "compute",
+        "complexity",
+        "requires",
+    }:
         return amount_of(site, "amount-flops", "flops")
     return amount_of(site, "amount-rate", "throughput")
 

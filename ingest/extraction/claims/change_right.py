@@ -290,6 +290,9 @@ def _share(
         site.clause.lows[noun.first : noun.stop]
     )
     removed = site.word(at) == "of" and any(site.word(k) in _REMOVED for k in range(noun.stop, noun.stop + 8))
+    removed = removed or (
+        site.word(site.begin - 1).startswith("merg") and noun.noun.metric in {"compression", "other_efficiency"}
+    )
     halved = (
         site.quantity.how == "part" and noun.noun.kind in {"steps", "tokens"} and site.quantity.qualifier != "at least"
     )

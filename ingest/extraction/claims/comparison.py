@@ -71,6 +71,7 @@ def _speed(site: Site, at: int) -> tuple[Noun, int]:
     return FASTER, at + 1
 
 
+_ARRIVES = word_set("token tokens response responses answer answers arrives appears")
 _PAYS = word_set("pay pays paying cost costs costing")
 _ENDS_COST = word_set("than . , ; and while with") | {""}
 
@@ -243,6 +244,8 @@ def comparative(site: Site) -> Reading | None:
         metric, direction = bare
         if direction == "worse" and _than_ours(site, at):
             direction = "better"
+        if metric == "training_time" and not _ARRIVES.isdisjoint(site.clause.lows[site.left : site.begin]):
+            return Reading("comparative", Noun("latency", "cost"), direction, at, at + 1)
         if metric == "speedup":
             noun_of_speed, stop = _speed(site, at)
             return Reading("comparative", noun_of_speed, direction, at, stop)
@@ -263,6 +266,8 @@ def comparative(site: Site) -> Reading | None:
     noun = head(anchors, prefer_last=True)
     if noun is None:
         left = _noun_on_left(site)
+        if word == "less" and site.word(at + 1) == "space":
+            return Reading("comparative", Noun("storage", "cost"), "better", at, at + 2)
         if word == "fewer" and site.word(at + 1).isalpha() and site.word(at + 1) not in _BARE:
             return Reading("comparative-default", counted_thing(site, at, at + 4), "better", at, at + 2)
         if left is None and word == "shorter" and GENERATED & set(site.clause.lows[site.left : site.begin]):

@@ -168,6 +168,10 @@ def _of_its_own_phase(clause: Clause, chain: list[Quantity], noun: Noun) -> Noun
     """ "Speeds up tuning by 2x and decoding by 1.5x": the second number's object is no tuning."""
     if noun.metric not in {"speedup", "training_time"} or noun.polarity not in {"change", "cost"}:
         return noun
+    behind = clause.lows[chain[-1].stop : chain[-1].stop + 2]
+    if behind[:1] in (["at"], ["in"], ["for"], ["during"]) and INFERS.intersection(behind[1:]):
+        # "2x faster training and 1.6x at inference".
+        return FASTER if noun.polarity == "change" else Noun("latency", "cost")
     for word in clause.lows[max(0, chain[0].lead - 3) : chain[0].lead]:
         if word in INFERS:
             return FASTER if noun.polarity == "change" else Noun("latency", "cost")

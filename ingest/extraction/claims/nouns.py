@@ -134,7 +134,7 @@ _ENERGY = """
     carbon footprint, co2 emission, co2, electricity, energy delay product, power usage, power draw, power budget,
     energy requirement, energy overhead, energy per inference, energy footprint, energy expenditure, electricity consumption,
     carbon cost, greenhouse gas emission, co 2 emission, power cost, power dissipation, power demand, inference energy,
-    training energy, gpu energy, system energy, dynamic power, power overhead"""
+    training energy, gpu energy, battery, battery power, system energy, dynamic power, power overhead"""
 _COMMUNICATION = """
     communication, round, byte sent, bit sent, bytes per round, bit per round, transmitted bit, transmitted byte, byte transferred, communication cost, communication round, communication volume, communication overhead, communication time,
     network traffic, traffic, communication bandwidth, upload, data transfer, transmission, data movement,
@@ -236,7 +236,7 @@ _ROWS: list[tuple[str, Noun]] = [
     *_row(Noun("flops", "cost", "", True), _COMPUTE),
     *_row(Noun("energy", "cost"), _ENERGY),
     *_row(Noun("energy", "gain"), "energy efficiency, power efficiency, energy efficient, performance per watt, throughput per watt, "
-          "performance per joule, operation per watt, token per joule, throughput per joule"),
+          "battery life, performance per joule, operation per watt, token per joule, throughput per joule"),
     *_row(Noun("communication", "cost"), _COMMUNICATION),
     *_row(Noun("communication", "gain"), "communication efficiency, communication compression"),
     *_row(Noun("data_samples", "cost"), _DATA),

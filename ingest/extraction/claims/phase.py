@@ -137,7 +137,8 @@ def phase_of(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, p
 def _phase(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun, paper: Paper) -> str:
     if noun.phase == "search" and noun.metric == "speedup" and not paper.searches:
         return "inference"
-    if noun.phase == "training" and not _TUNED_NOUNS.isdisjoint(clause.lows[reading.first : reading.stop]):
+    tuned = clause.lows[reading.first : reading.stop] if "training" in clause.words else clause.lows
+    if noun.phase == "training" and not _TUNED_NOUNS.isdisjoint(tuned):
         return "fine-tuning"
     if noun.phase == "training" and paper.condenses and clause.words.isdisjoint({"training", "train", "trained"}):
         return "other"

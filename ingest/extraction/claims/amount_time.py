@@ -198,7 +198,7 @@ _SAMPLES = word_set(
 def _steps(site: Site) -> Reading | None:
     few = (
         site.quantity.value <= 64
-        and site.word(site.begin - 1) in {"in", "with", "within", "using", "at"}
+        and site.word(site.begin - 1) in {"in", "with", "within", "using", "at", "needs", "requires"}
         and not near(site, 10, 6).isdisjoint(_SAMPLES)
     )
     single = site.quantity.value == 1 and site.word(site.begin - 1) in {"needs", "requires", "takes", "in"}

@@ -145,6 +145,8 @@ def by_verb(site: Site) -> Reading | None:
         return Reading("by-verb", meaning, direction_of(meaning, effect), at, behind.stop)
     if noun is None and verb in SPEED_VERBS and not (_TRAINED | _TUNED).isdisjoint(site.clause.lows[at : site.begin]):
         return _verb_alone(site, at, verb)
+    if noun is None and effect == LESS and not _TRAINED.isdisjoint(site.clause.lows[at : site.begin]):
+        return _verb_alone(site, at, verb)
     if noun is None and before:
         noun = before[-1]
         others = [a for a in before if a.noun.polarity != "refuse"]

@@ -221,7 +221,8 @@ def comparative(site: Site) -> Reading | None:
         return Reading("comparative", _CHEAPER, "better", at, at + 2)
     if word == "less" and site.word(at + 1).endswith("efficient"):
         return Reading("comparative", None, "", at, at + 2)
-    if word == "more" and site.word(at + 1).endswith(("efficient", "effective", "economical")):
+    counts = any(a.first == at + 2 and a.noun.polarity == "gain" for a in site.clause.anchors)
+    if word == "more" and site.word(at + 1).endswith(("efficient", "effective", "economical")) and not counts:
         return _efficient(site, at + 1)
     if word in {"more", "better"} and site.word(at + 2) in {"efficient", "effective"} and site.word(at + 1) != "and":
         return _efficient(site, at + 2)

@@ -211,7 +211,7 @@ def _is_of_energy(clause: Clause, reading: Reading) -> bool:
 def _metric_in(noun: Noun, phase: str) -> str:
     """Time and vague compute of training have metrics of their own; counted FLOPs have not."""
     if phase in _TRAINS:
-        if noun.metric == "latency":
+        if noun.metric == "latency" and noun.kind != "job":
             return "training_time"
         if noun.metric == "flops" and noun.polarity == "cost" and noun.vague:
             return "training_cost"

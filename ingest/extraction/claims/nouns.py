@@ -16,7 +16,7 @@ from .noun_products import products
 class Noun(NamedTuple):
     """`metric` is empty for refused nouns; `phase` where the noun itself names one; `vague` compute is not counted in FLOPs.
 
-    `kind` is "steps", "tokens" or "price" for what is called by another metric in training, "count" for the number of something.
+    `kind` is "steps", "tokens" or "price" for what is called by another metric in training, "job" for what is not, "count" for the number of something.
     """
 
     metric: str
@@ -218,6 +218,7 @@ _REFUSE = """
 COUNT = Noun("other_efficiency", "cost", kind="count")
 """The number of a thing that no row knows."""
 _ROWS: list[tuple[str, Noun]] = [
+    *_row(Noun("latency", "cost", kind="job"), "job completion time, average job completion time, makespan, queueing delay, jct"),
     *_row(Noun("latency", "cost"), _LATENCY),
     *_row(Noun("speedup", "gain"), _SPEED),
     *_row(Noun("speedup", "change"), _SPEEDUP),

@@ -49,10 +49,18 @@ def is_refused(clause: Clause, quantity: Quantity, reading: Reading, noun: Noun)
         and _OWN_WORDS.isdisjoint(clause.lows[: quantity.lead])
     ):
         return True
+    if _is_of_an_ideal(clause, quantity) and not reading.rule.startswith("share-"):
+        return True
     behind = clause.lows[quantity.stop] if quantity.stop < len(clause.lows) else ""
     if behind in _NOT_UNITS and quantity.form != "absolute" and reading.rule not in {"noun-right", "share-pruned"}:
         return True
     return quantity.form == "factor" and quantity.value <= 1.0 and quantity.how != "part"
+
+
+def _is_of_an_ideal(clause: Clause, quantity: Quantity) -> bool:
+    """ "Brings training to 93% of the ideal speed": a share of what is possible, and no change."""
+    after = clause.lows[quantity.stop : quantity.stop + 3]
+    return quantity.form == "percent" and after[:1] == ["of"] and not _IDEALS.isdisjoint(after[1:])
 
 
 _LOSES = word_set("lose loses losing lost sacrifices sacrificing forfeits")

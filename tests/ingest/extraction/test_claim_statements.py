@@ -280,6 +280,22 @@ STATEMENTS: dict[str, tuple[str, str, list[str]]] = {
     ),
     "operations-that-it-costs": (PLAIN, "An image costs 7.2 TFLOPs.", ["7.2 flops inference"]),
     "battery": (PLAIN, "Two phones drain 22% less battery.", ["22 energy inference"]),
+    "jobs-complete-sooner": (
+        "Zedwick: training jobs on clusters",
+        "It lowers average job completion time by 2.3x.",
+        ["2.3 latency training average"],
+    ),
+    "few-evaluations-needed": (
+        "Zedwick: sampling",
+        "It needs 10 function evaluations for an FID of 2.9.",
+        ["10 other_efficiency inference"],
+    ),
+    "training-is-shortened": (
+        PLAIN,
+        "Removing some of the weights, it shortens training 1.9x.",
+        ["1.9 training_time training"],
+    ),
+    "effective-samples-a-second": (PLAIN, "It yields 12x more effective samples per second.", ["12 throughput inference"]),
 }  # fmt: skip
 
 
@@ -293,6 +309,10 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     "a-set-up-governs-the-verb": (
         "With 20% heavy hitters it improves the throughput by 3x.",
         ["3 throughput inference"],
+    ),
+    "a-share-of-the-ideal": (
+        "It cuts traffic by 7x and brings training to 93% of the ideal speed.",
+        ["7 communication training"],
     ),
     "most-tokens": ("It looks at more than half of the tokens.", []),
     "a-baseline-that-sustains": (

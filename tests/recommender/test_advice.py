@@ -218,7 +218,6 @@ def test_a_model_too_large_says_how_many_devices_would_hold_it(build, encoder):
 @pytest.mark.parametrize(
     ("given", "fields"),
     [
-        pytest.param({"stage": "training", "training": "none"}, "stage, training", id="training-without-training"),
         pytest.param({"stage": "training", "token_ms": 5.0}, "stage, token_ms", id="tokens-in-training"),
         pytest.param({"stage": "inference", "step_ms": 5.0}, "stage, step_ms", id="steps-in-inference"),
         pytest.param({"gpu": "RTX 4090", "memory_gib": 48.0}, "memory_gib, gpu", id="more-memory-than-there-is"),

@@ -72,7 +72,7 @@ def test_a_signal_ends_the_command_with_130_and_its_records(tmp_path):
                 running.send_signal(signal.SIGINT)
                 break
         told, rest = running.communicate(timeout=120)
-    assert running.returncode == 130, rest
+    assert running.returncode == 130, rest or told[-3000:]
     assert "stopping" in rest
     assert json.loads(told)["failure"]["reason"] == "cancelled"
     assert read_records(out)[-1]["evaluation"]["correctness"]["reason"] == "cancelled"
@@ -154,7 +154,7 @@ def test_a_spent_budget_keeps_what_was_measured_and_tells_what_was_not_begun(tmp
             "--cards",
             str(CARDS),
             "--budget",
-            "8",
+            "2.5",
             "--time-cap",
             "60",
             "--json",

@@ -16,6 +16,8 @@ from recommender.knowledge import Baseline, Held, Knowledge
 
 # What a measure is called among the metrics of claims.
 METRICS = {"time": "latency", "parameters": "params", "flops": "flops"}
+# From here on a run says itself that a person should look: so much is rarely true.
+TOO_GOOD = 10.0
 _held: dict[str, Any] = {}
 _lock = threading.Lock()
 
@@ -101,7 +103,8 @@ def _timed(measurement: Measurement) -> Timed | None:
 def _gains(measurements: QuerySet[Measurement]) -> Iterator[tuple[str, MeasuredGain]]:
     """For each device and representative workload the ratio to the strongest baseline: what it is still worth today.
 
-    Of several runs the newest counts, and only with the card and code that are here now.
+    Of several runs the newest counts, and only with the card and code that are here now. A time that awaits review because
+    it is gained too easily counts for nothing.
     """
     found: dict[tuple[str, str, str, str], MeasuredGain] = {}
     runs: dict[tuple[str, str, str, str], int] = {}
@@ -111,7 +114,9 @@ def _gains(measurements: QuerySet[Measurement]) -> Iterator[tuple[str, MeasuredG
         rung = _named(run.implementation.card, "baselines", one.baseline)
         if device is None or not run.is_current or not workload or not workload.get("representative"):
             continue
-        if rung is None or rung.get("same_function") is False or one.ratio is None:
+        if rung is None or one.ratio is None or not _is_used_today(run.implementation.card, rung):
+            continue
+        if one.measure == "time" and one.ratio > TOO_GOOD:
             continue
         key = (run.implementation.name, device.name, one.workload, one.measure)
         low, high = one.ratio_low or one.ratio, one.ratio_high or one.ratio
@@ -122,6 +127,16 @@ def _gains(measurements: QuerySet[Measurement]) -> Iterator[tuple[str, MeasuredG
             found[key], runs[key] = gain, run.pk
     for (name, *_), gain in found.items():
         yield name, gain
+
+
+def _is_used_today(card: dict[str, Any], rung: dict[str, Any]) -> bool:
+    """Whether a rung is what somebody without the technique would run.
+
+    Beside an approximate technique that is the whole computation: its other rungs may be rivals that lose quality too.
+    """
+    if rung.get("same_function") is False:
+        return False
+    return card.get("correctness") != "approximate" or rung.get("role") in ("eager", "compiled")
 
 
 def _judged() -> Iterator[Held]:

@@ -151,7 +151,7 @@ def document_of(paper: Any) -> Document:
             _measured(claim, verdict)
             for claim in paper.visible_claims
             for verdict in claim.decisive_verdicts
-            if verdict.ratio is not None
+            if verdict.ratio is not None and verdict.run.is_current
         ),
         effects=_effects(card),
         needs=_needs(card),

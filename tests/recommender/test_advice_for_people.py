@@ -192,6 +192,34 @@ def test_the_strongest_baseline_tells_what_a_technique_is_still_worth(library: d
     assert (gain.baseline, gain.median) == ("library", 1.1)
 
 
+def test_beside_an_approximate_technique_a_rival_that_loses_quality_too_is_not_what_is_used_today(
+    library: dict[str, Any],
+) -> None:
+    made = library["run"].implementation
+    made.card = {**made.card, "correctness": "approximate"}
+    made.save()
+    make_measurement(library["run"], baseline="library", ratio=1.1, ratio_low=1.05, ratio_high=1.15)
+    evidence._held.clear()
+    (gain,) = services.knowledge().measured["foldcache"]
+    assert (gain.baseline, gain.median) == ("eager", 2.21)
+
+
+def test_a_gain_that_is_too_good_waits_for_a_person(library: dict[str, Any]) -> None:
+    library["run"].measurements.update(ratio=40.0, ratio_low=39.0, ratio_high=41.0)
+    evidence._held.clear()
+    assert "foldcache" not in services.knowledge().measured
+
+
+def test_a_verdict_of_an_earlier_code_is_no_evidence_of_what_the_present_one_gains(library: dict[str, Any]) -> None:
+    def found() -> list[float]:
+        return [gain.median for one in services.documents() for gain in one.evidence]
+
+    assert found() == [2.21]
+    library["run"].code_hash = "e" * 64
+    library["run"].save()
+    assert found() == []
+
+
 def test_what_was_measured_with_another_version_of_the_code_is_not_told(library: dict[str, Any]) -> None:
     library["run"].code_hash = "e" * 64
     library["run"].save()

@@ -36,6 +36,21 @@ def test_measured_stands_before_claimed_before_modelled():
     assert gains_of(elsewhere, situation_of(LLAMA_ON_4090))[0].source == "scaled"
 
 
+def test_where_todays_best_was_timed_a_claim_judged_against_an_old_baseline_counts_no_more():
+    judged = MeasuredGain("speedup", 6.2, 6.1, 6.3, "kernel", "NVIDIA GeForce RTX 4090", "confirmed", "paper")
+    lighter = dataclasses.replace(judged, metric="memory", median=5.0, low=5.0, high=5.0)
+    today = dataclasses.replace(judged, metric="latency", median=0.7, low=0.6, high=0.8, outcome="", baseline="library")
+    document = technique(implementation="fold", evidence=(judged, lighter))
+    known = Knowledge(measured={"fold": (today,)})
+    found = {gain.metric: gain.median for gain in gains_of(document, situation_of(LLAMA_ON_4090), known)}
+    assert found == {"latency": 0.7, "memory": 5.0}
+    elsewhere = Knowledge(measured={"fold": (dataclasses.replace(today, device="NVIDIA H100"),)})
+    assert {gain.metric for gain in gains_of(document, situation_of(LLAMA_ON_4090), elsewhere)} >= {
+        "speedup",
+        "latency",
+    }
+
+
 def test_among_equals_the_objective_of_the_need_decides():
     document = technique(
         gains=(ClaimedGain("latency", "factor", "better", 5.0), ClaimedGain("memory", "factor", "better", 2.0))

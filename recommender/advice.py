@@ -10,6 +10,7 @@ from typing import Any
 
 from recommender import relevance
 from recommender.applicability import asks_too_much, fits_model, is_to_use
+from recommender.changes import SPEED
 from recommender.constraints import (
     Excluded,
     effort_of,
@@ -21,7 +22,7 @@ from recommender.constraints import (
 )
 from recommender.documents import Document, MeasuredGain
 from recommender.encoders import Encoder
-from recommender.gains import Gain, best_gain, evidence_rows, projected
+from recommender.gains import Gain, evidence_rows, gains_of, projected
 from recommender.glossary import glossary
 from recommender.hardware.catalogue import find_device
 from recommender.index import Index
@@ -212,14 +213,22 @@ def _answer(
     known: Knowledge,
 ) -> Answer:
     """The score is the ranking's and what evidence and quality add to it."""
-    gain = best_gain(profile.document, situation, known)
+    gains = gains_of(profile.document, situation, known)
+    gain = gains[0] if gains else None
     whole = projected(gain, situation) if gain else None
     made = dict(parts)
     made["evidence"] = EVIDENCE_BONUS[gain.source] if gain else 0.0
     if situation.need.max_error is not None:
         made["quality"] = UNKNOWN_QUALITY if error_of(profile.document) is None else KEEPS_QUALITY
     reasons = _reasons(profile, asked, pressing, (gain, whole), situation)
+    if slower := next((one for one in gains if one is not gain and _is_slower(one)), None):
+        reasons = (*reasons, f"But it is slower: {slower.figure} in {slower.metric}. {slower.basis}".rstrip("."))
     return Answer(profile.document, sum(made.values()), made, gain, whole, reasons)
+
+
+def _is_slower(gain: Gain) -> bool:
+    """Whether it was measured to lose time, here or elsewhere: what saves memory may cost that."""
+    return gain.source in ("measured", "scaled") and gain.metric in SPEED and gain.high is not None and gain.high < 1
 
 
 def _of_applying(document: Document, situation: Situation, of_documents: Parts) -> dict[str, float]:

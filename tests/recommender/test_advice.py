@@ -281,3 +281,20 @@ def test_a_kernel_for_sparse_weights_says_that_the_model_must_be_pruned(build, e
     )  # fmt: skip
     advice = advise(Need("sparse weights by a kernel", stage="inference"), build([sparse]), encoder)
     assert any("pruned already" in reason for reason in advice.answers[0].reasons)
+
+
+def test_memory_that_is_saved_at_the_cost_of_time_is_told_with_that_cost(build, encoder):
+    smaller = MeasuredGain("memory", 5.0, 5.0, 5.0, "module", "NVIDIA H200", "confirmed", "eager")
+    slower = MeasuredGain("latency", 0.27, 0.26, 0.28, "module", "NVIDIA H200", "", "compiled")
+    fold = technique(
+        title="Fold: a smaller key value cache for long prompts", families=("kv-cache",), implementation="fold",
+        evidence=(smaller,),
+    )  # fmt: skip
+    known = Knowledge(measured={"fold": (slower,)})
+    advice = advise(ask("a smaller KV cache for long prompts, Llama-3-8B on one H200"), build([fold]), encoder, known)
+    answer = advice.to_json()["answers"][0]
+    assert answer["gain"]["metric"] == "memory"
+    assert any(
+        reason.startswith("But it is slower: 0.27× in latency. Measured against compiled on NVIDIA H200")
+        for reason in answer["reasons"]
+    )

@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db.models import Count, Max, QuerySet
@@ -16,6 +16,9 @@ from recommender.knowledge import Baseline, Held, Knowledge
 
 # What a measure is called among the metrics of claims.
 METRICS = {"time": "latency", "parameters": "params", "flops": "flops"}
+COUNTED = ("kv_cache", "weights", "optimizer_state", "parameters")
+WHOLE = ("peak_memory", "steady_memory")
+BYTES = frozenset({*COUNTED, *WHOLE})
 # From here on a run says itself that a person should look: so much is rarely true.
 TOO_GOOD = 10.0
 _held: dict[str, Any] = {}
@@ -125,8 +128,21 @@ def _gains(measurements: QuerySet[Measurement]) -> Iterator[tuple[str, MeasuredG
         )  # fmt: skip
         if key not in found or run.pk > runs[key] or (run.pk == runs[key] and one.ratio < found[key].median):
             found[key], runs[key] = gain, run.pk
-    for (name, *_), gain in found.items():
-        yield name, gain
+    for (name, device_name, workload_name, measure), gain in found.items():
+        beside = {key[3]: one.median for key, one in found.items() if key[:3] == (name, device_name, workload_name)}
+        if measure not in BYTES or measure == _telling(beside):
+            yield name, gain
+
+
+def _telling(ratios: Mapping[str, float]) -> str | None:
+    """Of what was counted on a workload, the bytes that the technique is about: of those its card counts, the ones it shrinks most.
+
+    What a call takes at its peak, or the whole holds between calls, is mostly not the technique's; it tells where a card counts nothing.
+    """
+    counted = [measure for measure in COUNTED if measure in ratios]
+    return (
+        max(counted, key=lambda measure: ratios[measure]) if counted else next((m for m in WHOLE if m in ratios), None)
+    )
 
 
 def _is_used_today(card: dict[str, Any], rung: dict[str, Any]) -> bool:

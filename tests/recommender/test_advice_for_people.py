@@ -204,6 +204,14 @@ def test_beside_an_approximate_technique_a_rival_that_loses_quality_too_is_not_w
     assert (gain.baseline, gain.median) == ("eager", 2.21)
 
 
+def test_of_the_bytes_that_were_counted_those_that_the_technique_shrinks_are_told(library: dict[str, Any]) -> None:
+    for measure, ratio in (("kv_cache", 5.0), ("weights", 1.0), ("peak_memory", 0.01), ("parameters", 0.95)):
+        make_measurement(library["run"], measure=measure, ratio=ratio, ratio_low=ratio, ratio_high=ratio)
+    evidence._held.clear()
+    told = {gain.metric: gain.median for gain in services.knowledge().measured["foldcache"]}
+    assert told == {"latency": 2.21, "memory": 5.0}
+
+
 def test_a_gain_that_is_too_good_waits_for_a_person(library: dict[str, Any]) -> None:
     library["run"].measurements.update(ratio=40.0, ratio_low=39.0, ratio_high=41.0)
     evidence._held.clear()

@@ -114,25 +114,23 @@ def _outside_stream(findings: Findings, workload: str, rung: str, loop: Loop) ->
 
 
 def _sleeping(findings: Findings, workload: str, rung: str, loop: Loop) -> str:
-    technique = _awake_share(findings.back_to_back.get((workload, TECHNIQUE), []), loop.technique_ms)
-    baseline = _awake_share(findings.back_to_back.get((workload, rung), []), loop.baseline_ms)
+    technique = _awake_share(findings.back_to_back.get((workload, TECHNIQUE), []))
+    baseline = _awake_share(_timely(findings.back_to_back.get((workload, rung), []), loop.baseline_ms))
     # Waiting for a device can look like sleep, but then the technique waits as well.
     if technique is None or baseline is None or baseline >= AWAKE_SHARE * min(1.0, technique):
         return ""
     return f"the rung {rung!r} sleeps: it was at work in {baseline:.0%} of its time, the technique in {technique:.0%}"
 
 
-def _awake_share(stretches: Sequence[Stretch], reported_ms: Sequence[float]) -> float | None:
+def _awake_share(stretches: Sequence[Stretch]) -> float | None:
     """Most of its time that any stretch had a thread on a core or waiting for one; with several threads above 1."""
-    known = [each.usage for each in _timely(stretches, reported_ms) if each.usage and _covers(each)]
+    known = [each.usage for each in stretches if each.usage and _covers(each)]
     return max(((each.run_s + each.queued_s) / each.at_s for each in known), default=None)
 
 
 def _timely(stretches: Sequence[Stretch], reported_ms: Sequence[float]) -> list[Stretch]:
-    """Without those that passed in a fraction of the time reported for their calls: the parent read their beginning too late.
-
-    Calls in a row find their data in a cache, so a fraction is less than a fifth.
-    """
+    """Without those that passed in less than a fifth of the time reported for their calls: the parent read their beginning too
+    late, or the calls found all in a cache. Either way they do not show a rung that sleeps."""
     least_s = LATE_SHARE * statistics.median(reported_ms) / 1e3
     return [each for each in stretches if each.seconds > least_s * each.calls]
 
@@ -178,8 +176,8 @@ def doubts_beside_technique(findings: Findings, alone: Findings) -> list[Doubt]:
     slack_ms = ALONE_SLACK_MS["cuda" if findings.environment.get("device_kind") == "cuda" else "cpu"]
     for subject, reported_alone in alone.alone.items():
         workload, rung = subject
-        beside = _cost(_timely(findings.back_to_back.get(subject, []), findings.loops[subject].baseline_ms))
-        without = _cost(_timely(alone.back_to_back.get(subject, []), reported_alone))
+        beside = _cost(findings.back_to_back.get(subject, []))
+        without = _cost(alone.back_to_back.get(subject, []))
         if not beside or not without:
             continue
         slower = beside / without

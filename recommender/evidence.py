@@ -128,10 +128,14 @@ def _gains(measurements: QuerySet[Measurement]) -> Iterator[tuple[str, MeasuredG
         )  # fmt: skip
         if key not in found or run.pk > runs[key] or (run.pk == runs[key] and one.ratio < found[key].median):
             found[key], runs[key] = gain, run.pk
-    for (name, device_name, workload_name, measure), gain in found.items():
-        beside = {key[3]: one.median for key, one in found.items() if key[:3] == (name, device_name, workload_name)}
-        if measure not in BYTES or measure == _telling(beside):
-            yield name, gain
+    by_workload: dict[tuple[str, str, str], dict[str, MeasuredGain]] = defaultdict(dict)
+    for (name, on, workload_name, measure), gain in found.items():
+        by_workload[name, on, workload_name][measure] = gain
+    for (name, *_), gains in by_workload.items():
+        telling = _telling({measure: gain.median for measure, gain in gains.items()})
+        for measure, gain in gains.items():
+            if measure not in BYTES or measure == telling:
+                yield name, gain
 
 
 def _telling(ratios: Mapping[str, float]) -> str | None:

@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 
 from papers.models import DeviceKind, Implementation, Measurement, Regression, Run, RunMode, RunState, heavy_fields
 from runners.bench.collect import TECHNIQUE
+from runners.bench.statistics import beside_band
 from runners.bench.sweeps import HIGHER_IS_BETTER, Crossover, Point, crossover, marked
 from runners.bench.verdicts import sweep_point
 
@@ -40,13 +41,7 @@ class Rung:
     def answer(self) -> str:
         """Where the ratio's interval lies beside the band of equal subjects."""
         low, high, band = self.figure.ratio_low, self.figure.ratio_high, self.figure.band or 0.0
-        if low is None or high is None:
-            return "unknown"
-        if low > 1 + band:
-            return "better"
-        if high < 1 - band:
-            return "worse"
-        return "equal" if low >= 1 - band and high <= 1 + band else "unclear"
+        return "unknown" if low is None or high is None else beside_band(low, high, band)
 
 
 @dataclass

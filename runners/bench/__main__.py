@@ -31,9 +31,8 @@ from runners.cards import Card, CardError, card_paths, find_card, load_card
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE, EXIT_UNSUPPORTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITY = (EXIT_PASSED, EXIT_UNSUPPORTED, EXIT_FAILED)
-BEGUN_FOR_EACH = (
-    2  # sessions under way for each that may check at a time: the others import, or wait to take their times
-)
+# Sessions under way for each that may check at a time: the others import, or wait to take their times.
+BEGUN_FOR_EACH = 2
 CEILINGS_IN = ("float32", "float16", "bfloat16")
 WRITING = threading.Lock()  # sessions side by side print to one stream and append to one file
 EPILOG = """\

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runners.bench.progress import table
+from runners.bench.statistics import beside_band
 
 HEADERS = ["card", "workload", "against", "time", "ratio", "95 % interval", "says", "of the limit"]
 CLAIMS = ["card", "claim", "verdict", "why"]
 FAULTS = ["card", "status", "why"]
+WORDS = {"better": "faster", "worse": "slower", "equal": "no gain", "unclear": "cannot be said"}
 Record = Mapping[str, Any]
 
 
@@ -77,12 +79,8 @@ def _ratio(record: Record) -> list[str]:
 
 
 def says(low: float, high: float, band: float) -> str:
-    """Where a ratio's interval lies beside the band of equal subjects, as a word."""
-    if low > 1 + band:
-        return "faster"
-    if high < 1 - band:
-        return "slower"
-    return "no gain" if low >= 1 - band and high <= 1 + band else "cannot be said"
+    """Where a ratio's interval lies beside the band of equal subjects, in words."""
+    return WORDS[beside_band(low, high, band)]
 
 
 def _verdict(claim: Mapping[str, Any]) -> list[str]:

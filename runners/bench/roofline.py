@@ -62,6 +62,10 @@ def floor_ms(work: Work, rate: float | None, bandwidth: float | None, cache_byte
     """
     arithmetic = 1e3 * work.flops / rate if rate else 0.0
     traffic = 1e3 * max(0.0, work.bytes_moved - cache_bytes) / bandwidth if bandwidth else 0.0
+    return _longer(arithmetic, traffic)
+
+
+def _longer(arithmetic: float, traffic: float) -> tuple[float, str]:
     if not arithmetic and not traffic:
         return 0.0, ""
     return (arithmetic, "arithmetic") if arithmetic >= traffic else (traffic, "traffic")
@@ -83,10 +87,7 @@ def declared_floor(extras: Mapping[str, Any], ceilings: Sequence[Mapping[str, An
             return 0.0, ""
         arithmetic += 1e3 * extras[f"{COUNTED}{name}"] / found
     bandwidth = bandwidth_of(ceilings)
-    traffic = 1e3 * extras[COUNTED_BYTES] / bandwidth if bandwidth else 0.0
-    if not bandwidth or not (arithmetic or traffic):
-        return 0.0, ""
-    return (arithmetic, "arithmetic") if arithmetic >= traffic else (traffic, "traffic")
+    return _longer(arithmetic, 1e3 * extras[COUNTED_BYTES] / bandwidth) if bandwidth else (0.0, "")
 
 
 def _rate(ceilings: Sequence[Mapping[str, Any]], name: str) -> float | None:

@@ -33,7 +33,6 @@ OPINIONS = 2  # a machine that was busier in one of two processes must not cost 
 TIMING_BUDGET_S = {"cpu": 18.0, "cuda": 480.0}
 DEFAULT_MEMORY_SHARE = 0.8
 PARTIAL = ("cancelled", "timed-out")
-TOLD_LATE = ("knows_ceilings", "side_by_side")  # which is settled only after a child was made
 NOT_BEGUN = ("cancelled", "while waiting for the device")
 STATUS_OF_REASON = {
     "crashed": "RUNTIME_ERROR", "timed-out": "TIMEOUT", "out-of-memory": "OUT_OF_MEMORY", "unsupported": "UNSUPPORTED",
@@ -119,6 +118,8 @@ class _Children:
     def __init__(self, spec: dict[str, Any], stack: ExitStack) -> None:
         self.spec = spec
         self._stack = stack
+        self.told_late: dict[str, Any] = {}
+        """What is settled only after a child was made."""
         self._made: dict[str, Child] = {}
 
     def make(self, mode: str) -> None:
@@ -130,7 +131,7 @@ class _Children:
     def started(self, mode: str, **more: Any) -> Iterator[Child]:
         """A child that has begun; it is dead when the block ends."""
         with self._made.pop(mode, None) or self._child(mode) as child:
-            child.begin(**{name: self.spec[name] for name in TOLD_LATE}, **more)
+            child.begin(**self.told_late, **more)
             yield child
 
     def _child(self, mode: str) -> Child:
@@ -159,8 +160,6 @@ def _spec(card: Card, request: RunRequest, seed: int) -> dict[str, Any]:
         "workloads": list(request.workloads),
         "memory_limit_bytes": limit or None,
         "compile_on_cpu": request.compile_on_cpu,
-        "knows_ceilings": False,
-        "side_by_side": False,
     }
 
 
@@ -169,7 +168,7 @@ def _watched(  # noqa: PLR0917
 ) -> SessionResult:
     turns = place.turns
     findings = Findings(ceilings=list(turns.ceilings))
-    children.spec |= {"knows_ceilings": bool(turns.ceilings), "side_by_side": turns.side_by_side > 1}
+    children.told_late = {"knows_ceilings": bool(turns.ceilings), "side_by_side": turns.side_by_side > 1}
     began = time.monotonic()
     limits = _Limits(children.spec["memory_limit_bytes"] or 0, request.wall_limit_s, began + request.wall_limit_s)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -116,3 +116,12 @@ def equivalence_band(control: Interval, floor: float) -> float:
     """
     reach = max(abs(math.log(control.low)), abs(math.log(control.high))) if control.low > 0 else math.inf
     return max(floor, math.expm1(min(BAND_FACTOR * reach, 10.0)))
+
+
+def beside_band(low: float, high: float, band: float) -> str:
+    """Where a ratio's interval lies beside the band 1 ± `band` of equal subjects: "better", "worse", "equal" within it, or "unclear"."""
+    if low > 1 + band:
+        return "better"
+    if high < 1 - band:
+        return "worse"
+    return "equal" if low >= 1 - band and high <= 1 + band else "unclear"

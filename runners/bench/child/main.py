@@ -50,8 +50,8 @@ COARSE_ROUNDINGS = 16
 COARSE_BUDGETS = 2.0
 SINGLE_CALLS = 30
 SINGLE_CAP_S = 1.0
-SLOWEST_CAPS = 4.0  # a rung whose call takes longer than this many caps is left out: four pairs of it took a minute
 SINGLE_CAPS = 2.0  # and no longer than this many times what a pair of subjects is timed for
+SLOWEST_CAPS = 4.0  # a rung whose call takes longer than this many caps is left out: four pairs of it took a minute
 
 _clock = time.perf_counter
 

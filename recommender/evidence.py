@@ -17,6 +17,7 @@ from recommender.knowledge import Baseline, Held, Knowledge
 # What a measure is called among the metrics of claims.
 METRICS = {"time": "latency", "parameters": "params", "flops": "flops"}
 COUNTED = ("kv_cache", "weights", "optimizer_state", "parameters")
+PART = "module"
 WHOLE = ("peak_memory", "steady_memory")
 BYTES = frozenset({*COUNTED, *WHOLE})
 # From here on a run says itself that a person should look: so much is rarely true.
@@ -123,8 +124,10 @@ def _gains(measurements: QuerySet[Measurement]) -> Iterator[tuple[str, MeasuredG
             continue
         key = (run.implementation.name, device.name, one.workload, one.measure)
         low, high = one.ratio_low or one.ratio, one.ratio_high or one.ratio
+        # A cache of a whole model is no more than its cache: the weights beside it stay as they are.
+        scope = PART if one.measure in COUNTED else one.scope
         gain = MeasuredGain(
-            METRICS.get(one.measure, "memory"), one.ratio, low, high, one.scope, device.name, "", one.baseline, one.workload
+            METRICS.get(one.measure, "memory"), one.ratio, low, high, scope, device.name, "", one.baseline, one.workload
         )  # fmt: skip
         if key not in found or run.pk > runs[key] or (run.pk == runs[key] and one.ratio < found[key].median):
             found[key], runs[key] = gain, run.pk

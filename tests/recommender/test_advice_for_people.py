@@ -212,6 +212,16 @@ def test_of_the_bytes_that_were_counted_those_that_the_technique_shrinks_are_tol
     assert told == {"latency": 2.21, "memory": 5.0}
 
 
+def test_a_cache_that_was_measured_in_a_whole_model_shrinks_no_weights(library: dict[str, Any]) -> None:
+    measured = {"scope": "model", "ratio": 5.0, "ratio_low": 5.0, "ratio_high": 5.0}
+    make_measurement(library["run"], measure="kv_cache", **measured)
+    evidence._held.clear()
+    need = services.Need("fold the cache", gpu="H200", model="Llama-3-8B", prompt=32768)
+    plans = services.recommend(need).to_json()["plan"]
+    fold = next(plan for plan in plans if plan["names"] == ["Foldcache"])
+    assert fold["memory_gib"] > 15, "the weights alone take as much"
+
+
 def test_a_gain_that_is_too_good_waits_for_a_person(library: dict[str, Any]) -> None:
     library["run"].measurements.update(ratio=40.0, ratio_low=39.0, ratio_high=41.0)
     evidence._held.clear()

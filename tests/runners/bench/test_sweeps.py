@@ -91,7 +91,7 @@ def checked(rows, quality):
 )
 def test_speed_and_error_of_an_approximation_stand_in_one_table(tmp_path, quality, figures, best):
     text = CARD.path.read_text().replace('"exact"', '"approximate"')
-    text = text.replace("gradients = [0]", f'quality = "{quality}"\nbudget = 0.5')
+    text = text.replace("error_factor = 5.0", f'quality = "{quality}"\nbudget = 0.5')
     path = tmp_path / "plain_sum.toml"
     path.write_text(text)
     path.with_suffix(".py").write_text(CARD.module_path.read_text())

@@ -18,6 +18,7 @@ from runners.bench.cheats.catalogue import CARD_NAME, CHEATS, Cheat
 from runners.bench.progress import table
 from runners.bench.results import Event, Failure, Measurement, RunRequest, SessionResult
 from runners.bench.session import measure_ceilings, run_session
+from runners.bench.statistics import beside_band
 
 SELFTEST_SCHEMA = 1
 ROUNDS = {"quick": 20, "full": 100}
@@ -225,10 +226,8 @@ def same_subjects(device: str, rounds: int, on_event: OnEvent) -> tuple[SameOutc
 
 
 def _seen(each: Measurement) -> str:
-    low, high, band = each.ratio_low or 0.0, each.ratio_high or math.inf, each.band or 0.0
-    if low >= 1 / (1 + band) and high <= 1 + band:
-        return "no gain"
-    return "false alarm" if low > 1 + band or high < 1 / (1 + band) else "inconclusive"
+    place = beside_band(each.ratio_low or 0.0, each.ratio_high or math.inf, each.band or 0.0)
+    return {"equal": "no gain", "unclear": "inconclusive"}.get(place, "false alarm")
 
 
 def known_shares(device: str, rounds: int, on_event: OnEvent) -> tuple[list[ShareOutcome], SessionResult]:

@@ -119,9 +119,13 @@ def equivalence_band(control: Interval, floor: float) -> float:
 
 
 def beside_band(low: float, high: float, band: float) -> str:
-    """Where a ratio's interval lies beside the band 1 ± `band` of equal subjects: "better", "worse", "equal" within it, or "unclear"."""
-    if low > 1 + band:
+    """Where a ratio's interval lies beside the band of equal subjects: "better", "worse", "equal" within it, or "unclear".
+
+    The band reaches from 1 / (1 + `band`) to 1 + `band`: whichever of two equal subjects is divided by the other, it is the same.
+    """
+    least, most = 1 / (1 + band), 1 + band
+    if low > most:
         return "better"
-    if high < 1 - band:
+    if high < least:
         return "worse"
-    return "equal" if low >= 1 - band and high <= 1 + band else "unclear"
+    return "equal" if low >= least and high <= most else "unclear"

@@ -8,7 +8,7 @@ from typing import Any
 
 from runners.bench import absolutes
 from runners.bench.results import Judgement, Measurement
-from runners.bench.statistics import Interval, geometric_mean, widened_for_choice
+from runners.bench.statistics import Interval, beside_band, geometric_mean, widened_for_choice
 from runners.card_types import Card, Claim
 
 CONFIRMED_SHARE = 0.9
@@ -253,18 +253,18 @@ def _compare(claim: Claim, card: Card, evidence: _Evidence, target: float) -> tu
     if evidence.note:
         found += f", {evidence.note},"
     claimed = f"{target:.2f}× claimed"
-    in_band = interval.low >= 1 / (1 + band) and interval.high <= 1 + band
-    gain_is_sure = target <= 1 or (interval.low > 1 and not in_band)
+    place = beside_band(interval.low, interval.high, band)
+    gain_is_sure = target <= 1 or (interval.low > 1 and place != "equal")
     if interval.low >= least and gain_is_sure:
         return "confirmed", f"Measured {found} reaches {CONFIRMED_SHARE:.0%} of the {claimed}."
     if claim.qualifier == "up to" and card.sweep is not None and not evidence.workload.endswith("]"):
         return "inconclusive", f"Measured {found}; an 'up to' claim needs the card's sweep, which was not run."
-    if in_band:
+    if place == "equal":
         return "no-gain", f"Measured {found} lies within ±{band:.1%} of equal; {claimed}."
-    if interval.high < 1 / (1 + band):
+    if place == "worse":
         worse = "slower" if claim.measure in ("time", "throughput") else "larger"  # the outcome's name is one for both
         return "slower", f"Measured {found} is {worse} than the baseline; {claimed}."
-    if interval.high < least and interval.low > 1 + band:
+    if interval.high < least and place == "better":
         return "below-claim", f"Measured {found} is a real gain, but less than {CONFIRMED_SHARE:.0%} of the {claimed}."
     return "inconclusive", f"Measured {found} neither reaches nor rules out the {claimed}."
 

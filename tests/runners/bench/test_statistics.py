@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from runners.bench.statistics import (
     Interval,
     _resampled_median,
+    beside_band,
     bootstrap_median,
     equivalence_band,
     geometric_mean,
@@ -117,3 +118,12 @@ def test_picking_the_best_of_more_points_widens_the_interval(ratio, choices):
 def test_band_is_never_below_what_the_device_resolves():
     assert equivalence_band(Interval(1, 1, 1), 0.02) == 0.02
     assert equivalence_band(Interval(1, 0.95, 1.05), 0.02) > 0.05
+
+
+def test_two_equal_subjects_are_equal_whichever_is_divided_by_the_other():
+    band = 0.25
+    for low, high in ((0.81, 1.2), (0.79, 1.2), (0.70, 0.79), (0.7, 0.81), (1.26, 1.4), (1.24, 1.3)):
+        turned = beside_band(1 / high, 1 / low, band)
+        assert turned == {"better": "worse", "worse": "better"}.get(
+            beside_band(low, high, band), beside_band(low, high, band)
+        )

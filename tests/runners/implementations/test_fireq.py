@@ -68,6 +68,16 @@ def test_large_features_of_weights_are_divided_down_and_the_error_falls():
     assert scaled.norm() < 0.8 * plain.norm()
 
 
+def test_hidden_features_with_large_weights_have_small_values():
+    axes = {"tokens": 16, "features": 96, "hidden": 192, "outliers": 2}
+    weights = module.weights(axes, Rand(6, device=DEVICE))
+    heights = weights["down"].norm(dim=0), weights["gate_up"][192:].norm(dim=1)
+    large = heights[0] > 3 * heights[0].median()
+    assert large.sum() == 3
+    assert torch.equal(large, heights[1] < heights[1].median() / 3)
+    assert (weights["gate_up"][:192].norm(dim=1)[large] > weights["gate_up"][:192].norm(dim=1).median() / 3).all()
+
+
 def test_the_middle_of_the_layer_is_the_librarys():
     both = Rand(5, device=DEVICE).normal(3, 2 * 1100)
     wanted = module.gated_by_library(*both.chunk(2, dim=1))

@@ -74,11 +74,14 @@ def pass_of(document: Document, quote: str = "") -> str | None:
     if document.families[:1] == ("decoding-acceleration",):
         return "decode"
     sentence = next((part for part in _SENTENCE.split(document.text) if quote and quote in part), "")
+    said_of_both = False
     for text in (quote, sentence, document.title, document.text):
         decodes, prefills = bool(_DECODES.search(text)), bool(_PREFILLS.search(text))
         if decodes != prefills:
             return "decode" if decodes else "prefill"
-    return None
+        said_of_both |= decodes
+    # Keys and values of earlier tokens are read for each new one; a prompt makes them, and gains nothing from fewer.
+    return "decode" if document.families[:1] == ("kv-cache",) and not said_of_both else None
 
 
 def localized(term: str, document: Document, situation: Situation, quote: str = "") -> str:

@@ -95,6 +95,9 @@ def test_plans_differ_in_more_than_one_part_for_its_like():
         pytest.param({"title": "Sparse attention for LLM decoding", "text": "Prefill and decoding."}, "", "decode", id="title"),
         pytest.param({"text": "Prefill and decoding both gain 2x."}, "2x", None, id="both"),
         pytest.param({"families": ("decoding-acceleration",), "text": "Faster prefill."}, "", "decode", id="by-nature"),
+        pytest.param({"families": ("kv-cache",), "text": "Throughput is 2x."}, "2x", "decode", id="a-cache-by-nature"),
+        pytest.param({"families": ("kv-cache",), "text": "Prefill is 2x faster."}, "2x", "prefill", id="a-cache-by-its-words"),
+        pytest.param({"families": ("kv-cache",), "text": "Prefill and decoding both gain 2x."}, "2x", None, id="a-cache-of-both"),
     ],
 )  # fmt: skip
 def test_a_figure_is_of_the_pass_that_its_words_name(fields, quote, expected):

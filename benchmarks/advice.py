@@ -54,7 +54,7 @@ SETTINGS = (
 
 
 def latency(count: int, needs: int) -> dict[str, Any]:
-    encoder = served_encoder()
+    encoder, reader = served_encoder(), served_encoder(reads_needs=True)
     chance = random.Random(1)
     ours, theirs = Timed(), Timed()
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def latency(count: int, needs: int) -> dict[str, Any]:
         for number in range(needs + SKIPPED):
             text = f"{chance.choice(NEEDS)}, project {chance.randrange(10**6)}"
             settings = SETTINGS[number % len(SETTINGS)]
-            ours(lambda text=text, settings=settings: advise(read_need(text, **settings), index, encoder).to_json())
+            ours(lambda text=text, settings=settings: advise(read_need(text, **settings), index, reader).to_json())
             theirs(lambda text=text: peer(text))
     p95 = ours.at(0.95, SKIPPED)
     return ours.figures(SKIPPED) | {

@@ -9,16 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.adapter import adapter_for
 from recommender.compiled_encoder import CompiledEncoder
 from recommender.encoders import CACHE, PACKAGED, Encoder, open_encoder
 
 NEAREST = 20
 
 
-def served_encoder() -> Encoder:
-    """Compiled into the data folder of this installation, where the service keeps it too; says so where it cannot be."""
+def served_encoder(*, reads_needs: bool = False) -> Encoder:
+    """Compiled into the data folder of this installation, where the service keeps it too; says so where it cannot be.
+
+    It reads papers, or needs as the service does.
+    """
     data = Path(os.environ.get("DATA_DIR") or Path(__file__).parents[1] / "var")
-    encoder = open_encoder(PACKAGED, data / CACHE)
+    encoder = open_encoder(PACKAGED, data / CACHE, adapter_for(PACKAGED) if reads_needs else None)
     if not isinstance(encoder, CompiledEncoder):
         print("OpenVINO cannot be used here: these are the times of sentence-transformers.")
     return encoder

@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--encode", action="store_true", help="real vectors")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    encoder = served_encoder()
+    encoder, reader = served_encoder(), served_encoder(reads_needs=True)
     chance = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         write_index(Path(folder), papers(args.papers), encoder if args.encode else RandomVectors(encoder))
@@ -66,8 +66,8 @@ def main() -> None:
         peer = peer_search(index.vectors_of(list(index.documents)))
         ours, encoding, theirs = Timed(), Timed(), Timed()
         for text in texts:  # in turn, so that all see the same machine
-            ours(lambda text=text: index.search(Query(text, limit=20), encoder))
-            encoding(lambda text=text: encoder.encode([text + "."]))
+            ours(lambda text=text: index.search(Query(text, limit=20), reader))
+            encoding(lambda text=text: reader.encode([text + "."]))
             theirs(lambda text=text: peer(text))
     figures = {
         "papers": args.papers, **ours.figures(10), "target_ms": TARGET_MS,

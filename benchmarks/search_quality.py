@@ -25,7 +25,7 @@ FILES = ("tune.jsonl", "held-out.jsonl")
 # By the letter that ids begin with: who wrote the needs, and when.
 WRITTEN = {
     "n": "first needs", "m": "first needs", "v": "few answers", "p": "everyday words", "u": "no word added",
-    "a": "later, two writers", "b": "later, two writers", "c": "later, a third writer", "q": "examples",
+    "a": "later, two writers", "b": "later, two writers", "c": "later, a third writer", "e": "last, another writer", "q": "examples",
 }  # fmt: skip
 METHODS = ("words", "vectors", "word by word", "words and vectors", "all")
 
@@ -73,11 +73,11 @@ def rankings(row: dict[str, Any], index: Any) -> dict[str, list[int]]:
     """Ids by each method, best first."""
     from recommender.advice import read_need
     from recommender.fusion import reciprocal_rank
-    from recommender.services import encoder, recommend
+    from recommender.services import needs_reader, recommend
 
     given = {"stage": row.get("stage"), "gpu": row.get("hardware"), "training": row.get("training_allowed")}
     need = read_need(row["need"], **{name: value for name, value in given.items() if value})
-    found = index.candidates(need.text, encoder(), None)
+    found = index.candidates(need.text, needs_reader(), None)
     lexical, semantic, wording = (_best(scores) for scores in (found.lexical, found.semantic, found.wording))
     return {
         "words": lexical, "vectors": semantic, "word by word": wording,

@@ -25,10 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers.files import sha256_of
+from recommender.adapter import Adapter
 from recommender.wording import Pieces
 
 MODEL, HASHES = "encoder.xml", "hashes.json"
 INPUTS = ("ids", "mask", "types")
+PREFIX = "self.model."  # of the module that `recommender/compiling.py` traces
 FORMAT = 2
 FEW_TEXTS, BATCH = 4, 16
 COMPILED_WITH = ("openvino", "torch", "transformers", "sentence-transformers")
@@ -42,10 +44,12 @@ class CannotCompile(Exception):
 class CompiledEncoder:
     """Reads texts as the model's folder says and computes with the compiled files. Safe to share between threads."""
 
-    def __init__(self, name: str, compiled: Path, model_folder: Path) -> None:
+    def __init__(self, name: str, compiled: Path, model_folder: Path, adapter: Adapter | None = None) -> None:
         self.name = name
         self._openvino: Any = importlib.import_module("openvino")
         self._model = self._openvino.Core().read_model(str(compiled / MODEL))
+        if adapter:
+            self._adapt(adapter)
         self.dimensions = int(self._model.output(0).partial_shape[1].get_length())
         self._tokenizer: Any = importlib.import_module("tokenizers").Tokenizer.from_file(
             str(model_folder / "tokenizer.json")
@@ -54,6 +58,18 @@ class CompiledEncoder:
         self._tokenizer.enable_truncation(settings["max_seq_length"])
         self._tokenizer.enable_padding()
         self._lock, self._ready, self._own = threading.Lock(), dict[int, Any](), threading.local()
+
+    def _adapt(self, adapter: Adapter) -> None:
+        """Puts changed weights in the place of those that the files hold. Raises: CannotCompile where one is not found."""
+        constants = {
+            each.get_friendly_name(): each for each in self._model.get_ops() if each.get_type_name() == "Constant"
+        }
+        for module in adapter.changes:
+            constant, change = constants.get(f"{PREFIX}{module}.weight"), adapter.added_to(module)
+            if constant is None or change is None or tuple(constant.data.shape) != change.shape:
+                raise CannotCompile(f"the compiled files hold no weight {module!r} that the adapter fits")
+            changed = self._openvino.opset13.constant(constant.data + change, dtype=np.float32)
+            constant.output(0).replace(changed.output(0))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._run(texts, None)
@@ -100,9 +116,12 @@ class CompiledEncoder:
             return self._ready[threads]
 
 
-def open_compiled(name: str, model_folder: Path, weights: str, cache: Path) -> CompiledEncoder:
+def open_compiled(
+    name: str, model_folder: Path, weights: str, cache: Path, adapter: Adapter | None = None
+) -> CompiledEncoder:
     """The encoder of a model's folder whose weights have that sha256, compiled into `cache` where it is not yet.
 
+    With an adapter the files are the same: their weights are changed in memory.
     Raises: CannotCompile, also where OpenVINO is not installed or cannot be loaded.
     """
     try:
@@ -111,7 +130,7 @@ def open_compiled(name: str, model_folder: Path, weights: str, cache: Path) -> C
             if not _is_whole(folder):
                 _replace(folder, lambda aside: _compile_apart(model_folder, aside))
                 _remove_others(cache, name, folder)
-        return CompiledEncoder(name, folder, model_folder)
+        return CompiledEncoder(name, folder, model_folder, adapter)
     except CannotCompile:
         raise
     except Exception as error:  # a library that does not fit the machine fails in ways of its own

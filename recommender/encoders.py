@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers.files import sha256_of
+from recommender.adapter import Adapter
 from recommender.compiled_encoder import FEW_TEXTS, CannotCompile, open_compiled
 from recommender.wording import Pieces
 
@@ -115,8 +116,10 @@ class SentenceTransformerEncoder:
         return self.encode(texts), pieces
 
 
-def open_encoder(name: str = PACKAGED, cache: Path | None = None) -> Encoder:
+def open_encoder(name: str = PACKAGED, cache: Path | None = None, adapter: Adapter | None = None) -> Encoder:
     """The encoder of that name: the packaged weights, or any sentence-transformers model by folder or cached hub name.
+
+    With an adapter it reads needs, and its vectors are to be compared with those of papers that were read without.
 
     The packaged one is compiled into the folder `cache`. Without one, or where OpenVINO cannot be used, it is opened by
     sentence-transformers: the same vectors, later. Nothing is fetched unless HF_HUB_OFFLINE=0 is set: without a network
@@ -124,17 +127,17 @@ def open_encoder(name: str = PACKAGED, cache: Path | None = None) -> Encoder:
     Raises: EncoderError if it cannot be loaded or the packaged weights are not the published ones.
     """
     if name != PACKAGED:
-        return _open_by_library(name, name)
+        return _open_by_library(name, name, adapter)
     folder = packaged_folder()
     if cache is not None:
         try:
-            return open_compiled(PACKAGED, folder, PACKAGED_SHA256, cache)
+            return open_compiled(PACKAGED, folder, PACKAGED_SHA256, cache, adapter)
         except CannotCompile as why:
             logger.warning("encoder %r: OpenVINO cannot be used, so queries take longer: %s", PACKAGED, why)
-    return _open_by_library(name, str(folder))
+    return _open_by_library(name, str(folder), adapter)
 
 
-def _open_by_library(name: str, place: str) -> SentenceTransformerEncoder:
+def _open_by_library(name: str, place: str, adapter: Adapter | None) -> SentenceTransformerEncoder:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         library = importlib.import_module("sentence_transformers")
@@ -143,7 +146,20 @@ def _open_by_library(name: str, place: str) -> SentenceTransformerEncoder:
         hint = "set HF_HUB_OFFLINE=0 to fetch it, or give a folder" if not Path(place).exists() else "see the cause"
         why = " ".join(str(error).split())
         raise EncoderError(f"cannot load the encoder {name!r}: {why} ({hint})") from error
+    if adapter:
+        _adapt(model[0].auto_model, adapter)
     return SentenceTransformerEncoder(name, model)
+
+
+def _adapt(transformer: Any, adapter: Adapter) -> None:
+    """Adds the adapter's changes to the weights of a transformer of torch. Raises: EncoderError where one does not fit."""
+    torch: Any = importlib.import_module("torch")
+    for module in adapter.changes:
+        try:
+            with torch.no_grad():
+                transformer.get_submodule(module).weight += torch.from_numpy(adapter.added_to(module))
+        except (AttributeError, RuntimeError) as error:
+            raise EncoderError(f"the adapter does not fit the encoder at {module!r}: {error}") from error
 
 
 def packaged_folder() -> Path:

@@ -262,7 +262,7 @@ class Index:
         profiles = {i: self._documents.profile(i) for i in ids}
         return ranking.Found(
             ids, semantic, lexical, profiles, self.vectors_of(ids) if vector is not None else None, wanted, rarities,
-            named_in(text, profiles), liked, unliked, self._wording(pieces, ids),
+            named_in(text, profiles), liked, unliked, self._wording(pieces, ids), ranking.is_need(text),
         )  # fmt: skip
 
     def _wording(self, read: Sequence[wording.Pieces], ids: list[int]) -> dict[int, float]:

@@ -7,7 +7,7 @@ near those set by hand, so that what the needs do not speak of stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recommender.metrics import ndcg, success
 from recommender.ranking import BY_HAND, FEATURES
+from recommender.together import Network
 
 SHARPNESS = 3.0
 """What scores are multiplied by before the softmax."""
@@ -69,9 +70,9 @@ def _gradient(need: Judged, weights: NDArray[np.float64]) -> NDArray[np.float64]
     return SHARPNESS * (off @ need.table)
 
 
-def figures(needs: Sequence[Judged], weights: NDArray[np.float64]) -> Figures:
+def figures(needs: Sequence[Judged], weights: NDArray[np.float64], network: Network | None = None) -> Figures:
     """nDCG@10 and success@1 over the needs."""
-    return _mean([_figures_of(need, weights) for need in needs])
+    return _mean([_figures_of(need, weights, network) for need in needs])
 
 
 def _mean(found: Sequence[tuple[float, float]]) -> Figures:
@@ -80,8 +81,11 @@ def _mean(found: Sequence[tuple[float, float]]) -> Figures:
     return Figures(float(np.mean([one[0] for one in found])), float(np.mean([one[1] for one in found])), len(found))
 
 
-def _figures_of(need: Judged, weights: NDArray[np.float64]) -> tuple[float, float]:
-    order = np.argsort(-(need.table @ weights), kind="stable").tolist()
+def _figures_of(need: Judged, weights: NDArray[np.float64], network: Network | None) -> tuple[float, float]:
+    scores = need.table @ weights
+    if network:
+        scores = scores + network.corrections(need.table, scores)
+    order = np.argsort(-scores, kind="stable").tolist()
     grades: dict[int, int] = dict(enumerate(need.grades.tolist()))
     # What was not found has its grade, but no place.
     missed = list(need.known)
@@ -92,8 +96,10 @@ def _figures_of(need: Judged, weights: NDArray[np.float64]) -> tuple[float, floa
     return ndcg(whole, order), success(whole, order)
 
 
-def cross_validated(needs: Sequence[Judged]) -> Figures:
-    """Each need ranked by weights that were trained without it and its fold."""
+def cross_validated(
+    needs: Sequence[Judged], correcting: Callable[[Sequence[Judged], NDArray[np.float64]], Network] | None = None
+) -> Figures:
+    """Each need ranked by weights, and by what `correcting` fits beside them, that were trained without it and its fold."""
     folds = [list(needs[at::FOLDS]) for at in range(FOLDS)]
     found = []
     for fold in folds:
@@ -101,5 +107,6 @@ def cross_validated(needs: Sequence[Judged]) -> Figures:
             continue
         others = [need for need in needs if all(need is not one for one in fold)]
         weights = fit(others) if others else start()
-        found += [_figures_of(need, weights) for need in fold]
+        network = correcting(others, weights) if correcting and others else None
+        found += [_figures_of(need, weights, network) for need in fold]
     return _mean(found)

@@ -1,4 +1,5 @@
-"""The order of what was found: a weighted sum over how text, record and situation agree with what was asked.
+"""The order of what was found: a weighted sum over how text, record and situation agree with what was asked, and a correction
+(`recommender/together.py`) for what these say together.
 
 The weights are few, start from ones set by hand, and are trained on judged needs by `manage.py train_ranking` (see
 `recommender/learning.py`); `ranking.json` holds them with what they were trained on. Every part of a score can be shown.
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from recommender.fusion import relative, weighted
 from recommender.relevance import SMALL_MACHINES, Asked, Profile, Wanted, asked_of, record_score
+from recommender.together import Network, shipped
 
 STORED = Path(__file__).with_name("ranking.json")
 BASE: Mapping[str, float] = {"semantic": 0.35, "lexical": 0.28, "wording": 0.3, "record": 0.42}
@@ -50,6 +52,9 @@ SAID, BY_RECORD = 0.5, 0.6
 SUMMED = ("task", "method", "model")
 NO_TRAINING = ("none", "calibration")
 LITTLE_TRAINING = (*NO_TRAINING, "finetune")
+
+# A text of so few words names something rather than describing a need.
+NAME_WORDS = 2
 
 Ranked = list[tuple[int, float, dict[str, float]]]
 
@@ -84,6 +89,13 @@ class Found:
     unliked: NDArray[np.float32] | None = None
     wording: Mapping[int, float] = field(default_factory=dict)
     """How near the words of the text are to those of each document; empty where that is not known."""
+    is_need: bool = True
+    """Whether the text describes what is wanted; else it names it."""
+
+
+def is_need(text: str) -> bool:
+    """Whether a text describes what is wanted, and not just names it."""
+    return len(text.split()) > NAME_WORDS
 
 
 @functools.cache
@@ -96,7 +108,11 @@ def trained_weights() -> Mapping[str, float]:
 
 
 def ranked(found: Found, weights: Mapping[str, float] | None = None) -> Ranked:
-    """Ids with score and parts, best first; the parts add up to the score. Equal scores by id, so that pages do not overlap."""
+    """Ids with score and parts, best first; the parts add up to the score. Equal scores by id, so that pages do not overlap.
+
+    Without `weights` of one's own, those that ship decide, with the correction of the network that was trained beside them.
+    """
+    network = shipped() if weights is None and found.wording and found.is_need else None
     weights = {**(trained_weights() if weights is None else weights), **BY_RULE}
     weighed = {name: (PARTS[name], weight) for name, weight in weights.items() if weight}
     table = features(found)
@@ -108,7 +124,22 @@ def ranked(found: Found, weights: Mapping[str, float] | None = None) -> Ranked:
                 part, weight = weighed[name]
                 parts[part] = parts.get(part, 0.0) + weight * value
         rows.append((item, sum(parts.values()), parts))
+    if network:
+        rows = _corrected(rows, table, weights, network)
     return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+
+def _corrected(
+    rows: Ranked, table: Mapping[int, Mapping[str, float]], weights: Mapping[str, float], network: Network
+) -> Ranked:
+    """The rows with one part more. The network was trained on needs that were read word by word, and knows nothing else."""
+    values = np.array([[table[item].get(name, 0.0) for name in network.features] for item, _, _ in rows])
+    sums = values @ np.array([weights.get(name, 0.0) for name in network.features]) if rows else np.zeros(0)
+    added = network.corrections(values, sums).tolist()
+    return [
+        (item, score + more, {**parts, "together": more})
+        for (item, score, parts), more in zip(rows, added, strict=True)
+    ]
 
 
 def features(found: Found) -> dict[int, dict[str, float]]:

@@ -17,6 +17,7 @@ from papers.files import whole
 from papers.filters import FacetGroup, PaperFilter
 from papers.identifiers import bare_arxiv_id
 from papers.models import Claim, Implementation, Paper, Verdict
+from recommender.adapter import adapter_for
 from recommender.advice import Advice, Need, advise
 from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs, Quality
 from recommender.encoders import CACHE, Encoder, EncoderError, RememberedQueries, open_encoder
@@ -33,6 +34,7 @@ from recommender.index import (
     write_index,
 )
 from recommender.index_delta import MOST_ADDED, CannotAppend, append_index
+from recommender.ranking import is_need
 from recommender.versions import current_version
 
 __all__ = [
@@ -60,9 +62,10 @@ _LOSS = re.compile(r"drop|loss|degrad|reduction|decrease", re.IGNORECASE)
 
 @dataclass
 class _Open:
-    """What this process holds open: one encoder for its life, and the index version it last saw."""
+    """What this process holds open for its life: one encoder for papers and one for needs; and the index version it last saw."""
 
     encoder: Encoder | None = None
+    reader: Encoder | None = None
     encoder_fault: str = ""
     queries: RememberedQueries | None = None
     index: Index | None = None
@@ -244,6 +247,22 @@ def encoder() -> Encoder:
         return _open.encoder
 
 
+def needs_reader() -> Encoder:
+    """What this process reads needs by: the encoder with its adapter, where one was fitted for it. Raises: EncoderError."""
+    adapter = adapter_for(settings.ENCODER)
+    if adapter is None:
+        return encoder()
+    with _open.lock:
+        if _open.reader is None:
+            _open.reader = open_encoder(settings.ENCODER, settings.DATA_DIR / CACHE, adapter)
+        return _open.reader
+
+
+def reader_of(text: str) -> Encoder:
+    """What a text is read by: a name of one or two words as papers are, anything longer as a need. Raises: EncoderError."""
+    return needs_reader() if is_need(text) else encoder()
+
+
 def build_index(progress: Callable[[int, int], None] | None = None) -> Manifest:
     """Write a new version from the database and swap it in; vectors of unchanged papers are kept.
 
@@ -348,7 +367,7 @@ def warm_up_in_background(after_s: float = 0.0) -> threading.Thread:
 
 def _warm_up() -> None:
     try:
-        encoder().encode(["warm up"])
+        needs_reader().encode(["warm up"])
         current_index()
     except (EncoderError, MissingIndex, StaleIndex) as fault:
         _open.encoder_fault = str(fault)
@@ -364,11 +383,11 @@ def search(asked: Asked) -> SearchResult:
         return SearchResult([], 0, f"Search is not ready: {fault}")
     notes = []
     query_encoder: Encoder | None = None
+    text = asked.text.replace("\x00", " ").strip()[:LONGEST_TEXT]
     try:
-        query_encoder = _remembering(encoder())
+        query_encoder = _remembering(reader_of(text))
     except EncoderError as fault:
         notes.append(f"Searching by words only: {fault}")
-    text = asked.text.replace("\x00", " ").strip()[:LONGEST_TEXT]
     like, unlike = (tuple(i for i in ids if i in index) for ids in (asked.like, asked.unlike))
     if missing := len(asked.like) + len(asked.unlike) - len(like) - len(unlike):
         notes.append(f"{missing} of the example papers are too new to be searched by; they will be in seconds.")
@@ -437,4 +456,4 @@ def similar_papers(paper_id: int, limit: int = 6) -> list[Hit]:
 
 def recommend(need: Need) -> Advice:
     """Advice for one need. Raises: EncoderError, IndexBusy, or ValueError that names the field at fault."""
-    return advise(need, ensure_index(), encoder(), knowledge())
+    return advise(need, ensure_index(), reader_of(need.text), knowledge())

@@ -145,7 +145,7 @@ def test_without_openvino_the_library_answers_and_the_log_says_why(
 
     monkeypatch.setattr(compiled_encoder, "_compile_apart", fails)
     opened: list[str] = []
-    monkeypatch.setattr(encoders, "_open_by_library", lambda name, place: opened.append(name))
+    monkeypatch.setattr(encoders, "_open_by_library", lambda name, place, adapter: opened.append(name))
     open_encoder(PACKAGED, tmp_path / "encoders")
     assert opened == [PACKAGED]
     assert "no such processor" in caplog.text

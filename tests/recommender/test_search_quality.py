@@ -15,7 +15,7 @@ from recommender.advice import advise
 def installation(build: Any, encoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     index = build()
     monkeypatch.setattr(services, "ensure_index", lambda: index)
-    monkeypatch.setattr(services, "encoder", lambda: encoder)
+    monkeypatch.setattr(services, "needs_reader", lambda: encoder)
     monkeypatch.setattr(services, "recommend", lambda need: advise(need, index, encoder))
 
 

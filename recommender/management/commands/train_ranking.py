@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from papers.files import write_lines
-from papers.folding import fold_title
-from recommender import relevance, wording
+from recommender import adapter, relevance, together, wording
 from recommender.advice import read_need
-from recommender.encoders import EncoderError, read_by
+from recommender.encoders import CACHE, PACKAGED, Encoder, EncoderError, open_encoder, read_by
 from recommender.index import Index, IndexBusy
+from recommender.judged_needs import JudgedNeed, needs_of
 from recommender.learning import Judged, cross_validated, figures, fit, start
 from recommender.ranking import FEATURES, STORED, features
-from recommender.services import build_index, encoder, ensure_index, refresh_index
+from recommender.services import build_index, encoder, ensure_index, needs_reader, refresh_index
 
 
 class Command(BaseCommand):
@@ -34,6 +35,10 @@ class Command(BaseCommand):
             "--wording", action="store_true",
             help=f"first fit {wording.STORED.name}, through which words are compared, to the papers of the index; needs no grades",
         )  # fmt: skip
+        parser.add_argument(
+            "--reader", metavar="FILE",
+            help="read the needs by this adapter, which train_needs_reader --out made without them (default: the one that ships)",
+        )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="print figures, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,37 +47,51 @@ class Command(BaseCommand):
             index = ensure_index()
             if options["wording"] and not options["dry_run"]:
                 index = self._fit_wording(index)
-            titles = {fold_title(index.documents[i].title): i for i in index.documents}
-            needs = [one for path in options["needs"] for one in self._read(Path(path), index, titles)]
-            held = self._read(Path(options["held_out"]), index, titles) if options["held_out"] else []
-        except (EncoderError, IndexBusy) as fault:
+            reader = needs_reader() if options["reader"] is None else reader_of(Path(options["reader"]))
+            needs = [judged(need, index, reader) for path in options["needs"] for need in needs_of(Path(path), index)]
+            held = (
+                [judged(need, index, needs_reader()) for need in needs_of(Path(options["held_out"]), index)]
+                if options["held_out"]
+                else []
+            )
+        except (EncoderError, IndexBusy, ValueError) as fault:
             raise CommandError(str(fault)) from None
         if not needs:
             raise CommandError("needs: there is none in these files whose papers are in the index")
+        from recommender import learning_together  # imports torch, for which --help shall not wait
+
         weights = fit(needs)
+        network = learning_together.fit(needs, weights)
         told = {
-            "by_hand": figures(needs, start()), "cross_validated": cross_validated(needs), "fitted": figures(needs, weights),
+            "by_hand": figures(needs, start()), "cross_validated": cross_validated(needs),
+            "cross_validated_together": cross_validated(needs, learning_together.fit), "fitted": figures(needs, weights, network),
         }  # fmt: skip
         if held:
-            told |= {"held_out_by_hand": figures(held, start()), "held_out": figures(held, weights)}
+            told |= {
+                "held_out_by_hand": figures(held, start()), "held_out_weights": figures(held, weights),
+                "held_out": figures(held, weights, network),
+            }  # fmt: skip
         for name, found in told.items():
             self.stdout.write(
-                f"{name.replace('_', ' '):18} nDCG@10 {found.ndcg:.3f}  success@1 {found.success:.3f}  {found.needs} needs"
+                f"{name.replace('_', ' '):24} nDCG@10 {found.ndcg:.3f}  success@1 {found.success:.3f}  {found.needs} needs"
             )
         if options["dry_run"]:
             return
         digest = hashlib.sha256(b"".join(Path(path).read_bytes() for path in options["needs"])).hexdigest()
+        trained_on = {"needs": len(needs), "sha256": digest}
         stored = {
             "weights": {name: round(float(w), 4) for name, w in zip(FEATURES, weights, strict=True)},
-            "trained_on": {"needs": len(needs), "sha256": digest},
+            "trained_on": trained_on,
             "figures": {name: {"ndcg": round(f.ndcg, 4), "success": round(f.success, 4)} for name, f in told.items()},
         }
         target = Path(options["out"]) if options["out"] else STORED
+        beside = target.with_suffix(".npz") if options["out"] else together.STORED
         try:
             write_lines(target, [json.dumps(stored, indent=2)])
+            together.save(network, beside, {"trained_on": trained_on})
         except OSError as fault:
             raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
-        self.stdout.write(f"Weights are in {target.name}.")
+        self.stdout.write(f"Weights are in {target.name}, what is added to their sum in {beside.name}.")
 
     def _fit_wording(self, index: Index) -> Index:
         """The lens of the encoder in use, fitted anew, and the index built again through it."""
@@ -87,35 +106,24 @@ class Command(BaseCommand):
         build_index()
         return ensure_index()
 
-    def _read(self, path: Path, index: Index, titles: dict[str, int]) -> list[Judged]:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as fault:
-            raise CommandError(f"{path}: cannot be read: {fault}") from None
-        found = []
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                one = judged(json.loads(line), index, titles)
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as fault:
-                why = f"field {fault} is missing" if isinstance(fault, KeyError) else str(fault)
-                raise CommandError(f"{path}, line {number}: {why}") from None
-            if one.known:
-                found.append(one)
-        return found
+
+def reader_of(path: Path) -> Encoder:
+    """The packaged encoder with the adapter of that file. Raises: EncoderError, or ValueError where it holds none."""
+    try:
+        found = adapter.read(path)
+    except (OSError, KeyError, ValueError) as fault:
+        raise ValueError(f"--reader {path}: holds no adapter: {fault}") from None
+    return open_encoder(PACKAGED, settings.DATA_DIR / CACHE, found)
 
 
-def judged(row: dict[str, Any], index: Index, titles: dict[str, int]) -> Judged:
-    """A judged need with the features of what is found for it. Titles that the index does not hold are left out."""
+def judged(need: JudgedNeed, index: Index, reader: Encoder) -> Judged:
+    """A judged need with the features of what is found for it, as `reader` reads it."""
+    row = need.row
     given = {"stage": row.get("stage"), "gpu": row.get("hardware"), "training": row.get("training_allowed")}
-    need = read_need(row["need"], **{name: value for name, value in given.items() if value})
-    wanted = relevance.read_query(need.text).narrowed(need.stage, need.training, need.gpu)
-    grades = {
-        titles[fold_title(title)]: int(grade) for title, grade in row["grades"].items() if fold_title(title) in titles
-    }
-    found = index.candidates(need.text, encoder(), None, wanted=wanted)
+    read = read_need(need.text, **{name: value for name, value in given.items() if value})
+    wanted = relevance.read_query(read.text).narrowed(read.stage, read.training, read.gpu)
+    found = index.candidates(read.text, reader, None, wanted=wanted)
     table = features(found)
     rows = np.array([[table[i].get(name, 0.0) for name in FEATURES] for i in found.ids])
-    known = tuple(grade for grade in grades.values() if grade)
-    return Judged(str(row["id"]), rows, np.array([grades.get(i, 0) for i in found.ids]), known)
+    known = tuple(grade for grade in need.grades.values() if grade)
+    return Judged(str(row.get("id", "")), rows, np.array([need.grades.get(i, 0) for i in found.ids]), known)

@@ -24,7 +24,7 @@ from torch.nn import functional
 from recommender.adapter import Change
 from recommender.wording import SCALE, Kept, Lens
 
-RANK, RATE, EPOCHS, BATCH = 16, 1.5e-3, 3, 32
+RANK, RATE, EPOCHS, BATCH = 16, 1.5e-3, 2, 32
 WARM_UP_STEPS = 20
 # Words of a need that are left out at random, so that no single one is learned by heart.
 DROPPED = 0.1

@@ -17,6 +17,7 @@ from recommender.changes import (
     SPEED,
     WHOLE,
     applies,
+    cautious,
     change_of,
     changes_by_nature,
     localized,
@@ -283,7 +284,9 @@ def _claimed(claim: ClaimedGain, document: Document, situation: Situation, known
     discount = known.discount(document.families)
     # "up to" names the best case: at most it is reached. "at least" leaves more open above.
     most = min(discount.high, 1.0) if claim.qualifier == "up to" else max(discount.high, 1.0)
-    ends = [max(stated**share, 0.05) for share in (discount.low, min(discount.middle, most), most)]
+    # Something can be slower than what is used today; bytes that are saved are saved.
+    least = max(discount.low, 0.0) if claim.metric in SPACE else discount.low
+    ends = [max(stated**share, 0.05) for share in (least, min(discount.middle, most), most)]
     if factors[1] and factors[2] and factors[2] > factors[1]:
         ends[0], ends[2] = min(ends[0], factors[1] ** discount.middle), max(ends[2], factors[2])
     place = place_of(document, claim.metric, claim.scope, situation, claim.quote)
@@ -372,6 +375,8 @@ def _modelled(effect: ModelledEffect, situation: Situation) -> Gain | None:
     metric = "memory" if effect.resource == "memory" else "latency"
     change = change_of(effect)
     stated = f"Its card says that {_words(effect.term)} shrinks {effect.low:g} to {effect.high:g} times."
+    if effect.resource == "time":
+        stated += " Its kernels may lose some of that to those of a library."
     if whole := situation.gain_of(change):
         low, middle, high = whole
         share = situation.share(change) or 0.0
@@ -381,7 +386,7 @@ def _modelled(effect: ModelledEffect, situation: Situation) -> Gain | None:
             _rounded(share),
         )  # fmt: skip
     # Without a model the term's own factor is all that can be said; the scope tells which term.
-    return Gain(metric, None, effect.low, effect.high, "modelled", effect.term, device, stated, effect.term)
+    return Gain(metric, None, cautious(effect), effect.high, "modelled", effect.term, device, stated, effect.term)
 
 
 def in_stage(gain: Gain, situation: Situation) -> bool:

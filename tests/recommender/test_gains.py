@@ -150,7 +150,9 @@ def test_a_claim_is_discounted_by_how_far_claims_of_its_family_held():
         situation_of(LLAMA_ON_4090),
     )
     assumed = best_gain(document, situation)
-    assert 1.0 <= assumed.low < assumed.median < 4.0 < assumed.high < 5.0
+    assert 0.7 < assumed.low < 1.0 < assumed.median < 4.0 < assumed.high < 5.0, "today's best may be quicker"
+    fewer_bytes = technique(gains=(ClaimedGain("memory", "factor", "better", 4.0),))
+    assert best_gain(fewer_bytes, situation).low >= 1.0
     assert "is assumed" in assumed.basis
     weak = Knowledge(held=tuple(Held("quantization", 4.0, ratio) for ratio in (1.0, 1.1, 0.95, 1.05, 1.0)))
     strong = Knowledge(held=tuple(Held("quantization", 4.0, ratio) for ratio in (3.8, 4.0, 4.1, 3.9, 4.0)))
@@ -239,7 +241,9 @@ def test_an_effect_of_another_kind_of_model_is_no_gain():
 
 def test_a_bound_alone_becomes_a_range_from_nothing_to_the_bound():
     gain = gains_of(technique(effects=(FASTER_ATTENTION,)), situation_of(Need("x")))[0]
-    assert (gain.low, gain.high, gain.median) == (2.0, 4.0, None)
+    assert (gain.low, gain.high, gain.median) == (pytest.approx(1.7), 4.0, None), (
+        "its kernels may be less than a library's"
+    )
     change = change_from(gain)
     assert (change.low, change.middle, change.high) == (2.0, pytest.approx(8**0.5), 4.0)
 

@@ -99,7 +99,7 @@ def small_index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 @pytest.fixture
 def _answers(monkeypatch: pytest.MonkeyPatch, small_index: Index) -> None:
     monkeypatch.setattr(services, "ensure_index", lambda: small_index)
-    monkeypatch.setattr(services, "needs_reader", HashingEncoder)
+    monkeypatch.setattr(services, "reader_of", lambda text: HashingEncoder())
     monkeypatch.setattr(services, "knowledge", Knowledge)
     monkeypatch.setattr(command, "refresh_index", lambda: False)
     # So many questions in a row are not what the limit of requests is for.

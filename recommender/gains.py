@@ -44,6 +44,10 @@ ELSEWHERE, BY_BALANCE = 0.10, 0.5
 UNPACKED = 0.75
 
 
+# A whole model is measured in the one pass that its technique is about.
+ONE_PASS = ("prefill", "decode")
+
+
 @dataclass(frozen=True)
 class Gain:
     """A factor with its range; `scope` is what it is of (a kernel, a model), `device` where it was found.
@@ -171,7 +175,7 @@ def _counted_once(found: dict[tuple[str, str], tuple[Change, Gain]]) -> dict[tup
 
 
 def _holds(whole: str, part: str) -> bool:
-    if whole in ("prefill", "decode"):
+    if whole in ONE_PASS:
         # A part without its pass may be of this one.
         return part.startswith(f"{whole}/") or ("/" not in part and part not in ("all", "prefill", "decode"))
     return whole == "all"
@@ -330,7 +334,7 @@ def _measured(gain: MeasuredGain, document: Document, situation: Situation) -> G
     where = f"Measured{against}{on}."
     plain = Gain(
         gain.metric, _rounded(gain.median), _rounded(gain.low), _rounded(gain.high), "measured", gain.scope or None,
-        gain.device or None, where, part if gain.scope not in WHOLE else "all" if part else None,
+        gain.device or None, where, part if gain.scope not in WHOLE or part in ONE_PASS else "all" if part else None,
     )  # fmt: skip
     there, here = find_device(gain.device) if gain.device else None, situation.device
     if here is None or (there is not None and there.name == here.name):

@@ -9,7 +9,7 @@ import pytest
 from recommender.advice import advise
 from recommender.applicability import asks_too_much, fits_model
 from recommender.changes import pass_of
-from recommender.documents import ClaimedGain, Document, ModelledEffect, Needs, Quality
+from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs, Quality
 from recommender.gains import changes_for
 from recommender.need import Need
 from recommender.need_reader import ask
@@ -332,3 +332,12 @@ def test_what_is_hardly_about_the_need_is_not_planned_with(build, encoder):
     advice = advise(ask(LONG), build([NARROW_CACHE, SPARSE_PREFILL, FOUR_BITS, far]), encoder).to_json()
     assert advice["plan"]
     assert not any("Far" in plan["names"] for plan in advice["plan"])
+
+
+def test_a_cache_that_was_measured_in_a_whole_model_makes_tokens_quicker_and_leaves_the_prompt():
+    measured = MeasuredGain("latency", 2.0, 1.9, 2.1, "model", "NVIDIA GeForce RTX 4090")
+    cache = paper(7, "Kurz: a shorter cache", "kv-cache", evidence=(measured,))
+    situation = situation_of(ask("RTX 4090, Llama-3-8B, 32k prompts"))
+    before, plan = situation.after(()), sets_of([cache], situation)[0]
+    assert dict(plan.time_ms)["prefill"] == pytest.approx(before.ms["prefill"])
+    assert dict(plan.time_ms)["decode_per_token"] == pytest.approx(before.ms["decode_per_token"] / 2, rel=0.01)

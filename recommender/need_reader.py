@@ -29,6 +29,7 @@ def _any_of(*phrases: str) -> re.Pattern[str]:
 _TUNE = r"(?:re-?train\w*|train\w*|fine-?\s?tun\w*)"
 # Within each table the first rule that matches wins.
 _PERMITTED = r"(?:is |are |would be )?(?:allowed|ok|okay|fine|possible|permitted|acceptable)"
+_MAY = r"may (?:also |still )?(?:re-?train|fine-?\s?tune)"
 _TRAINING = {
     "none": _any_of(
         rf"{_TUNE} (?:is |are )?(?:not (?:allowed|ok|okay|possible|permitted|acceptable|wanted)|forbidden|impossible)",
@@ -36,10 +37,10 @@ _TRAINING = {
         r"training[\s-]free", r"tuning[\s-]free", r"(?:cannot|can't|must not|may not|do not want to) (?:re-?train|fine-?tune)",
     ),
     "calibration": _any_of(r"calibrat\w*", r"post[\s-]training"),
-    "finetune": _any_of(rf"(?:re-?train\w*|fine-?\s?tun\w*) {_PERMITTED}", rf"(?:cheap|light|short|little|some|brief|only) {_TUNE}"),
+    "finetune": _any_of(rf"(?:re-?train\w*|fine-?\s?tun\w*) {_PERMITTED}", _MAY, rf"(?:cheap|light|short|little|some|brief|only) {_TUNE}"),
     "pretrain": _any_of(r"from scratch", r"pre-?train\w*"),
 }  # fmt: skip
-_MAY_TUNE = _any_of(rf"{_TUNE} {_PERMITTED}")
+_MAY_TUNE = _any_of(rf"{_TUNE} {_PERMITTED}", _MAY)
 _STAGES = {
     "data": _any_of(
         r"data (?:selection|pruning|curation|mixture)", r"select\w* (?:training )?data", r"dedupl\w+",
@@ -48,7 +49,7 @@ _STAGES = {
     "search": _any_of(r"architecture search", r"hyper-?parameter (?:search|tuning|optimi[sz]ation)", r"nas"),
     "fine-tuning": _any_of(r"fine-?\s?tun\w+", r"q?lora", r"adapters?", r"instruction tuning"),
     "inference": _any_of(
-        r"inference", r"serv(?:e|ing)", r"decod\w+", r"deploy\w*", r"real-?time", r"latency", r"generat\w+",
+        r"inference", r"serv(?:e|ing)", r"decod\w+", r"deploy\w*", r"real[\s-]?time", r"latency", r"generat\w+",
         r"time[\s-]to[\s-]first", r"post-training", r"on-device", r"prompts?", r"run(?:ning)?",
     ),
     "training": _any_of(r"pre-?train\w*", r"train(?:ing)?", r"optimi[sz]er", r"gradients?", r"backward"),
@@ -56,7 +57,9 @@ _STAGES = {
 _OBJECTIVES = {
     "throughput": _any_of(r"throughput", r"goodput", r"(?:tokens?|requests?) (?:per|a) second", r"concurrent"),
     "memory": _any_of(r"memory", r"vram", r"oom", r"fits?", r"footprint"),
-    "latency": _any_of(r"latency", r"real-?time", r"fast(?:er)?", r"speed\w*", r"slow", r"quick\w*", r"milliseconds?"),
+    "latency": _any_of(
+        r"latency", r"real[\s-]?time", r"fast(?:er)?", r"speed\w*", r"slow", r"quick\w*", r"milliseconds?"
+    ),
     "cost": _any_of(r"costs?", r"cheap\w*", r"budget", r"energy", r"carbon", r"price"),
 }
 _AMOUNTS: Mapping[str, Sequence[str]] = {
@@ -163,8 +166,11 @@ def _read(text: str) -> dict[str, Any]:
         found["training"] = training
     # "no fine-tuning" and "fine-tuning allowed" say nothing about when the benefit is wanted.
     unsaid = _TRAINING["none"].sub(" ", lower)
-    if stage := _first(_MAY_TUNE.sub(" ", unsaid), _STAGES) or _first(unsaid, _STAGES):
+    permitted = _MAY_TUNE.sub(" ", unsaid)
+    if stage := _first(permitted, _STAGES):
         found["stage"] = stage
+    elif permitted != unsaid:
+        found["stage"] = "inference"  # what may be tuned is there already: it is to run better
     if objective := _first(lower, _OBJECTIVES):
         found["objective"] = objective
     if error := _ERROR.search(lower):

@@ -39,7 +39,10 @@ from recommender.need_reader import read_need
         pytest.param("it must run in 16 GB of VRAM", {"memory_gib": 16.0, "objective": "memory"}, id="memory-budget"),
         pytest.param("serve it in fp16 now", {"dtype": "fp16"}, id="format"),
         pytest.param("train in FP8", {"dtype": None}, id="a-format-that-is-wanted-is-not-where-one-starts"),
-        pytest.param("cheap fine-tuning is fine", {"training": "finetune", "stage": "fine-tuning"}, id="cheap-tuning"),
+        pytest.param("cheap fine-tuning is fine", {"training": "finetune", "stage": "inference"}, id="cheap-tuning"),
+        pytest.param("Jetson, ViT-L, real time, fine-tuning allowed", {"training": "finetune", "stage": "inference", "objective": "latency"}, id="real-time-in-two-words"),
+        pytest.param("ViT-L on a T4, we may fine-tune", {"training": "finetune", "stage": "inference"}, id="may-tune"),
+        pytest.param("I want to fine-tune a 7B model on a T4", {"training": "any", "stage": "fine-tuning"}, id="tuning-is-the-aim"),
         pytest.param(
             "T4, ViT-L inference batch 64, finetuning allowed",
             {"gpu": "NVIDIA T4", "model": "ViT-L", "batch": 64, "training": "finetune", "stage": "inference"},

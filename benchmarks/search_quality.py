@@ -71,12 +71,11 @@ def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def rankings(row: dict[str, Any], index: Any) -> dict[str, list[int]]:
     """Ids by each method, best first."""
-    from recommender.advice import read_need
     from recommender.fusion import reciprocal_rank
+    from recommender.judged_needs import stated_need
     from recommender.services import needs_reader, recommend
 
-    given = {"stage": row.get("stage"), "gpu": row.get("hardware"), "training": row.get("training_allowed")}
-    need = read_need(row["need"], **{name: value for name, value in given.items() if value})
+    need = stated_need(row)
     found = index.candidates(need.text, needs_reader(), None)
     lexical, semantic, wording = (_best(scores) for scores in (found.lexical, found.semantic, found.wording))
     return {

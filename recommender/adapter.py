@@ -7,7 +7,6 @@ Language Models" (2021); fitted by `recommender/adapting.py`.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,10 +32,10 @@ class Adapter:
     changes: Mapping[str, Change]
     trained_on: Mapping[str, Any]
 
-    def added_to(self, module: str) -> NDArray[np.float32] | None:
-        """What is added to the weight of that module, of the weight's shape; None for one that stays as it is."""
-        change = self.changes.get(module)
-        return None if change is None else np.asarray(change[0] @ change[1], np.float32)
+    def added_to(self, module: str) -> NDArray[np.float32]:
+        """What is added to the weight of a module that is changed, of the weight's shape."""
+        up, down = self.changes[module]
+        return np.asarray(up @ down, np.float32)
 
 
 def save(adapter: Adapter, path: Path) -> None:
@@ -67,8 +66,3 @@ def shipped() -> Adapter:
 def adapter_for(encoder: str) -> Adapter | None:
     """The adapter of that encoder; None for one that none was fitted for, which reads needs as it reads papers."""
     return shipped() if STORED.is_file() and shipped().encoder == encoder else None
-
-
-def digest_of(texts: list[str]) -> str:
-    """By which one knows what an adapter was fitted to."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()

@@ -8,6 +8,7 @@ Imports torch; nothing that serves does.
 
 from __future__ import annotations
 
+import importlib
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +76,7 @@ def fit(
     """
     torch.manual_seed(0)
     chance = random.Random(0)
-    library: Any = __import__("transformers")
+    library: Any = importlib.import_module("transformers")
     tokenizer = library.AutoTokenizer.from_pretrained(str(folder))
     model = library.AutoModel.from_pretrained(str(folder)).eval()
     layers = _make_low_rank(model)

@@ -1,4 +1,4 @@
-"""Arrays from .npy and .npz files, opened from several threads.
+"""Arrays from .npy and .npz files, opened from several threads, and the digest of what they were fitted to.
 
 CPython 3.11 counts how deep it is in a literal that it parses once for all threads, and numpy parses each file's header as a
 literal: two threads that open files at the same moment can get "SystemError: AST constructor recursion depth mismatch".
@@ -6,8 +6,9 @@ literal: two threads that open files at the same moment can get "SystemError: AS
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {name: stored[name] for name in stored.files}
 
     return _alone(read)
+
+
+def digest_of(texts: Iterable[str]) -> str:
+    """By which one knows what arrays were fitted to."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _alone(read: Callable[[], T]) -> T:

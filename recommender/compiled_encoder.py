@@ -66,7 +66,7 @@ class CompiledEncoder:
         }
         for module in adapter.changes:
             constant, change = constants.get(f"{PREFIX}{module}.weight"), adapter.added_to(module)
-            if constant is None or change is None or tuple(constant.data.shape) != change.shape:
+            if constant is None or tuple(constant.data.shape) != change.shape:
                 raise CannotCompile(f"the compiled files hold no weight {module!r} that the adapter fits")
             changed = self._openvino.opset13.constant(constant.data + change, dtype=np.float32)
             constant.output(0).replace(changed.output(0))

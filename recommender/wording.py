@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import read_array, read_arrays
+from recommender.arrays import digest_of, read_array, read_arrays
 
 STORED = Path(__file__).with_name("wording.npz")
 WIDTH = 64
@@ -142,8 +142,7 @@ def fit(encoder: str, texts: Sequence[Pieces]) -> Lens:
 
 def save(lens: Lens, path: Path, fitted_to: Sequence[str] = ()) -> None:
     """Writes the lens, with how many texts it was fitted to and their hash."""
-    digest = hashlib.sha256("\0".join(fitted_to).encode()).hexdigest()
-    about = {"encoder": lens.encoder, "texts": len(fitted_to), "sha256": digest}
+    about = {"encoder": lens.encoder, "texts": len(fitted_to), "sha256": digest_of(fitted_to)}
     with path.open("wb") as file:
         np.savez_compressed(
             file, projection=lens.projection.astype(np.float16), weights=lens.weights.astype(np.float16),

@@ -6,9 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from papers.files import write_lines
-from recommender.advice import Need, read_need
+from recommender.advice import Need
 from recommender.encoders import EncoderError
 from recommender.index import IndexBusy
+from recommender.judged_needs import read_lines, stated_need
 from recommender.need import DTYPES
 from recommender.need_reader import ask
 from recommender.services import recommend, refresh_index, this_machine
@@ -94,22 +95,9 @@ class Command(BaseCommand):
 
     def _read_needs(self, path: Path) -> list[tuple[int, tuple[str, Need]]]:
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as fault:
-            raise CommandError(f"--needs {path}: cannot be read: {fault}") from None
-        found = []
-        for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                given = {"stage": row.get("stage"), "gpu": row.get("hardware"), "training": row.get("training_allowed")}
-                need = read_need(row["need"], **{name: value for name, value in given.items() if value})
-                found.append((number, (str(row["id"]), need)))
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as fault:
-                why = f"field {fault} is missing" if isinstance(fault, KeyError) else str(fault)
-                raise CommandError(f"--needs {path}, line {number}: {why}") from None
-        return found
+            return read_lines(path, lambda row: (str(row["id"]), stated_need(row)))
+        except ValueError as fault:
+            raise CommandError(f"--needs {fault}") from None
 
     def _this_machine(self) -> str:
         if name := this_machine():

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from recommender import adapter, wording
+from recommender.arrays import digest_of
 from recommender.encoders import CACHE, PACKAGED, EncoderError, open_encoder, packaged_folder, read_by
 from recommender.index import Index, IndexBusy
 from recommender.judged_needs import JudgedNeed, needs_of
@@ -72,7 +73,7 @@ class Command(BaseCommand):
         ]
         changes = adapting.fit(packaged_folder(), shelf, lens, answered, self._progress)
         texts = sorted(f"{need.text}\0{sorted(need.grades.values())}" for need in needs)
-        return adapter.Adapter(PACKAGED, changes, {"needs": len(needs), "sha256": adapter.digest_of(texts)})
+        return adapter.Adapter(PACKAGED, changes, {"needs": len(needs), "sha256": digest_of(texts)})
 
     def _progress(self, done: int, steps: int, loss: float) -> None:
         if done % SHOWN_EVERY == 0 or done == steps:

@@ -10,10 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from papers.files import write_lines
 from recommender import adapter, relevance, together, wording
-from recommender.advice import read_need
 from recommender.encoders import CACHE, PACKAGED, Encoder, EncoderError, open_encoder, read_by
 from recommender.index import Index, IndexBusy
-from recommender.judged_needs import JudgedNeed, needs_of
+from recommender.judged_needs import JudgedNeed, needs_of, stated_need
 from recommender.learning import Judged, cross_validated, figures, fit, start
 from recommender.ranking import FEATURES, STORED, features
 from recommender.services import build_index, encoder, ensure_index, needs_reader, refresh_index
@@ -118,12 +117,10 @@ def reader_of(path: Path) -> Encoder:
 
 def judged(need: JudgedNeed, index: Index, reader: Encoder) -> Judged:
     """A judged need with the features of what is found for it, as `reader` reads it."""
-    row = need.row
-    given = {"stage": row.get("stage"), "gpu": row.get("hardware"), "training": row.get("training_allowed")}
-    read = read_need(need.text, **{name: value for name, value in given.items() if value})
+    read = stated_need(need.row)
     wanted = relevance.read_query(read.text).narrowed(read.stage, read.training, read.gpu)
     found = index.candidates(read.text, reader, None, wanted=wanted)
     table = features(found)
     rows = np.array([[table[i].get(name, 0.0) for name in FEATURES] for i in found.ids])
     known = tuple(grade for grade in need.grades.values() if grade)
-    return Judged(str(row.get("id", "")), rows, np.array([need.grades.get(i, 0) for i in found.ids]), known)
+    return Judged(str(need.row.get("id", "")), rows, np.array([need.grades.get(i, 0) for i in found.ids]), known)

@@ -107,6 +107,6 @@ def cross_validated(
             continue
         others = [need for need in needs if all(need is not one for one in fold)]
         weights = fit(others) if others else start()
-        network = correcting(others, weights) if correcting and others else None
+        network = correcting(others, weights) if correcting and any(need.grades.any() for need in others) else None
         found += [_figures_of(need, weights, network) for need in fold]
     return _mean(found)

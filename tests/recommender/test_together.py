@@ -11,7 +11,7 @@ import pytest
 
 from recommender import learning_together, ranking, together
 from recommender.index import Index
-from recommender.learning import Judged, figures, fit
+from recommender.learning import Judged, cross_validated, figures, fit
 from recommender.ranking import FEATURES
 
 NEAR, ASKED = FEATURES.index("semantic"), FEATURES.index("modality")
@@ -68,3 +68,9 @@ def test_with_it_parts_add_up_and_without_words_read_one_by_one_it_says_nothing(
     assert all("together" in parts for _, _, parts in corrected)
     assert [score for _, score, _ in corrected] == pytest.approx([sum(parts.values()) for _, _, parts in corrected])
     assert [score for _, score, _ in corrected] == sorted((score for _, score, _ in corrected), reverse=True)
+
+
+def test_needs_whose_papers_are_not_found_train_no_network_and_break_nothing() -> None:
+    (found,) = needs(1, 4)
+    missed = [Judged(str(number), found.table, np.zeros(24, int), (3,)) for number in range(3)]
+    assert cross_validated([found, *missed], learning_together.fit).ndcg < 1.0

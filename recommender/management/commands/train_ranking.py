@@ -55,8 +55,8 @@ class Command(BaseCommand):
             )
         except (EncoderError, IndexBusy, ValueError) as fault:
             raise CommandError(str(fault)) from None
-        if not needs:
-            raise CommandError("needs: there is none in these files whose papers are in the index")
+        if not any(need.grades.any() for need in needs):
+            raise CommandError("needs: there is none in these files whose papers are in the index and found for it")
         from recommender import learning_together  # imports torch, for which --help shall not wait
 
         weights = fit(needs)

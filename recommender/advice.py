@@ -33,6 +33,7 @@ from recommender.need_reader import read_need
 from recommender.need_words import remarks
 from recommender.plan import Parts, Plan, front, plans, sets_of, worth_alone
 from recommender.pressure import pressing_concepts
+from recommender.ranking import is_need
 from recommender.situation import Situation, situation_of
 
 __all__ = ["Advice", "Answer", "Need", "NeedError", "advise", "read_need"]
@@ -174,10 +175,12 @@ def advise(need: Need, index: Index, encoder: Encoder | None, knowledge: Knowled
         asked = asked.of_data(situation.model.reads)
     pressing = {} if asked.names_a_method else pressing_concepts(situation)
     wanted, text = asked.also(pressing), relevance.spelled_out(said, pressing)
+    # By the user's words alone, as the encoder was chosen: what was spelled out makes no need of a name.
+    described = is_need(said)
     of_documents = Parts(situation, known)
     answers: list[Answer] = []
     excluded: list[Excluded] = []
-    for document_id, _, parts in index.rank(text, encoder, None, wanted=wanted):
+    for document_id, _, parts in index.rank(text, encoder, None, wanted=wanted, is_need=described):
         profile = index.profile(document_id)
         if out := exclusion(profile.document, need, situation.device, profile.concepts, situation.model):
             if len(excluded) < EXCLUDED:

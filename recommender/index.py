@@ -220,12 +220,15 @@ class Index:
         allowed: NDArray[np.int64] | None,
         candidates: int = CANDIDATES,
         wanted: relevance.Wanted | None = None,
+        *,
+        is_need: bool | None = None,
     ) -> list[tuple[int, float, dict[str, float]]]:
         """Ids with score and parts, best first: the candidates of both searches, judged by their records as well.
 
-        `wanted` replaces what would be read from the text about the record that is looked for.
+        `wanted` replaces what would be read from the text about the record that is looked for, `is_need` whether its words
+        describe a need or name something.
         """
-        return ranking.ranked(self.candidates(text, encoder, allowed, candidates, wanted))
+        return ranking.ranked(self.candidates(text, encoder, allowed, candidates, wanted, is_need=is_need))
 
     def candidates(
         self,
@@ -237,6 +240,7 @@ class Index:
         *,
         examples: ranking.Examples = ranking.NO_EXAMPLES,
         given: bool = True,
+        is_need: bool | None = None,
     ) -> ranking.Found:
         """What both searches find, with all that their order is made from.
 
@@ -262,7 +266,7 @@ class Index:
         profiles = {i: self._documents.profile(i) for i in ids}
         return ranking.Found(
             ids, semantic, lexical, profiles, self.vectors_of(ids) if vector is not None else None, wanted, rarities,
-            named_in(text, profiles), liked, unliked, self._wording(pieces, ids), ranking.is_need(text),
+            named_in(text, profiles), liked, unliked, self._wording(pieces, ids), ranking.is_need(text) if is_need is None else is_need,
         )  # fmt: skip
 
     def _wording(self, read: Sequence[wording.Pieces], ids: list[int]) -> dict[int, float]:

@@ -50,6 +50,21 @@ def test_the_answer_is_plain_json_with_every_field(build, encoder):
     assert answer["situation"]["time_ms"]["training_step"] is None
 
 
+@pytest.mark.parametrize(("text", "described"), [("faster inference", False), ("make inference a lot faster", True)])
+def test_words_that_are_spelled_out_make_no_need_of_a_name(build, encoder, monkeypatch, text, described):
+    index, told = build(), []
+    ranked = index.rank
+    monkeypatch.setattr(
+        index,
+        "rank",
+        lambda words, *rest, **given: told.append((words, given["is_need"])) or ranked(words, *rest, **given),
+    )
+    advise(read_need(text, gpu="RTX 4090", model="Llama-3-8B"), index, encoder)
+    ((words, is_need),) = told
+    assert len(words) > len(text), "what presses was spelled out"
+    assert is_need is described
+
+
 def test_an_empty_index_gives_no_answers(build, encoder):
     advice = advise(read_need("faster attention"), build([]), encoder).to_json()
     assert advice["answers"] == advice["excluded"] == advice["plan"] == []

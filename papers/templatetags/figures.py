@@ -43,11 +43,13 @@ def interval(low: float | None, high: float | None, sign: str = "×") -> str:
 
 @register.simple_tag
 def amount(value: float | None, unit: str = "") -> str:
-    """A figure with its unit; bytes in the binary unit that fits, counts in thousands and millions."""
+    """A figure with its unit; times and bytes in the unit that fits, counts in thousands and millions."""
     if value is None:
         return "–"
     if unit == "ms" and abs(value) >= 1000:
         return f"{significant(value / 1000)} s"
+    if unit == "ms" and 0 < abs(value) < 0.1:
+        return f"{significant(value * 1000)} µs"
     if unit in ("bytes", "B"):
         power = min(4, int(math.log(abs(value), 1024))) if abs(value) >= 1024 else 0
         return f"{significant(value / 1024**power)} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"

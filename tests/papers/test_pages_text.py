@@ -128,6 +128,8 @@ def test_no_bar_without_a_ratio(median: float | None) -> None:
         (512, "bytes", "512 bytes"),
         (1.8372, "ms", "1.84 ms"),
         (19_830, "ms", "19.8 s"),
+        (0.00956, "ms", "9.56 µs"),
+        (0.1, "ms", "0.100 ms"),
         (8_030_000_000, "count", "8.03 billion"),
         (None, "ms", "–"),
         (0, "ms", "0 ms"),

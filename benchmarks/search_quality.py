@@ -25,7 +25,7 @@ FILES = ("tune.jsonl", "held-out.jsonl")
 # By the letter that ids begin with: who wrote the needs, and when.
 WRITTEN = {
     "n": "first needs", "m": "first needs", "v": "few answers", "p": "everyday words", "u": "no word added",
-    "a": "later, two writers", "b": "later, two writers", "c": "later, a third writer", "e": "last, another writer", "q": "examples",
+    "a": "later, two writers", "b": "later, two writers", "c": "later, a third writer", "e": "one more writer", "f": "last, two writers", "q": "examples",
 }  # fmt: skip
 METHODS = ("words", "vectors", "word by word", "words and vectors", "all")
 

@@ -48,12 +48,12 @@ from api.serializers import (
 )
 from papers import services as papers
 from papers.addresses import ignore, reads
+from papers.encoding.encoders import EncoderError
 from papers.filters import PaperFilter, TechniqueFilter
 from papers.models import Claim, Device, Implementation, Paper, ReviewItem, Technique, Verdict
 from papers.standing import settle, shown_claims, with_verdicts
 from recommender import services as recommender
 from recommender.advice import NeedError
-from recommender.encoders import EncoderError
 from recommender.index import IndexBusy
 from runners.measured import measured
 

@@ -1,4 +1,4 @@
-"""How many abstracts a second one core extracts: `python -m benchmarks.extraction_speed [--count N]`.
+"""How many abstracts a second one core extracts: `python -m benchmarks.extraction_speed [--count N] [--meaning]`.
 
 The abstracts are written here: sentences in the style of papers with random numbers, so that no two are alike and every part
 of the grammar has work. Times are processor time of this process, best of five rounds.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from pathlib import Path
 
 from ingest.extraction import EXTRACTOR_VERSION, extract
 
 TARGET_PER_SECOND = 2000.0
+ENCODED_PER_SECOND = 40.0  # what an exact encoder reads on a core
 OPENINGS = (
     "Large language models answer well, yet their memory and latency keep them from many devices.",
     "Vision transformers have become the backbone of choice, although attention grows with the square of the image size.",
@@ -71,7 +73,13 @@ def abstracts(count: int, seed: int = 7) -> list[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500, help="abstracts a round")
-    count = parser.parse_args().count
+    parser.add_argument(
+        "--meaning",
+        action="store_true",
+        help="also what reading by the encoder costs (compiles it, if var/encoders lacks it)",
+    )
+    options = parser.parse_args()
+    count = options.count
     papers = abstracts(count)
     claims = sum(len(extract(title, abstract).claims) for title, abstract in papers)
     best = float("inf")
@@ -88,6 +96,22 @@ def main() -> None:
     print(
         f"{rate:.0f} abstracts/s of processor time; ratio to the target of {TARGET_PER_SECOND:.0f}/s: {rate / TARGET_PER_SECOND:.2f}"
     )
+    if options.meaning:
+        rate = _meaning_rate(papers)
+        print(
+            f"{rate:.0f} abstracts/s of processor time with the encoder; ratio to {ENCODED_PER_SECOND:.0f}/s: {rate / ENCODED_PER_SECOND:.2f}"
+        )
+
+
+def _meaning_rate(papers: list[tuple[str, str]]) -> float:
+    from ingest.extraction.meaning import open_reader
+
+    reader = open_reader(Path("var/encoders"))
+    reader.means(papers[:64])
+    start = time.process_time()
+    for (title, abstract), mean in zip(papers, reader.means(papers), strict=True):
+        extract(title, abstract, reader.hear(mean))
+    return len(papers) / (time.process_time() - start)
 
 
 if __name__ == "__main__":

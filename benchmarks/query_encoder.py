@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.encoding.compiled import CompiledEncoder
+from papers.encoding.encoders import CACHE, PACKAGED, Encoder, open_encoder
 from recommender.adapter import adapter_for
-from recommender.compiled_encoder import CompiledEncoder
-from recommender.encoders import CACHE, PACKAGED, Encoder, open_encoder
 
 NEAREST = 20
 
@@ -36,7 +36,7 @@ def peer_search(vectors: NDArray[np.float32]) -> Callable[[str], object]:
     import torch
     from sentence_transformers import SentenceTransformer, util
 
-    from recommender.encoders import packaged_folder
+    from papers.encoding.encoders import packaged_folder
 
     torch.set_num_threads(1)
     model = SentenceTransformer(str(packaged_folder()), device="cpu")

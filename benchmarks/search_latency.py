@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.query_encoder import peer_search, served_encoder
 from benchmarks.synthetic_papers import NEEDS, papers
 from benchmarks.timed import Timed
-from recommender.encoders import Encoder
+from papers.encoding.encoders import Encoder
 from recommender.index import Query, open_index, write_index
 from recommender.wording import Pieces
 

@@ -178,6 +178,7 @@ RUN_QUOTA_OPEN = numbers_by_name("RUN_QUOTA_OPEN", {"cuda": 10}, ("cpu", "cuda")
 RUN_QUOTA_DAY = numbers_by_name("RUN_QUOTA_DAY", {"cpu": 200, "cuda": 50}, ("cpu", "cuda"))  # asked for within a day
 
 # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+READ_MEANING = env.bool("READ_MEANING", default=True)  # extraction also asks the encoder that comes with the project
 REVIEW_BELOW = env.float("REVIEW_BELOW", default=0.6)  # claims that extraction is less sure of go to a person
 
 # ── taking the data away ────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,8 @@ from django.db.models import Q, QuerySet
 
 from ingest import services
 from ingest.endpoint import services as endpoint
-from ingest.extraction import EXTRACTOR_VERSION, extract
+from ingest.extraction import EXTRACTOR_VERSION
+from ingest.records import heard_ahead, record_of
 from papers.models import Claim, Paper, Technique
 from papers.services import diff_record
 
@@ -110,7 +111,7 @@ def summarise(papers: QuerySet[Paper], progress: Progress = lambda done: None) -
     """What re-extraction of the papers would change. Writes nothing."""
     summary = Summary(EXTRACTOR_VERSION)
     for paper in papers.prefetch_related("claims").iterator(chunk_size=BATCH):
-        record = endpoint.raise_confidence(paper, extract(paper.title, paper.abstract).to_json())
+        record = endpoint.raise_confidence(paper, record_of(paper.title, paper.abstract).to_json())
         diff = diff_record(paper, record)
         plan = diff.claims
         claims = {
@@ -130,7 +131,7 @@ def reextract(papers: QuerySet[Paper], progress: Progress = lambda done: None) -
     """
     changed = done = 0
     for pks in _batches(papers):
-        with transaction.atomic():
+        with heard_ahead(papers.filter(pk__in=pks).values_list("title", "abstract")), transaction.atomic():
             # Read anew and held, so that an abstract that was replaced meanwhile is the one that is read.
             batch = Paper.objects.select_for_update().filter(pk__in=pks).order_by("pk")
             changed += len(services.extract_papers(batch))

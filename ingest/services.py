@@ -7,7 +7,8 @@ from pathlib import Path
 from django.db import transaction
 
 from ingest.endpoint import services as endpoint
-from ingest.extraction import EXTRACTOR_VERSION, extract
+from ingest.extraction import EXTRACTOR_VERSION
+from ingest.records import heard_ahead, records_of
 from ingest.sources import Cursor, ParsedLinks, ParsedPage, ParsedPaper, ParseError, Problem, Reading, open_papers
 from ingest.sources.code_urls import group_links, links_in
 from ingest.sources.streams import START
@@ -164,7 +165,7 @@ def ingest_file(
     for batch in file.batches():
         if file.reading is None:
             break
-        with transaction.atomic():
+        with heard_ahead(_unread(batch)), transaction.atomic():
             _keep(batch, file.reading, file.report, progress)
             if not file.reading.is_page:
                 after_batch(file.cursor)
@@ -188,7 +189,7 @@ def store_page(page: ParsedPage, name: str, told: Told = _tell_nobody) -> PageRe
     """
     report = report_page(page, name)
     reading = Reading(page.source, page.layout, True, iter(()), page.page_date)
-    with transaction.atomic():
+    with heard_ahead(_unread(page.papers)), transaction.atomic():
         _keep((*page.papers, *page.links), reading, report, told=told)
     return report
 
@@ -199,6 +200,23 @@ def report_page(page: ParsedPage, name: str) -> PageReport:
     for problem in page.problems:
         report.refuse(problem.reason, problem.line)
     return report
+
+
+def _unread(items: Sequence[ParsedPaper | ParsedLinks]) -> list[tuple[str, str]]:
+    """Title and abstract of those of which there is no record of this text by this extractor yet."""
+    texts = {
+        fold_title(one.title): (one.title, one.abstract)
+        for one in items
+        if isinstance(one, ParsedPaper) and one.abstract
+    }
+    titles = list(texts)
+    for start in range(0, len(titles), BATCH):
+        some = titles[start : start + BATCH]
+        read = Paper.objects.filter(folded_title__in=some, technique__extractor_version=EXTRACTOR_VERSION)
+        for title, abstract in read.values_list("folded_title", "abstract"):
+            if texts[title][1] == abstract:
+                del texts[title]
+    return list(texts.values())
 
 
 def _keep(
@@ -286,7 +304,8 @@ def extract_papers(papers: Iterable[Paper]) -> set[int]:
     stale = [paper for paper in papers if paper.pk not in current]
     if not stale:
         return set()
-    records = [(paper, extract(paper.title, paper.abstract).to_json()) for paper in stale]
+    read = records_of((paper.title, paper.abstract) for paper in stale)
+    records = [(paper, record.to_json()) for paper, record in zip(stale, read, strict=True)]
     changes = endpoint.store_beside_readings(records)
     endpoint.ask_after_commit(stale)
     return {paper.pk for paper, is_changed in zip(stale, changes, strict=True) if is_changed}

@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recommender.adapter import Change
+from papers.encoding.adapter import Change
+from papers.encoding.low_rank import Averaged, make_low_rank
 from recommender.wording import SCALE, Kept, Lens
 
 RANK, RATE, EPOCHS, BATCH = 16, 1.5e-3, 2, 32
 WARM_UP_STEPS = 20
 # Words of a need that are left out at random, so that no single one is learned by heart.
 DROPPED = 0.1
-# The weights that ship are the mean over the last steps, which lies nearer to what all of them agree in.
+# The share that each step has in the weights that ship.
 AVERAGED = 0.02
 SHARPNESS = 25.0
 """What similarities are multiplied by before the softmax, at the beginning; it is fitted too."""
-ADAPTED = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense")  # fmt: skip
 MARKS = (0, 101, 102)  # padding, begin and end in the encoder's vocabulary
 
 
@@ -53,20 +53,6 @@ class Shelf:
     words: Sequence[Kept]
 
 
-class LowRank(nn.Module):
-    """A linear layer that stays, and a product of two thin matrices that is added to it."""
-
-    def __init__(self, layer: nn.Linear, rank: int) -> None:
-        super().__init__()
-        self.layer = layer
-        self.down = nn.Parameter(torch.randn(rank, layer.in_features) / math.sqrt(layer.in_features))
-        self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
-
-    def forward(self, states: Tensor) -> Tensor:
-        found: Tensor = self.layer(states) + (states @ self.down.T) @ self.up.T
-        return found
-
-
 def fit(
     folder: Path, shelf: Shelf, lens: Lens, needs: Sequence[Answered], told: Callable[[int, int, float], None]
 ) -> dict[str, Change]:
@@ -79,13 +65,13 @@ def fit(
     library: Any = importlib.import_module("transformers")
     tokenizer = library.AutoTokenizer.from_pretrained(str(folder))
     model = library.AutoModel.from_pretrained(str(folder)).eval()
-    layers = _make_low_rank(model)
+    layers = make_low_rank(model, RANK)
     free = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     likeness = _Likeness(shelf, lens)
     optimizer = torch.optim.AdamW(
         [{"params": free, "lr": RATE, "weight_decay": 0.01}, {"params": [likeness.sharpness], "lr": 0.01, "weight_decay": 0.0}]
     )  # fmt: skip
-    order, means = list(needs), [weight.detach().clone() for weight in free]
+    order, averaged = list(needs), Averaged(layers, AVERAGED)
     steps = EPOCHS * (len(order) // BATCH)
     for step in range(steps):
         start = step % (len(order) // BATCH) * BATCH
@@ -101,24 +87,9 @@ def fit(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(free, 1.0)
         optimizer.step()
-        for mean, weight in zip(means, free, strict=True):
-            mean.lerp_(weight.detach(), AVERAGED if step else 1.0)
+        averaged.add()
         told(step + 1, steps, loss.item())
-    pairs = zip(means[1::2], means[::2], strict=True)
-    return {name: (up.numpy(), down.numpy()) for name, (up, down) in zip(layers, pairs, strict=True)}
-
-
-def _make_low_rank(model: Any) -> dict[str, LowRank]:
-    """Holds every weight of the model and puts the layers that are adapted in place, by the names of their modules."""
-    model.requires_grad_(False)
-    found = {}
-    for number in range(len(model.encoder.layer)):
-        for path in ADAPTED:
-            name = f"encoder.layer.{number}.{path}"
-            parent, _, own = name.rpartition(".")
-            found[name] = LowRank(model.get_submodule(name), RANK)
-            setattr(model.get_submodule(parent), own, found[name])
-    return found
+    return averaged.changes()
 
 
 def _without_some(text: str, chance: random.Random) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from papers.encoding.encoders import Encoder
 from recommender import relevance
 from recommender.applicability import asks_too_much, fits_model, is_to_use
 from recommender.changes import SPEED
@@ -21,7 +22,6 @@ from recommender.constraints import (
     required_training,
 )
 from recommender.documents import Document, MeasuredGain
-from recommender.encoders import Encoder
 from recommender.gains import Gain, evidence_rows, gains_of, projected
 from recommender.glossary import glossary
 from recommender.hardware.catalogue import find_device

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import read_arrays
+from papers.encoding.arrays import read_arrays
 from recommender.documents import Document
 
 

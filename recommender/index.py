@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.encoding.arrays import read_array
+from papers.encoding.encoders import Encoder, read_by
+from papers.encoding.pieces import Pieces
 from recommender import ranking, relevance, wording
-from recommender.arrays import read_array
 from recommender.documents import Document
-from recommender.encoders import Encoder, read_by
 from recommender.facets import FacetIndex, Filters
 from recommender.index_delta import DELTA, delta_ids
 from recommender.index_files import Manifest, MissingIndex, StaleIndex, read_manifest, write_index
@@ -269,7 +270,7 @@ class Index:
             named_in(text, profiles), liked, unliked, self._wording(pieces, ids), ranking.is_need(text) if is_need is None else is_need,
         )  # fmt: skip
 
-    def _wording(self, read: Sequence[wording.Pieces], ids: list[int]) -> dict[int, float]:
+    def _wording(self, read: Sequence[Pieces], ids: list[int]) -> dict[int, float]:
         """How near the words of the text are to those of each document; nothing where no pieces are kept."""
         lens = wording.lens_for(self.manifest.encoder) if read and self._pieces else None
         if lens is None:

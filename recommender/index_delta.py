@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.encoding.arrays import read_array
+from papers.encoding.encoders import Encoder, read_by
 from recommender import wording
-from recommender.arrays import read_array
 from recommender.documents import Document
-from recommender.encoders import Encoder, read_by
 from recommender.facets import FacetIndex
 from recommender.index_files import (
     Manifest,

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.encoding.arrays import read_array
+from papers.encoding.encoders import Encoder, read_by
 from papers.files import sha256_of
 from recommender import wording
-from recommender.arrays import read_array
 from recommender.documents import Document
-from recommender.encoders import Encoder, read_by
 from recommender.facets import FacetIndex
 from recommender.lexical import write_lexical
 from recommender.relevance import read_document, record_words

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
+from papers.encoding.encoders import CACHE, Encoder, EncoderError, RememberedQueries, open_encoder
 from papers.files import whole
 from papers.filters import FacetGroup, PaperFilter
 from papers.identifiers import bare_arxiv_id
@@ -20,7 +21,6 @@ from papers.models import Claim, Implementation, Paper, Verdict
 from recommender.adapter import adapter_for
 from recommender.advice import Advice, Need, advise
 from recommender.documents import ClaimedGain, Document, MeasuredGain, ModelledEffect, Needs, Quality
-from recommender.encoders import CACHE, Encoder, EncoderError, RememberedQueries, open_encoder
 from recommender.evidence import knowledge, this_machine
 from recommender.index import (
     Hit,

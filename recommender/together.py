@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import read_arrays
+from papers.encoding.arrays import read_arrays
 
 STORED = Path(__file__).with_name("together.npz")
 # A feature that all papers of a need share has no spread, and must not blow up.

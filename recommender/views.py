@@ -10,11 +10,11 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from papers.addresses import ignore, reads
+from papers.encoding.encoders import EncoderError
 from papers.models import Paper
 from papers.views import rows_of, wants_partial
 from recommender import services
 from recommender.advice import Advice, NeedError
-from recommender.encoders import EncoderError
 from recommender.forms import PRESETS, NeedForm
 from recommender.index import IndexBusy
 from recommender.picture import memory_bar, roof, time_bars

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import digest_of, read_array, read_arrays
+from papers.encoding.arrays import digest_of, read_array, read_arrays
+from papers.encoding.pieces import Pieces
 
 STORED = Path(__file__).with_name("wording.npz")
 WIDTH = 64
@@ -30,15 +31,6 @@ SCALE = 127.0
 FLOOR, RANGE = 0.3, 0.25
 FILES = ("pieces.npy", "piece_starts.npy")
 Kept = NDArray[np.int8]
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """The word pieces of a text as the encoder read them, begin and end marks left out: numbers in its vocabulary of shape
-    (n,), and the encoder's last states of shape (n, dimensions)."""
-
-    ids: NDArray[np.int64]
-    states: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

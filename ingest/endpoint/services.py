@@ -204,9 +204,9 @@ def _raise_agreed(found: Comparison) -> None:
 
 
 def _rules_record(paper: Paper) -> dict[str, Any]:
-    from ingest.extraction import extract
+    from ingest.records import record_of
 
-    return extract(paper.title, paper.abstract).to_json()
+    return record_of(paper.title, paper.abstract).to_json()
 
 
 def _to_json(checked: CheckedRecord) -> dict[str, Any]:

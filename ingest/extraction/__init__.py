@@ -28,9 +28,9 @@ from .record import (
 from .stage import find_stage
 from .training import find_training_free
 from .verify import describe_mechanism, find_verify
-from .weights import Sums, load_weights
+from .weights import Heard, Sums, load_weights
 
-EXTRACTOR_VERSION = "2.4.0"
+EXTRACTOR_VERSION = "2.5.0"
 __all__ = [
     "EXTRACTOR_VERSION",
     "FAMILIES",
@@ -41,17 +41,21 @@ __all__ = [
     "STAGES",
     "VERIFY",
     "ExtractedClaim",
+    "Heard",
     "QualityCost",
     "TechniqueRecord",
     "extract",
 ]
 
 
-def extract(title: str, abstract: str) -> TechniqueRecord:
-    """The technique record of one paper. Offsets of claims count characters of `abstract` as given."""
+def extract(title: str, abstract: str, heard: Heard | None = None) -> TechniqueRecord:
+    """The technique record of one paper. Offsets of claims count characters of `abstract` as given.
+
+    `heard` is what an encoder makes of the text (`meaning.py`); without it words and phrases decide alone.
+    """
     weights = load_weights()
     document, devices, hardware, claims, signals = read_paper(title, abstract, weights.numbering)
-    sums = Sums(weights, signals, document)
+    sums = Sums(weights, signals, document, heard)
     kind, kind_words = find_kind(sums)
     families, family_words = find_families(sums)
     modality, modality_words = find_modality(sums)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,16 @@ CHOICES = frozenset({"kind", FIRST, "training"})
 NONE = "none"
 """The first family of a paper that is not about efficiency."""
 STORED = Path(__file__).with_name("trained")
+WHOLE_TEXT = "the text as a whole"
+"""The reason of a decision that what the encoder makes of the text spoke for louder than any word."""
+_ONE = WEIGHT_UNIT * UNIT
+
+
+class Heard(NamedTuple):
+    """What an encoder makes of one text, and the thresholds of sums with it added; see `meaning.py`."""
+
+    sums: Mapping[str, Mapping[str, float]]
+    thresholds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -77,10 +87,22 @@ class Totals(Protocol):
 class Sums:
     """What the weights make of the signals of one paper."""
 
-    __slots__ = ("_document", "_numbers", "_rows", "_strengths", "_totals", "_voices", "_weights")
+    __slots__ = (
+        "_document",
+        "_meaning",
+        "_numbers",
+        "_rows",
+        "_strengths",
+        "_thresholds",
+        "_totals",
+        "_voices",
+        "_weights",
+    )
 
-    def __init__(self, weights: Weights, signals: Signals, document: Document) -> None:
+    def __init__(self, weights: Weights, signals: Signals, document: Document, meaning: Heard | None = None) -> None:
         self._weights, self._document = weights, document
+        self._meaning = meaning.sums if meaning else {}
+        self._thresholds = meaning.thresholds if meaning else {}
         self._voices: Voices = {}
         self._numbers = signals.numbers
         # The narrow table is read and widened afterwards, since few of its rows are near in memory.
@@ -92,10 +114,15 @@ class Sums:
     def of(self, field: str) -> dict[str, float]:
         """The sum of each label of a field."""
         labels, span = self._weights.labels[field], self._weights.spans[field]
-        return dict(zip(labels, self._totals[span], strict=True))
+        totals = dict(zip(labels, self._totals[span], strict=True))
+        for label, sum_ in self._meaning.get(field, {}).items():
+            if label in totals:
+                totals[label] += round(sum_ * _ONE)
+        return totals
 
     def threshold(self, field: str) -> float:
-        return self._weights.thresholds[field]
+        own = self._thresholds.get(field)
+        return self._weights.thresholds[field] if own is None else round(own * _ONE)
 
     def _loudest(self, table: str, label: str) -> list[str]:
         """The phrases of the paper that speak loudest for a label; several signals ask for them."""
@@ -113,7 +140,7 @@ class Sums:
         for label in labels:
             gains = self._strengths * self._rows[:, begin + known.index(label)]
             mine: dict[str, None] = {}
-            said: set[tuple[str, str]] = set()
+            named: set[tuple[str, str]] = set()
             some = min(4 * count, len(gains))
             loudest = gains.argpartition(-some)[-some:] if some else np.zeros(0, np.int64)
             for loss, at in sorted(zip((-gains[loudest]).tolist(), loudest.tolist(), strict=True)):
@@ -121,9 +148,12 @@ class Sums:
                     break
                 group, key, first, table = names[self._numbers[at]]
                 # The scopes of one table of phrases name the same phrases.
-                if (once := (first, key)) not in said:
-                    said.add(once)
+                if (once := (first, key)) not in named:
+                    named.add(once)
                     mine |= dict.fromkeys(self._loudest(table, key) if table else readable(group, key))
+            said = self._meaning.get(field, {}).get(label, 0.0) * _ONE
+            if said > 0 and said > gains.max(initial=0.0):
+                mine = {WHOLE_TEXT: None} | mine
             found |= dict.fromkeys(list(mine)[:count])
         return list(found)
 

@@ -151,6 +151,33 @@ def to_weights(table: Table, fitted: Fitted, thresholds: Mapping[str, float], pr
     )
 
 
+def mean_of(one: Weights, other: Weights) -> Weights:
+    """Sums halfway between those of two trainings, which may have learned from different papers; a signal that one lacks counts half.
+
+    Raises: ValueError where they have not the same labels.
+    """
+    if dict(one.labels) != dict(other.labels):
+        raise ValueError("the weights beside have other labels; train on papers that have them all")
+    keys: dict[str, dict[str, int]] = {}
+    count = 0
+    for group in GROUPS:
+        known = sorted({*one.keys[group], *other.keys[group]})
+        keys[group] = dict(zip(known, range(count, count + len(known)), strict=True))
+        count += len(known)
+    table = np.zeros((count, one.table.shape[1]))
+    for each in (one, other):
+        for group, numbers in each.keys.items():
+            table[[keys[group][key] for key in numbers]] += each.table[list(numbers.values())] / 2
+    return Weights(
+        keys=keys,
+        labels=one.labels,
+        table=np.rint(table).astype(np.int16, order="C"),
+        bias=np.rint((one.bias + other.bias) / 2).astype(np.int64),
+        thresholds={name: round((value + other.thresholds[name]) / 2) for name, value in one.thresholds.items()},
+        provenance={**one.provenance, "beside": dict(other.provenance)},
+    )
+
+
 def provenance_of(examples: Sequence[Example], figures: Mapping[str, float]) -> dict[str, Any]:
     """What weights were trained on, and how well they did on papers that they were not fitted to."""
     return {

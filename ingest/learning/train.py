@@ -60,17 +60,21 @@ def judge_share(
 
 def _read(examples: Sequence[Example], say: Callable[[str], None]) -> tuple[list[Example], Table]:
     """The examples in one order, so that the order of files changes nothing, and their signals."""
-    real = _enough(examples)
-    say(f"reading {len(examples)} papers ({len(examples) - real} invented)")
-    ordered = sorted(examples, key=lambda example: (example.title, example.abstract))
+    ordered = in_order(examples)
+    say(f"reading {len(examples)} papers ({sum(example.invented for example in examples)} invented)")
     return ordered, Table(ordered)
 
 
-def _enough(examples: Sequence[Example]) -> int:
+def in_order(examples: Sequence[Example]) -> list[Example]:
+    """The examples in one order, however they came. Raises: ValueError where too few are real."""
+    _enough(examples)
+    return sorted(examples, key=lambda example: (example.title, example.abstract))
+
+
+def _enough(examples: Sequence[Example]) -> None:
     real = sum(not example.invented for example in examples)
     if real < FEWEST:
         raise ValueError(f"{real} labelled papers with an abstract; at least {FEWEST} are needed")
-    return real
 
 
 def _rounded(found: dict[str, float]) -> dict[str, float]:

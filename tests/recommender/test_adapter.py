@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from recommender import adapter, adapting, encoders, services
-from recommender.adapter import Adapter, adapter_for, save, shipped
-from recommender.adapting import Answered, Shelf
-from recommender.compiled_encoder import CompiledEncoder
-from recommender.encoders import (
+from papers.encoding import encoders
+from papers.encoding.adapter import Adapter, read, save
+from papers.encoding.compiled import CompiledEncoder
+from papers.encoding.encoders import (
     PACKAGED,
     EncoderError,
     SentenceTransformerEncoder,
@@ -22,6 +21,9 @@ from recommender.encoders import (
     packaged_folder,
     read_by,
 )
+from recommender import adapter, adapting, services
+from recommender.adapter import adapter_for, shipped
+from recommender.adapting import Answered, Shelf
 from recommender.wording import kept_of, lens_for
 from tests.factories import make_paper
 
@@ -67,7 +69,7 @@ def test_an_adapter_of_another_network_is_refused_with_its_module(cache: Path, t
     with pytest.raises(EncoderError, match=r"encoder\.layer\.9"):
         open_encoder(PACKAGED, cache, wrong)
     save(wrong, tmp_path / "wrong.npz")
-    assert adapter.read(tmp_path / "wrong.npz").changes.keys() == wrong.changes.keys()
+    assert read(tmp_path / "wrong.npz").changes.keys() == wrong.changes.keys()
 
 
 def test_training_draws_needs_to_the_papers_that_answer_them(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:

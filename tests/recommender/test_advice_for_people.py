@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from papers.encoding.encoders import EncoderError
 from recommender import evidence, services
-from recommender.encoders import EncoderError
 from tests.factories import (
     make_claim,
     make_device,

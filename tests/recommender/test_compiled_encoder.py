@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender import compiled_encoder, encoders
-from recommender.compiled_encoder import MODEL, CannotCompile, CompiledEncoder, open_compiled
-from recommender.compiling import NotTheSame, check_same
-from recommender.encoders import (
+from papers.encoding import compiled as compiled_module
+from papers.encoding import encoders
+from papers.encoding.compiled import MODEL, CannotCompile, CompiledEncoder, open_compiled
+from papers.encoding.compiling import NotTheSame, check_same
+from papers.encoding.encoders import (
     PACKAGED,
     PACKAGED_SHA256,
     SentenceTransformerEncoder,
@@ -56,7 +57,7 @@ def copied(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
         for name in (MODEL, MODEL.replace(".xml", ".bin")):
             shutil.copy(there / name, target / name)
 
-    monkeypatch.setattr(compiled_encoder, "_compile_apart", copy)
+    monkeypatch.setattr(compiled_module, "_compile_apart", copy)
     return found
 
 
@@ -87,7 +88,7 @@ def test_single_words_are_read_as_by_sentence_transformers_alone_and_in_a_batch(
 
 def test_opening_what_is_compiled_imports_no_torch(cache: Path, project_root: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from recommender.encoders import open_encoder;"
+        "import sys; from pathlib import Path; from papers.encoding.encoders import open_encoder;"
         f"open_encoder(cache=Path({str(cache)!r})).encode(['a query']);"
         "print(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
@@ -113,7 +114,7 @@ def test_it_is_compiled_once_and_again_where_a_file_is_damaged_or_lost(copied: d
 def test_what_other_versions_compiled_is_replaced(copied: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     reopened(copied)
     before = compiled_folder(copied["cache"])
-    monkeypatch.setattr(compiled_encoder, "FORMAT", 0)
+    monkeypatch.setattr(compiled_module, "FORMAT", 0)
     reopened(copied)
     assert compiled_folder(copied["cache"]) != before
     assert not before.exists()
@@ -143,9 +144,9 @@ def test_without_openvino_the_library_answers_and_the_log_says_why(
     def fails(model_folder: Path, target: Path) -> None:
         raise CannotCompile("no such processor")
 
-    monkeypatch.setattr(compiled_encoder, "_compile_apart", fails)
+    monkeypatch.setattr(compiled_module, "_compile_apart", fails)
     opened: list[str] = []
-    monkeypatch.setattr(encoders, "_open_by_library", lambda name, place, adapter: opened.append(name))
+    monkeypatch.setattr(encoders, "_open_by_library", lambda name, place, adapter, longest: opened.append(name))
     open_encoder(PACKAGED, tmp_path / "encoders")
     assert opened == [PACKAGED]
     assert "no such processor" in caplog.text

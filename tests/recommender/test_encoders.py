@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from recommender.encoders import PACKAGED, EncoderError, check_weights, open_encoder
+from papers.encoding.encoders import PACKAGED, EncoderError, check_weights, open_encoder
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_weights_of_another_hash_are_refused(tmp_path):
 
 def test_importing_the_recommender_loads_no_torch_and_no_django(project_root):
     code = (
-        "import sys, recommender.advice, recommender.encoders, recommender.metrics;"
+        "import sys, recommender.advice, papers.encoding.encoders, recommender.metrics;"
         "print(sorted({'torch', 'sentence_transformers', 'django', 'celery'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=project_root, capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from recommender.arrays import read_array
+from papers.encoding.arrays import read_array
 from recommender.documents import Document
 from recommender.index import Filters, Query, open_index, write_index
 from recommender.index_delta import CannotAppend, append_index

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from papers.encoding.encoders import EncoderError
 from recommender import services
-from recommender.encoders import EncoderError
 from tests.factories import make_claim, make_implementation, make_paper, make_run, make_technique, make_verdict
 
 pytestmark = pytest.mark.django_db

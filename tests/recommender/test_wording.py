@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from papers.encoding.encoders import RememberedQueries
 from recommender import wording
 from recommender.documents import Document
-from recommender.encoders import RememberedQueries
 from recommender.index import Index, StaleIndex, open_index, write_index
 from recommender.index_delta import append_index
 from recommender.wording import WIDTH, Lens, Pieces, Stored

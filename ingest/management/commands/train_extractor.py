@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ingest.extraction.weights import STORED, save_weights
+from ingest.extraction.weights import STORED, load_weights, save_weights
 from ingest.services import read_abstracts
 
 OWN_LABELS = Path(__file__).resolve().parents[2] / "learning" / "labels"
@@ -30,6 +30,11 @@ class Command(BaseCommand):
             metavar="SHARE",
             help="judge on this share of the real papers, by weights and thresholds from the others; writes nothing",
         )
+        parser.add_argument(
+            "--beside",
+            metavar="FOLDER",
+            help="weights of another training, from papers whose texts may not be here: what is kept is halfway between both",
+        )
         parser.add_argument("--out", default=str(STORED), metavar="FOLDER", help="where the weights go")
         parser.add_argument("--dry-run", action="store_true", help="judge, and write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
@@ -37,12 +42,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Training needs libraries that reading does not.
         from ingest.learning.examples import LabelError, digest_of, read_examples
+        from ingest.learning.fit import mean_of
         from ingest.learning.train import judge_share, train
 
         files = [] if options["only"] else sorted(OWN_LABELS.glob("*.jsonl"))
-        given = [Path(name) for name in options["labels"]]
-        if absent := [str(path) for path in given if not path.is_file()]:
-            raise CommandError(f"{absent[0]}: there is no such file")
+        given = existing(options["labels"])
         folds, share = options["folds"], options["hold_out"]
         if not 2 <= folds <= 50:
             raise CommandError(f"--folds {folds}: expected 2 to 50")
@@ -50,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError(f"--hold-out {share}: expected a share of the papers, above 0 and at most 0.8")
         quiet = options["json"]
         try:
-            examples, missing = read_examples([*given, *files], self._abstracts(options["pages"]))
+            examples, missing = read_examples([*given, *files], abstracts_of(options["pages"]))
             told: dict[str, Any] = {
                 "papers": len(examples),
                 "without_abstract": missing,
@@ -65,11 +69,18 @@ class Command(BaseCommand):
                 self._tell({**told, "held_out": share, "figures": judge_share(examples, share, folds, say)}, quiet)
                 return
             trained = train(examples, folds, say)
+            weights = (
+                mean_of(trained.weights, load_weights(Path(beside)))
+                if (beside := options["beside"])
+                else trained.weights
+            )
+        except FileNotFoundError as fault:
+            raise CommandError(f"--beside {options['beside']}: {fault.strerror}") from None
         except (LabelError, ValueError) as fault:
             raise CommandError(str(fault)) from None
         if not options["dry_run"]:
             try:
-                save_weights(trained.weights, Path(options["out"]))
+                save_weights(weights, Path(options["out"]))
             except OSError as fault:
                 raise CommandError(f"--out {options['out']}: {fault.strerror}") from None
         self._tell({**told, "signals": trained.signals, "figures": trained.figures}, quiet)
@@ -82,8 +93,18 @@ class Command(BaseCommand):
             shown = ", ".join(f"{k} {v:.3f}" for k, v in value.items()) if isinstance(value, dict) else value
             self.stdout.write(f"{name}: {shown}")
 
-    def _abstracts(self, pages: list[str]) -> dict[str, str]:
-        try:
-            return read_abstracts(pages)
-        except FileNotFoundError as fault:
-            raise CommandError(f"--pages: {fault}") from None
+
+def existing(names: list[str]) -> list[Path]:
+    """The files of these names. Raises: CommandError naming the first that is none."""
+    paths = [Path(name) for name in names]
+    if absent := [path for path in paths if not path.is_file()]:
+        raise CommandError(f"{absent[0]}: there is no such file")
+    return paths
+
+
+def abstracts_of(pages: list[str]) -> dict[str, str]:
+    """Abstracts of these pages by folded title. Raises: CommandError."""
+    try:
+        return read_abstracts(pages)
+    except FileNotFoundError as fault:
+        raise CommandError(f"--pages: {fault}") from None

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from recommender.encoders import EncoderError
+from papers.encoding.encoders import EncoderError
 from recommender.index import IndexBusy
 from recommender.services import build_index, index_is_behind
 

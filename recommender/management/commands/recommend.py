@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from papers.encoding.encoders import EncoderError
 from papers.files import write_lines
 from recommender.advice import Need
-from recommender.encoders import EncoderError
 from recommender.index import IndexBusy
 from recommender.judged_needs import read_lines, stated_need
 from recommender.need import DTYPES

@@ -5,9 +5,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from papers.encoding.adapter import Adapter, save
+from papers.encoding.arrays import digest_of
+from papers.encoding.encoders import CACHE, PACKAGED, EncoderError, open_encoder, packaged_folder, read_by
 from recommender import adapter, wording
-from recommender.arrays import digest_of
-from recommender.encoders import CACHE, PACKAGED, EncoderError, open_encoder, packaged_folder, read_by
 from recommender.index import Index, IndexBusy
 from recommender.judged_needs import JudgedNeed, needs_of
 from recommender.metrics import ndcg
@@ -49,12 +50,12 @@ class Command(BaseCommand):
             return
         target = Path(options["out"]) if options["out"] else adapter.STORED
         try:
-            adapter.save(found, target)
+            save(found, target)
         except OSError as fault:
             raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
         self.stdout.write(f"How needs are read is in {target.name}. Train the ranking next: manage.py train_ranking.")
 
-    def _fit(self, index: Index, needs: list[JudgedNeed]) -> adapter.Adapter:
+    def _fit(self, index: Index, needs: list[JudgedNeed]) -> Adapter:
         from recommender import adapting  # imports torch, for which --help shall not wait
 
         if len(needs) < adapting.BATCH:
@@ -73,13 +74,13 @@ class Command(BaseCommand):
         ]
         changes = adapting.fit(packaged_folder(), shelf, lens, answered, self._progress)
         texts = sorted(f"{need.text}\0{sorted(need.grades.values())}" for need in needs)
-        return adapter.Adapter(PACKAGED, changes, {"needs": len(needs), "sha256": digest_of(texts)})
+        return Adapter(PACKAGED, changes, {"needs": len(needs), "sha256": digest_of(texts)})
 
     def _progress(self, done: int, steps: int, loss: float) -> None:
         if done % SHOWN_EVERY == 0 or done == steps:
             self.stderr.write(f"step {done} of {steps}, loss {loss:.3f}")
 
-    def _tell(self, index: Index, held: list[JudgedNeed], found: adapter.Adapter) -> None:
+    def _tell(self, index: Index, held: list[JudgedNeed], found: Adapter) -> None:
         """nDCG@10 of vectors alone and of words alone, read as papers are and read by what was trained."""
         cache = settings.DATA_DIR / CACHE
         for name, reader in (("as papers are read", encoder()), ("trained", open_encoder(PACKAGED, cache, found))):

@@ -8,9 +8,10 @@ import numpy as np
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from papers.encoding.adapter import read as read_adapter
+from papers.encoding.encoders import CACHE, PACKAGED, Encoder, EncoderError, open_encoder, read_by
 from papers.files import write_lines
-from recommender import adapter, relevance, together, wording
-from recommender.encoders import CACHE, PACKAGED, Encoder, EncoderError, open_encoder, read_by
+from recommender import relevance, together, wording
 from recommender.index import Index, IndexBusy
 from recommender.judged_needs import JudgedNeed, needs_of, stated_need
 from recommender.learning import Judged, cross_validated, figures, fit, start
@@ -109,7 +110,7 @@ class Command(BaseCommand):
 def reader_of(path: Path) -> Encoder:
     """The packaged encoder with the adapter of that file. Raises: EncoderError, or ValueError where it holds none."""
     try:
-        found = adapter.read(path)
+        found = read_adapter(path)
     except (OSError, KeyError, ValueError) as fault:
         raise ValueError(f"--reader {path}: holds no adapter: {fault}") from None
     return open_encoder(PACKAGED, settings.DATA_DIR / CACHE, found)

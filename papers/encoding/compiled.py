@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.encoding.adapter import Adapter
+from papers.encoding.pieces import Pieces
 from papers.files import sha256_of
-from recommender.adapter import Adapter
-from recommender.wording import Pieces
 
 MODEL, HASHES = "encoder.xml", "hashes.json"
 INPUTS = ("ids", "mask", "types")
-PREFIX = "self.model."  # of the module that `recommender/compiling.py` traces
+PREFIX = "self.model."  # of the module that `papers/encoding/compiling.py` traces
 FORMAT = 2
 FEW_TEXTS, BATCH = 4, 16
 COMPILED_WITH = ("openvino", "torch", "transformers", "sentence-transformers")
@@ -44,7 +44,9 @@ class CannotCompile(Exception):
 class CompiledEncoder:
     """Reads texts as the model's folder says and computes with the compiled files. Safe to share between threads."""
 
-    def __init__(self, name: str, compiled: Path, model_folder: Path, adapter: Adapter | None = None) -> None:
+    def __init__(
+        self, name: str, compiled: Path, model_folder: Path, adapter: Adapter | None = None, longest: int | None = None
+    ) -> None:
         self.name = name
         self._openvino: Any = importlib.import_module("openvino")
         self._model = self._openvino.Core().read_model(str(compiled / MODEL))
@@ -55,7 +57,8 @@ class CompiledEncoder:
             str(model_folder / "tokenizer.json")
         )
         settings = json.loads((model_folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
-        self._tokenizer.enable_truncation(settings["max_seq_length"])
+        most = settings["max_seq_length"]
+        self._tokenizer.enable_truncation(min(longest, most) if longest else most)
         self._tokenizer.enable_padding()
         self._lock, self._ready, self._own = threading.Lock(), dict[int, Any](), threading.local()
 
@@ -117,7 +120,13 @@ class CompiledEncoder:
 
 
 def open_compiled(
-    name: str, model_folder: Path, weights: str, cache: Path, adapter: Adapter | None = None
+    name: str,
+    model_folder: Path,
+    weights: str,
+    cache: Path,
+    adapter: Adapter | None = None,
+    *,
+    longest: int | None = None,
 ) -> CompiledEncoder:
     """The encoder of a model's folder whose weights have that sha256, compiled into `cache` where it is not yet.
 
@@ -130,7 +139,7 @@ def open_compiled(
             if not _is_whole(folder):
                 _replace(folder, lambda aside: _compile_apart(model_folder, aside))
                 _remove_others(cache, name, folder)
-        return CompiledEncoder(name, folder, model_folder, adapter)
+        return CompiledEncoder(name, folder, model_folder, adapter, longest)
     except CannotCompile:
         raise
     except Exception as error:  # a library that does not fit the machine fails in ways of its own
@@ -153,9 +162,9 @@ def _one_at_a_time(cache: Path) -> Iterator[None]:
 
 def _compile_apart(model_folder: Path, target: Path) -> None:
     """In a process of its own, which takes torch away with it."""
-    command = [sys.executable, "-m", "recommender.compiling", str(model_folder), str(target)]
+    command = [sys.executable, "-m", "papers.encoding.compiling", str(model_folder), str(target)]
     done = subprocess.run(
-        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=LONGEST_COMPILATION_S, check=False
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=LONGEST_COMPILATION_S, check=False
     )  # fmt: skip
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.encoding.adapter import Adapter
+from papers.encoding.compiled import FEW_TEXTS, CannotCompile, open_compiled
+from papers.encoding.pieces import Pieces
 from papers.files import sha256_of
-from recommender.adapter import Adapter
-from recommender.compiled_encoder import FEW_TEXTS, CannotCompile, open_compiled
-from recommender.wording import Pieces
 
 logger = logging.getLogger(__name__)
 
@@ -116,10 +116,12 @@ class SentenceTransformerEncoder:
         return self.encode(texts), pieces
 
 
-def open_encoder(name: str = PACKAGED, cache: Path | None = None, adapter: Adapter | None = None) -> Encoder:
+def open_encoder(
+    name: str = PACKAGED, cache: Path | None = None, adapter: Adapter | None = None, longest: int | None = None
+) -> Encoder:
     """The encoder of that name: the packaged weights, or any sentence-transformers model by folder or cached hub name.
 
-    With an adapter it reads needs, and its vectors are to be compared with those of papers that were read without.
+    With an adapter it reads as that was fitted to. Of a text it reads the first `longest` tokens, or as many as it can.
 
     The packaged one is compiled into the folder `cache`. Without one, or where OpenVINO cannot be used, it is opened by
     sentence-transformers: the same vectors, later. Nothing is fetched unless HF_HUB_OFFLINE=0 is set: without a network
@@ -127,17 +129,19 @@ def open_encoder(name: str = PACKAGED, cache: Path | None = None, adapter: Adapt
     Raises: EncoderError if it cannot be loaded or the packaged weights are not the published ones.
     """
     if name != PACKAGED:
-        return _open_by_library(name, name, adapter)
+        return _open_by_library(name, name, adapter, longest)
     folder = packaged_folder()
     if cache is not None:
         try:
-            return open_compiled(PACKAGED, folder, PACKAGED_SHA256, cache, adapter)
+            return open_compiled(PACKAGED, folder, PACKAGED_SHA256, cache, adapter, longest=longest)
         except CannotCompile as why:
             logger.warning("encoder %r: OpenVINO cannot be used, so queries take longer: %s", PACKAGED, why)
-    return _open_by_library(name, str(folder), adapter)
+    return _open_by_library(name, str(folder), adapter, longest)
 
 
-def _open_by_library(name: str, place: str, adapter: Adapter | None) -> SentenceTransformerEncoder:
+def _open_by_library(
+    name: str, place: str, adapter: Adapter | None, longest: int | None = None
+) -> SentenceTransformerEncoder:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         library = importlib.import_module("sentence_transformers")
@@ -148,6 +152,8 @@ def _open_by_library(name: str, place: str, adapter: Adapter | None) -> Sentence
         raise EncoderError(f"cannot load the encoder {name!r}: {why} ({hint})") from error
     if adapter:
         _adapt(model[0].auto_model, adapter)
+    if longest:
+        model.max_seq_length = min(longest, model.max_seq_length or longest)
     return SentenceTransformerEncoder(name, model)
 
 

@@ -1,8 +1,8 @@
 """Compiling a sentence encoder for OpenVINO, once for each set of weights and versions.
 
-    python -m recommender.compiling MODEL_FOLDER NEW_FOLDER
+    python -m papers.encoding.compiling MODEL_FOLDER NEW_FOLDER
 
-It imports torch and takes half a minute, so `recommender/compiled_encoder.py` runs it in a process of its own. What is
+It imports torch and takes half a minute, so `papers/encoding/compiled.py` runs it in a process of its own. What is
 written computes from tokens to unit vectors and the state of each token; it is refused where these are not those of
 sentence-transformers.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender.compiled_encoder import INPUTS, MODEL, CompiledEncoder
+from papers.encoding.compiled import INPUTS, MODEL, CompiledEncoder
 
 LEAST_COSINE = 0.9999
 LARGEST_DIFFERENCE = 1e-4

@@ -1,0 +1,1 @@
+"""Sentence encoders: what search and extraction read texts by. No Django here."""

@@ -153,7 +153,7 @@ class Sums:
                     mine |= dict.fromkeys(self._loudest(table, key) if table else readable(group, key))
             said = self._meaning.get(field, {}).get(label, 0.0) * _ONE
             if said > 0 and said > gains.max(initial=0.0):
-                mine = {WHOLE_TEXT: None} | mine
+                found[WHOLE_TEXT] = None
             found |= dict.fromkeys(list(mine)[:count])
         return list(found)
 

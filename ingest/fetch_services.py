@@ -12,7 +12,8 @@ from ingest.fetching.clock import Clock, SystemClock
 from ingest.fetching.feed import Batch, Position
 from ingest.fetching.rules import Rules
 from ingest.models import FetchCursor, FetchedAddress, HostTurn
-from ingest.services import PageReport, report_page, store_page
+from ingest.records import heard_ahead
+from ingest.services import PageReport, report_page, store_page, texts_to_read
 
 UNCHANGED = "unchanged"
 LONGEST_KEPT_ADDRESS = 2000
@@ -96,7 +97,7 @@ def forget_cursor(target: str) -> None:
 
 def store_batch(batch: Batch, target: str, at: datetime) -> PageReport:
     """Papers, versions and the place behind them: all of it or nothing, so that no end of a run loses or doubles a paper."""
-    with transaction.atomic():
+    with heard_ahead(texts_to_read(batch.page.papers)), transaction.atomic():
         report = store_page(batch.page, batch.name)
         for fetched in batch.fetched:
             remember(fetched.address, fetched.status, fetched.validators, at)

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import transaction
 
-from ingest.services import Entry, PageReport, store_page
+from ingest.records import heard_ahead
+from ingest.services import Entry, PageReport, store_page, texts_to_read
 from ingest.sources import ParsedPage
 from papers.models import Claim, Paper
 
@@ -47,7 +48,8 @@ def preview_of(pages: Sequence[tuple[str, ParsedPage]]) -> dict[str, Any]:
     after: dict[int, dict[str, Any]] = {}
     reports: list[PageReport] = []
     try:
-        with transaction.atomic():
+        texts = texts_to_read(paper for _, page in pages for paper in page.papers)
+        with heard_ahead(texts), transaction.atomic():
             for name, page in pages:
                 reports.append(store_page(page, name, told.append))
             changing = [entry for entry in told if entry.change in ("new", "updated")][:SHOWN]

@@ -7,6 +7,7 @@ or a card set is left alone by the services.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import tee
 from typing import Any
 
 from django.db import transaction
@@ -15,7 +16,7 @@ from django.db.models import Q, QuerySet
 from ingest import services
 from ingest.endpoint import services as endpoint
 from ingest.extraction import EXTRACTOR_VERSION
-from ingest.records import heard_ahead, record_of
+from ingest.records import BY_WORDS, heard_ahead, records_of, wanted_version
 from papers.models import Claim, Paper, Technique
 from papers.services import diff_record
 
@@ -96,22 +97,30 @@ def stale_papers(named: Iterable[str] = (), limit: int | None = None) -> QuerySe
 
 def _is_older(version: str) -> bool:
     """Whether a record of this version is to be made anew. One that no extractor made is older than any."""
-    made, here = _numbers(version), _numbers(EXTRACTOR_VERSION)
+    made, here = _numbers(version), _numbers(wanted_version())
     if made is None or here is None:
-        return version != EXTRACTOR_VERSION
+        return version != wanted_version()
     return made < here
 
 
 def _numbers(version: str) -> tuple[int, ...] | None:
-    parts = version.split(".")
-    return tuple(map(int, parts)) if all(part.isascii() and part.isdigit() for part in parts) else None
+    """The parts of a version, and last whether the encoder read too."""
+    plain, plus, how = version.partition("+")
+    parts = plain.split(".")
+    if (plus and f"+{how}" != BY_WORDS[len(EXTRACTOR_VERSION) :]) or not all(
+        p.isascii() and p.isdigit() for p in parts
+    ):
+        return None
+    return (*map(int, parts), 0 if plus else 1)
 
 
 def summarise(papers: QuerySet[Paper], progress: Progress = lambda done: None) -> Summary:
     """What re-extraction of the papers would change. Writes nothing."""
-    summary = Summary(EXTRACTOR_VERSION)
-    for paper in papers.prefetch_related("claims").iterator(chunk_size=BATCH):
-        record = endpoint.raise_confidence(paper, record_of(paper.title, paper.abstract).to_json())
+    summary = Summary(wanted_version())
+    ahead, read = tee(papers.prefetch_related("claims").iterator(chunk_size=BATCH))
+    records = records_of((paper.title, paper.abstract) for paper in read)
+    for paper, found in zip(ahead, records, strict=True):
+        record = endpoint.raise_confidence(paper, found.to_json())
         diff = diff_record(paper, record)
         plan = diff.claims
         claims = {

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from django.db import transaction
 
 from ingest.endpoint import services as endpoint
 from ingest.extraction import EXTRACTOR_VERSION
-from ingest.records import heard_ahead, records_of
+from ingest.records import heard_ahead, records_of, wanted_version
 from ingest.sources import Cursor, ParsedLinks, ParsedPage, ParsedPaper, ParseError, Problem, Reading, open_papers
 from ingest.sources.code_urls import group_links, links_in
 from ingest.sources.streams import START
@@ -165,7 +166,7 @@ def ingest_file(
     for batch in file.batches():
         if file.reading is None:
             break
-        with heard_ahead(_unread(batch)), transaction.atomic():
+        with heard_ahead(texts_to_read(batch)), transaction.atomic():
             _keep(batch, file.reading, file.report, progress)
             if not file.reading.is_page:
                 after_batch(file.cursor)
@@ -189,7 +190,7 @@ def store_page(page: ParsedPage, name: str, told: Told = _tell_nobody) -> PageRe
     """
     report = report_page(page, name)
     reading = Reading(page.source, page.layout, True, iter(()), page.page_date)
-    with heard_ahead(_unread(page.papers)), transaction.atomic():
+    with heard_ahead(texts_to_read(page.papers)), transaction.atomic():
         _keep((*page.papers, *page.links), reading, report, told=told)
     return report
 
@@ -202,21 +203,17 @@ def report_page(page: ParsedPage, name: str) -> PageReport:
     return report
 
 
-def _unread(items: Sequence[ParsedPaper | ParsedLinks]) -> list[tuple[str, str]]:
-    """Title and abstract of those of which there is no record of this text by this extractor yet."""
-    texts = {
-        fold_title(one.title): (one.title, one.abstract)
-        for one in items
-        if isinstance(one, ParsedPaper) and one.abstract
-    }
-    titles = list(texts)
-    for start in range(0, len(titles), BATCH):
-        some = titles[start : start + BATCH]
-        read = Paper.objects.filter(folded_title__in=some, technique__extractor_version=EXTRACTOR_VERSION)
-        for title, abstract in read.values_list("folded_title", "abstract"):
-            if texts[title][1] == abstract:
-                del texts[title]
-    return list(texts.values())
+def texts_to_read(items: Iterable[ParsedPaper | ParsedLinks]) -> Iterator[tuple[str, str]]:
+    """Title and abstract of those that a record may have to be made of; asks the database as it goes."""
+    rest = (one for one in items if isinstance(one, ParsedPaper) and one.abstract)
+    while some := list(islice(rest, BATCH)):
+        titles = {fold_title(one.title) for one in some}
+        read = Paper.objects.filter(folded_title__in=titles, technique__extractor_version=EXTRACTOR_VERSION)
+        known = dict(read.values_list("folded_title", "abstract"))
+        # Of two abstracts of a paper the longer one is kept and read.
+        yield from (
+            (one.title, one.abstract) for one in some if len(known.get(fold_title(one.title), "")) < len(one.abstract)
+        )
 
 
 def _keep(
@@ -300,7 +297,7 @@ def extract_papers(papers: Iterable[Paper]) -> set[int]:
     papers = [paper for paper in papers if paper.abstract]
     versions = Technique.objects.filter(paper__in=papers).order_by().values_list("paper_id", "extractor_version")
     # A replaced abstract leaves its record without a version.
-    current = {pk for pk, version in versions if version == EXTRACTOR_VERSION}
+    current = {pk for pk, version in versions if version in {EXTRACTOR_VERSION, wanted_version()}}
     stale = [paper for paper in papers if paper.pk not in current]
     if not stale:
         return set()

@@ -22,7 +22,8 @@ from ingest.fetching.errors import FetchError
 from ingest.kept_pages import page_from_json, page_to_json
 from ingest.models import Submission, SubmissionKind, SubmissionState
 from ingest.previews import CHANGES, count_of, entries_in, preview_of
-from ingest.services import BATCH, SUFFIXES, store_page
+from ingest.records import heard_ahead
+from ingest.services import BATCH, SUFFIXES, store_page, texts_to_read
 from ingest.sources import ParsedLinks, ParsedPage, ParsedPaper, ParseError, Problem, open_papers
 from ingest.targets import TargetError, parse_remote_target
 from papers.services import Actor, FieldError, write_audit
@@ -289,8 +290,9 @@ def _apply(row: Submission) -> None:
     counts: dict[str, int] = {change: row.counts.get(change, 0) for change in CHANGES}
     for number in range(row.steps_done, len(row.pages)):
         each = row.pages[number]
-        with transaction.atomic():
-            report = store_page(page_from_json(each["page"]), each["name"])
+        page = page_from_json(each["page"])
+        with heard_ahead(texts_to_read(page.papers)), transaction.atomic():
+            report = store_page(page, each["name"])
             counts = {change: counts[change] + count_of(report, change) for change in CHANGES}
             is_mine = _mine(row).update(
                 steps_done=number + 1, counts=counts, lease_until=timezone.now() + LEASE, attempts=1

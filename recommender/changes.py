@@ -14,8 +14,8 @@ from recommender.situation import Change, Situation
 
 SPACE = frozenset({"memory", "model_size", "params", "compression", "storage"})
 SPEED = frozenset({"latency", "speedup", "throughput", "training_time"})
-# What a user feels; other figures (of operations, of tokens, of what is stored) say it less directly.
-FELT = SPEED | {"memory", "model_size", "params"}
+# What a user feels; figures of operations, of tokens or of a rate of compression say it less directly.
+FELT = SPEED | {"memory", "model_size", "params", "energy", "training_cost"}
 GROWING = frozenset({"throughput", "speedup", "bandwidth"})
 _WIDTH = re.compile(r"\b(\d{1,2})[\s-]?bits?\b|\b(?:INT|FP)(\d)\b|\bW(\d)A\d{1,2}\b", re.IGNORECASE)
 # A width that is named as a limit or beside another method is not the paper's own.

@@ -408,8 +408,8 @@ def _order(gain: Gain, situation: Situation) -> tuple[int, bool, bool, bool, boo
     whole = gain.scope in WHOLE or gain.scope not in KERNELS
     size = gain.median or gain.high or gain.low or 0.0
     # A thousandth of the tokens is no answer where the paper also says how much sooner it is done.
-    felt = gain.metric in FELT
-    return SOURCES.index(gain.source), not in_stage(gain, situation), not serves, not felt, not whole, -size
+    felt = objective is not None or gain.metric in FELT
+    return SOURCES.index(gain.source), not in_stage(gain, situation), not serves, not whole, not felt, -size
 
 
 def _words(term: str) -> str:

@@ -24,9 +24,9 @@ from ingest.endpoint.errors import EndpointError
 from ingest.endpoint.parts import Remark
 from ingest.endpoint.prompt import PROMPT_VERSION, text_hash
 from ingest.endpoint.usage import Usage
-from ingest.extraction import EXTRACTOR_VERSION
 from ingest.models import EndpointDay, EndpointReading, ReadingOutcome
 from ingest.models.endpoint import lately_stopped, unread
+from ingest.records import heard_ahead, record_of, version
 from papers.models import Claim, Paper, ReviewItem, ReviewReason, ReviewState
 from papers.services import CORRECTABLE, Doubt, open_review_items, store_record, store_records
 from papers.services.claims import CLAIM_FIELDS
@@ -131,8 +131,9 @@ def store_answer(
 
     Raises: TextChanged; then the paper may be asked about again.
     """
+    texts = Paper.objects.filter(pk=paper_id).values_list("title", "abstract")
     try:
-        with transaction.atomic():
+        with heard_ahead(texts), transaction.atomic():
             paper = Paper.objects.select_for_update(of=("self",)).get(pk=paper_id)
             if text_hash(paper.title, paper.abstract) != asked_hash:
                 raise TextChanged
@@ -173,7 +174,7 @@ def store_beside_readings(records: Sequence[tuple[Paper, dict[str, Any]]]) -> li
     with transaction.atomic():
         readings = _readings_of([paper for paper, _ in records])
         plain = [(paper, record) for paper, record in records if paper.pk not in readings]
-        changes = store_records(plain, EXTRACTOR_VERSION)
+        changes = store_records(plain, version())
         changed = {paper.pk for (paper, _), change in zip(plain, changes, strict=True) if change != "unchanged"}
         for paper, record in records:
             reading = readings.get(paper.pk)
@@ -204,8 +205,6 @@ def _raise_agreed(found: Comparison) -> None:
 
 
 def _rules_record(paper: Paper) -> dict[str, Any]:
-    from ingest.records import record_of
-
     return record_of(paper.title, paper.abstract).to_json()
 
 
@@ -225,14 +224,14 @@ def _bear(
     """Store the rules' record with the confidence that agreement gives it, and ask people about the rest."""
     found = compare(record, checked)
     _raise_agreed(found)
-    changed = store_record(paper, record, EXTRACTOR_VERSION) != "unchanged"
+    changed = store_record(paper, record, version()) != "unchanged"
     rows = list(paper.claims.all())
     live = {place_of_row(row): row for row in rows if row.withdrawn_at is None}
     doubts = [*_field_doubts(paper, found), *_claim_doubts(paper, found, live), *_proposals(paper, found, rows)]
     opened = open_review_items(doubts)
     _close_settled(paper, {doubt.key for doubt in doubts}, [live.get(place_of(c)) for c in found.agreed_claims])
     # After the record, whose writing touches the paper: a paper that changed later than this is looked at again.
-    reading.extractor_version, reading.read_at = EXTRACTOR_VERSION, timezone.now()
+    reading.extractor_version, reading.read_at = version(), timezone.now()
     reading.save(update_fields=["extractor_version", "read_at"])
     differing = len(found.differing_fields) + sum(bool(pair.differs) for pair in found.pairs) + len(found.only_rules)
     agreed_fields = len(found.fields) - len(found.differing_fields)

@@ -1,6 +1,6 @@
 """Abstract text to technique record: what a paper proposes, where it helps, and what it claims in numbers.
 
-Pure and deterministic: no network, no model, no clock. `extract` never raises on any text; `EXTRACTOR_VERSION`
+Pure and deterministic: no network and no clock; what an encoder makes of a text is handed in. `extract` never raises on any text; `EXTRACTOR_VERSION`
 changes with every change of a rule or a vocabulary, so that stored records can be told from what the rules say now.
 """
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +28,13 @@ SHARE = 0.25
 """What the sums count beside those of words and phrases."""
 
 
-def told(title: str, abstract: str) -> str:
+def text_of(title: str, abstract: str) -> str:
     """The text as the encoder reads it."""
     return f"{title}. {abstract}" if title else abstract
 
 
-@dataclass(frozen=True)
-class Heads:
-    """What each label looks for: by field its labels, weights of shape (dimensions, labels) and biases; and the thresholds of
-    fields of several labels, for sums with `SHARE` of these added."""
-
-    fields: Mapping[str, tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]]
-    thresholds: Mapping[str, float]
+Heads = Mapping[str, tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]]
+"""What each label looks for: by field its labels, weights of shape (dimensions, labels) and biases."""
 
 
 class MeaningReader:
@@ -51,7 +45,7 @@ class MeaningReader:
 
     def means(self, papers: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """The mean of what is made of the pieces of each title and abstract, of shape (papers, dimensions)."""
-        _, pieces = read_by(self._encoder, [told(title, abstract) for title, abstract in papers])
+        _, pieces = read_by(self._encoder, [text_of(title, abstract) for title, abstract in papers])
         found = np.zeros((len(papers), self._encoder.dimensions), np.float32)
         for row, one in enumerate(pieces):
             if len(one.states):
@@ -60,36 +54,32 @@ class MeaningReader:
 
     def hear(self, mean: NDArray[np.float32]) -> Heard:
         """What a mean says for each label."""
-        sums = {
+        return {
             field: dict(zip(labels, (SHARE * (mean @ weights + biases)).tolist(), strict=True))
-            for field, (labels, weights, biases) in self.heads.fields.items()
+            for field, (labels, weights, biases) in self.heads.items()
         }
-        return Heard(sums, self.heads.thresholds)
 
 
 @functools.cache
 def shipped() -> tuple[Adapter, Heads]:
     """What ships. Raises: OSError, ValueError where it is missing or damaged."""
     adapter, beside = read_with(STORED)
-    about = json.loads(str(beside["heads"]))
-    fields = {
+    labels = json.loads(str(beside["labels"]))
+    return adapter, {
         field: (
-            tuple(labels),
+            tuple(known),
             beside[f"{field} weights"].astype(np.float32),
             beside[f"{field} biases"].astype(np.float32),
         )
-        for field, labels in about["labels"].items()
+        for field, known in labels.items()
     }
-    return adapter, Heads(fields, about["thresholds"])
 
 
-def beside_of(heads: Heads) -> dict[str, NDArray[Any]]:
+def arrays_of(heads: Heads) -> dict[str, NDArray[Any]]:
     """The heads as arrays that are kept beside an adapter; `shipped` reads them."""
-    labels = {field: list(known) for field, (known, _, _) in heads.fields.items()}
-    found: dict[str, NDArray[Any]] = {
-        "heads": np.array(json.dumps({"labels": labels, "thresholds": dict(heads.thresholds)}, sort_keys=True))
-    }
-    for field, (_, weights, biases) in heads.fields.items():
+    labels = {field: list(known) for field, (known, _, _) in heads.items()}
+    found: dict[str, NDArray[Any]] = {"labels": np.array(json.dumps(labels, sort_keys=True))}
+    for field, (_, weights, biases) in heads.items():
         found[f"{field} weights"], found[f"{field} biases"] = weights.astype(np.float16), biases.astype(np.float32)
     return found
 
@@ -97,4 +87,6 @@ def beside_of(heads: Heads) -> dict[str, NDArray[Any]]:
 def open_reader(cache: Path | None) -> MeaningReader:
     """A reader by what ships; the encoder is compiled into the folder `cache`. Raises: EncoderError, OSError, ValueError."""
     adapter, heads = shipped()
+    if adapter.encoder != PACKAGED:
+        raise ValueError(f"{STORED.name} is for the encoder {adapter.encoder!r}, not {PACKAGED!r}; train it again")
     return MeaningReader(open_encoder(PACKAGED, cache, adapter, LONGEST), heads)

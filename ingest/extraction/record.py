@@ -80,7 +80,8 @@ class QualityCost:
 class TechniqueRecord:
     """Everything that extraction says about one paper.
 
-    `reasons` maps a field's name to the words of the title or abstract that decided it, in order of weight.
+    `reasons` maps a field's name to the words of the title or abstract that decided it, in order of weight; and before them to
+    "the text as a whole" where an encoder's reading spoke louder.
     """
 
     title: str

@@ -1,7 +1,7 @@
 """What a title and an abstract offer to the trained weights: phrases and words by place, cues of kind, claims.
 
 A signal is a group and a key ("title", "mamba"), with a strength in 64ths. Strengths and weights are whole numbers, so
-that sums, and with them every decision, are the same on every machine.
+that these sums are the same on every machine.
 """
 
 from __future__ import annotations

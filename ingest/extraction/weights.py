@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,8 @@ WHOLE_TEXT = "the text as a whole"
 _ONE = WEIGHT_UNIT * UNIT
 
 
-class Heard(NamedTuple):
-    """What an encoder makes of one text, and the thresholds of sums with it added; see `meaning.py`."""
-
-    sums: Mapping[str, Mapping[str, float]]
-    thresholds: Mapping[str, float]
+Heard = Mapping[str, Mapping[str, float]]
+"""What an encoder makes of one text, by field and label, to be added to the sums; see `meaning.py`."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,6 @@ class Sums:
         "_numbers",
         "_rows",
         "_strengths",
-        "_thresholds",
         "_totals",
         "_voices",
         "_weights",
@@ -101,8 +97,7 @@ class Sums:
 
     def __init__(self, weights: Weights, signals: Signals, document: Document, meaning: Heard | None = None) -> None:
         self._weights, self._document = weights, document
-        self._meaning = meaning.sums if meaning else {}
-        self._thresholds = meaning.thresholds if meaning else {}
+        self._meaning: Heard = meaning or {}
         self._voices: Voices = {}
         self._numbers = signals.numbers
         # The narrow table is read and widened afterwards, since few of its rows are near in memory.
@@ -121,8 +116,7 @@ class Sums:
         return totals
 
     def threshold(self, field: str) -> float:
-        own = self._thresholds.get(field)
-        return self._weights.thresholds[field] if own is None else round(own * _ONE)
+        return self._weights.thresholds[field]
 
     def _loudest(self, table: str, label: str) -> list[str]:
         """The phrases of the paper that speak loudest for a label; several signals ask for them."""

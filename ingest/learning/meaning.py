@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ingest.extraction.meaning import LONGEST, told
+from ingest.extraction.meaning import LONGEST, Heads, text_of
 from ingest.extraction.weights import CHOICES, FIELDS
 from papers.encoding.adapter import Change
 from papers.encoding.low_rank import Averaged, make_low_rank
@@ -35,9 +33,6 @@ DROPPED = 0.1
 # Texts of like length make a batch, up to so many tokens apart.
 BUCKET = 24
 
-Heads = dict[str, tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]]
-"""By field: the labels, weights of shape (dimensions, labels), biases."""
-
 
 @dataclass(frozen=True)
 class Taught:
@@ -46,9 +41,9 @@ class Taught:
 
 
 def teach(
-    folder: Path, examples: Sequence[Example], heard: Callable[[int, float], None], epochs: int = EPOCHS
+    folder: Path, examples: Sequence[Example], progress: Callable[[int, float], None], epochs: int = EPOCHS
 ) -> Taught:
-    """`folder` holds the encoder; `heard` is told the number of rounds done and the mean loss of each.
+    """`folder` holds the encoder; `progress` is told the number of rounds done and the mean loss of each.
 
     The same examples give the same changes on one machine with one thread.
     """
@@ -61,7 +56,8 @@ def teach(
     model.train()
     heads = _Heads(examples, int(model.config.hidden_size))
     ids = [
-        tokenizer(told(one.title, one.abstract), truncation=True, max_length=LONGEST)["input_ids"] for one in examples
+        tokenizer(text_of(one.title, one.abstract), truncation=True, max_length=LONGEST)["input_ids"]
+        for one in examples
     ]
     free = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     rates = (RATE, HEAD_RATE)
@@ -90,7 +86,7 @@ def teach(
                 mean.lerp_(weight.detach(), AVERAGED)
             losses.append(loss.item())
             step += 1
-        heard(number + 1, sum(losses) / len(losses))
+        progress(number + 1, sum(losses) / len(losses))
     with torch.no_grad():
         for mean, weight in zip(means, heads.parameters(), strict=True):
             weight.copy_(mean)

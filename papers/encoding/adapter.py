@@ -53,6 +53,8 @@ def read(path: Path) -> Adapter:
 def read_with(path: Path) -> tuple[Adapter, dict[str, NDArray[Any]]]:
     """An adapter and the arrays that were saved beside it. Raises: OSError, ValueError for a file that holds none."""
     stored = read_arrays(path)
+    if "about" not in stored:
+        raise ValueError(f"{path.name} holds no adapter")
     about = json.loads(str(stored.pop("about")))
     modules = sorted(name.removesuffix(UP) for name in stored if name.endswith(UP))
     changes = {

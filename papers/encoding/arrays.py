@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +35,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
 
-    return _alone(read)
+    try:
+        return _alone(read)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
+        raise ValueError(f"{path.name} is damaged: {fault}") from None
 
 
 def digest_of(texts: Iterable[str]) -> str:

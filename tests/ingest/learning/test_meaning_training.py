@@ -50,7 +50,7 @@ def test_the_same_examples_teach_the_same(examples: list[Example]) -> None:
 
 
 def test_after_three_rounds_two_families_are_told_apart(examples: list[Example], taught: Taught) -> None:
-    reader = reader_of(taught, {}, None)
+    reader = reader_of(taught, None)
     table = Table(examples)
     words = list(zip(examples, totals_of(fit_fields(table, examples), table, np.arange(len(examples))), strict=True))
     heard = add_meaning(words, reader)
@@ -60,7 +60,7 @@ def test_after_three_rounds_two_families_are_told_apart(examples: list[Example],
 
 
 def test_what_is_kept_says_what_it_was_trained_on(examples: list[Example], taught: Taught, tmp_path: Path) -> None:
-    save_reader(taught, {"stage": -0.5}, examples, tmp_path / "meaning.npz")
+    save_reader(taught, examples, tmp_path / "meaning.npz")
     adapter, beside = read_with(tmp_path / "meaning.npz")
     assert adapter.trained_on["examples"] == 40
     assert adapter.trained_on["invented"] == 0
@@ -109,7 +109,7 @@ def test_weights_beside_that_are_missing_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: list[Any]
 ) -> None:
     monkeypatch.setattr("ingest.learning.examples.read_examples", lambda *given: (examples * 2, 0))
-    with pytest.raises(CommandError, match=r"--beside .*none: No such file"):
+    with pytest.raises(CommandError, match=r"--beside .*none: holds no weights"):
         call_command(
             "train_extractor", "--folds", "2", "--beside", str(tmp_path / "none"), stdout=StringIO(), stderr=StringIO()
         )

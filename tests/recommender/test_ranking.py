@@ -64,7 +64,7 @@ def test_judged_needs_ship_with_titles_and_grades_only() -> None:
 def test_no_need_that_is_held_out_is_trained_on() -> None:
     held = {fold_title(row["need"]) for row in rows_of("held-out")}
     trained_on = {fold_title(row["need"]) for name in ("answers", "wide", "tune", "twins") for row in rows_of(name)}
-    assert len(held) == 301
+    assert len(held) == 300
     assert not held & trained_on
 
 

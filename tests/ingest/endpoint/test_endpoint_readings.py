@@ -16,8 +16,8 @@ from ingest import tasks
 from ingest.endpoint import run, services
 from ingest.endpoint.configured import endpoint_config
 from ingest.endpoint.run import MOST_FAULTS_IN_A_ROW, RunReport, read_papers
-from ingest.extraction import EXTRACTOR_VERSION
 from ingest.models import EndpointDay, EndpointReading
+from ingest.records import BY_WORDS
 from ingest.reextraction import stale_papers, summarise
 from ingest.services import extract_paper
 from papers.models import Paper, ReviewItem, Technique
@@ -82,7 +82,7 @@ def test_where_both_agree_confidence_is_high_and_nobody_is_asked(paper: Paper, s
     assert (report.read, report.agreed_claims, report.differing, report.opened) == (1, 2, 0, 0)
     assert {c.confidence for c in paper.claims.all()} == {sure}
     reading = EndpointReading.objects.get(paper=paper)
-    assert (reading.outcome, reading.model, reading.extractor_version) == ("answered", "small-model", EXTRACTOR_VERSION)
+    assert (reading.outcome, reading.model, reading.extractor_version) == ("answered", "small-model", BY_WORDS)
     assert (reading.requests, reading.prompt_tokens, reading.completion_tokens) == (1, 900, 120)
 
 

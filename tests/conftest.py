@@ -42,6 +42,7 @@ def _own_data(settings: Any, tmp_path: Path) -> None:
     """No test reads or writes the data of the installation that it is run in."""
     settings.DATA_DIR = tmp_path
     settings.INDEX_DIR = tmp_path / "index"
+    settings.READ_MEANING = False  # settings are read before the line above where one process runs the tests
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from ingest import reextraction, services
+from ingest.records import BY_WORDS
 from papers.models import Claim, Paper, Technique
 from papers.services import SeenPaper, edit_technique, record_paper, review_claim
 
@@ -70,12 +71,12 @@ def test_it_says_what_would_change_and_writes_nothing(older: list[Paper]) -> Non
 
 def test_applying_brings_every_record_up_to_date_and_then_there_is_nothing_left(older: list[Paper]) -> None:
     run(apply=True, yes=True)
-    assert set(Technique.objects.values_list("extractor_version", flat=True)) == {services.BY_WORDS}
+    assert set(Technique.objects.values_list("extractor_version", flat=True)) == {BY_WORDS}
     assert Technique.objects.get(paper=older[2]).kind == "survey"
     assert Claim.objects.get(metric="memory", value=40).phase == "training"
     assert Claim.objects.get(value=9).withdrawn_at is not None
     after = state()
-    assert run(apply=True, yes=True) == f"Every record is of version {services.BY_WORDS} or newer.\n"
+    assert run(apply=True, yes=True) == f"Every record is of version {BY_WORDS} or newer.\n"
     assert state() == after
 
 

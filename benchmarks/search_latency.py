@@ -23,8 +23,8 @@ from benchmarks.query_encoder import peer_search, served_encoder
 from benchmarks.synthetic_papers import NEEDS, papers
 from benchmarks.timed import Timed
 from papers.encoding.encoders import Encoder
+from papers.encoding.pieces import Pieces
 from recommender.index import Query, open_index, write_index
-from recommender.wording import Pieces
 
 TARGET_MS = 20.0
 # Of an abstract without the words that most papers have, each counted once.

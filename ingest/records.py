@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from ingest.extraction import EXTRACTOR_VERSION, Heard, TechniqueRecord, extract
+from papers.batches import batched
 from papers.encoding.encoders import CACHE, EncoderError
 from papers.folding import fold_title
 
@@ -67,8 +67,7 @@ def record_of(title: str, abstract: str) -> TechniqueRecord:
 
 def records_of(texts: Iterable[Text]) -> Iterator[TechniqueRecord]:
     """The record of each title and abstract, in order."""
-    rest = iter(texts)
-    while some := list(islice(rest, BATCH)):
+    for some in batched(texts, BATCH):
         for (title, abstract), heard in zip(some, _hear(some), strict=True):
             yield extract(title, abstract, heard)
 
@@ -106,8 +105,7 @@ def _hear(texts: Sequence[Text]) -> list[Heard | None]:
 
 def _read(reader: MeaningReader, texts: dict[Text, Text]) -> dict[Text, NDArray[np.float32]]:
     found: dict[Text, NDArray[np.float32]] = {}
-    rest = iter(texts.items())
-    while some := list(islice(rest, BATCH)):
+    for some in batched(texts.items(), BATCH):
         means = reader.means([text for _, text in some])
         found.update((key, mean) for (key, _), mean in zip(some, means, strict=True))
     return found

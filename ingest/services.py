@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 
 from django.db import transaction
@@ -13,6 +12,7 @@ from ingest.records import heard_ahead, records_of, wanted_version
 from ingest.sources import Cursor, ParsedLinks, ParsedPage, ParsedPaper, ParseError, Problem, Reading, open_papers
 from ingest.sources.code_urls import group_links, links_in
 from ingest.sources.streams import START
+from papers.batches import batched
 from papers.folding import fold_title
 from papers.models import Paper, Technique
 from papers.services import SeenLink, SeenPaper, record_papers
@@ -186,11 +186,13 @@ def count_file(path: Path, name: str = "") -> PageReport:
 def store_page(page: ParsedPage, name: str, told: Told = _tell_nobody) -> PageReport:
     """Keep the papers of a page that was read already, whole or not at all. name: the place that its papers list.
 
+    Inside `heard_ahead(texts_to_read(page.papers))`, which is for whoever opens the outermost transaction to enter.
+
     `told` hears of each entry, in the transaction that keeps it.
     """
     report = report_page(page, name)
     reading = Reading(page.source, page.layout, True, iter(()), page.page_date)
-    with heard_ahead(texts_to_read(page.papers)), transaction.atomic():
+    with transaction.atomic():
         _keep((*page.papers, *page.links), reading, report, told=told)
     return report
 
@@ -205,8 +207,8 @@ def report_page(page: ParsedPage, name: str) -> PageReport:
 
 def texts_to_read(items: Iterable[ParsedPaper | ParsedLinks]) -> Iterator[tuple[str, str]]:
     """Title and abstract of those that a record may have to be made of; asks the database as it goes."""
-    rest = (one for one in items if isinstance(one, ParsedPaper) and one.abstract)
-    while some := list(islice(rest, BATCH)):
+    papers = (one for one in items if isinstance(one, ParsedPaper) and one.abstract)
+    for some in batched(papers, BATCH):
         titles = {fold_title(one.title) for one in some}
         read = Paper.objects.filter(folded_title__in=titles, technique__extractor_version=EXTRACTOR_VERSION)
         known = dict(read.values_list("folded_title", "abstract"))

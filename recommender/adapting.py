@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from papers.encoding.adapter import Change
-from papers.encoding.low_rank import Averaged, make_low_rank
+from papers.encoding.low_rank import Averaged, changes_of, make_low_rank, trainable
 from recommender.wording import SCALE, Kept, Lens
 
 RANK, RATE, EPOCHS, BATCH = 16, 1.5e-3, 2, 32
@@ -66,12 +66,12 @@ def fit(
     tokenizer = library.AutoTokenizer.from_pretrained(str(folder))
     model = library.AutoModel.from_pretrained(str(folder)).eval()
     layers = make_low_rank(model, RANK)
-    free = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
+    free = trainable(layers)
     likeness = _Likeness(shelf, lens)
     optimizer = torch.optim.AdamW(
         [{"params": free, "lr": RATE, "weight_decay": 0.01}, {"params": [likeness.sharpness], "lr": 0.01, "weight_decay": 0.0}]
     )  # fmt: skip
-    order, averaged = list(needs), Averaged(layers, AVERAGED)
+    order, averaged = list(needs), Averaged(free, AVERAGED)
     steps = EPOCHS * (len(order) // BATCH)
     for step in range(steps):
         start = step % (len(order) // BATCH) * BATCH
@@ -89,7 +89,8 @@ def fit(
         optimizer.step()
         averaged.add()
         told(step + 1, steps, loss.item())
-    return averaged.changes()
+    averaged.settle()
+    return changes_of(layers)
 
 
 def _without_some(text: str, chance: random.Random) -> str:

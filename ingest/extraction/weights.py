@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from papers.encoding.arrays import read_arrays
+
 from .signals import GROUPS, TABLES, UNIT, FixedNumbering, Signals, Voices, loudest_phrases, readable, table_of
 from .text import Document
 
@@ -177,8 +179,8 @@ def _digest(table: NDArray[np.int16]) -> str:
 @cache
 def load_weights(folder: Path = STORED) -> Weights:
     """The weights that ship. Raises FileNotFoundError or ValueError where they are missing or of another make."""
-    with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-        table, bias = stored["table"], stored["bias"]
+    stored = read_arrays(folder / "weights.npz")
+    table, bias = stored["table"], stored["bias"]
     told = json.loads((folder / "weights.json").read_text("utf-8"))
     if told["units"] != [UNIT, WEIGHT_UNIT] or set(told["keys"]) != set(GROUPS) or set(told["labels"]) != set(FIELDS):
         raise ValueError("weights.json: of another version than this code; train the weights anew")

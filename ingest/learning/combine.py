@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from papers.encoding.adapter import Adapter, save
 from papers.encoding.encoders import PACKAGED, open_encoder, packaged_folder
 from papers.files import whole
 
-from .examples import Example, digest_of
+from .examples import Example
 from .fit import Table
 from .meaning import Taught, teach
 from .validate import Judged, best_thresholds, figures, judge, real_rows
@@ -67,12 +68,7 @@ def add_meaning(judged: Sequence[Judged], reader: MeaningReader) -> list[Judged]
     return found
 
 
-def save_reader(taught: Taught, examples: Sequence[Example], path: Path) -> None:
+def save_reader(taught: Taught, trained_on: Mapping[str, Any], path: Path) -> None:
     """What extraction reads by, with what it was trained on. Raises: OSError where it cannot be written."""
-    trained_on = {
-        "examples": len(examples),
-        "invented": sum(example.invented for example in examples),
-        "sha256": digest_of(examples),
-    }
     with whole(path) as aside:
         save(Adapter(PACKAGED, taught.changes, trained_on), aside, arrays_of(taught.heads))

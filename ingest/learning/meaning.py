@@ -20,7 +20,7 @@ from torch.nn import functional
 from ingest.extraction.meaning import LONGEST, Heads, text_of
 from ingest.extraction.weights import CHOICES, FIELDS
 from papers.encoding.adapter import Change
-from papers.encoding.low_rank import Averaged, make_low_rank
+from papers.encoding.low_rank import Averaged, changes_of, make_low_rank, trainable
 
 from .examples import Example
 from .fit import INVENTED_COUNTS, labels_of
@@ -59,13 +59,10 @@ def teach(
         tokenizer(text_of(one.title, one.abstract), truncation=True, max_length=LONGEST)["input_ids"]
         for one in examples
     ]
-    free = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
+    free, own = trainable(layers), list(heads.parameters())
     rates = (RATE, HEAD_RATE)
-    optimizer = torch.optim.AdamW(
-        [{"params": free, "lr": RATE}, {"params": heads.parameters(), "lr": HEAD_RATE}], weight_decay=0.01
-    )
-    averaged = Averaged(layers, AVERAGED)
-    means = [weight.detach().clone() for weight in heads.parameters()]
+    optimizer = torch.optim.AdamW([{"params": free, "lr": RATE}, {"params": own, "lr": HEAD_RATE}], weight_decay=0.01)
+    averaged = Averaged([*free, *own], AVERAGED)
     steps, step = epochs * math.ceil(len(ids) / BATCH), 0
     for number in range(epochs):
         losses = []
@@ -79,18 +76,14 @@ def teach(
                 group["lr"] = rate * slower
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_([*free, *heads.parameters()], 1.0)
+            nn.utils.clip_grad_norm_([*free, *own], 1.0)
             optimizer.step()
             averaged.add()
-            for mean, weight in zip(means, heads.parameters(), strict=True):
-                mean.lerp_(weight.detach(), AVERAGED)
             losses.append(loss.item())
             step += 1
         progress(number + 1, sum(losses) / len(losses))
-    with torch.no_grad():
-        for mean, weight in zip(means, heads.parameters(), strict=True):
-            weight.copy_(mean)
-    return Taught(averaged.changes(), heads.stored())
+    averaged.settle()
+    return Taught(changes_of(layers), heads.stored())
 
 
 def _batches(ids: Sequence[Sequence[int]], chance: random.Random) -> list[list[int]]:

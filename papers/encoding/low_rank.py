@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,16 +42,26 @@ def make_low_rank(model: Any, rank: int) -> dict[str, LowRank]:
 
 
 class Averaged:
-    """The mean of the changes over the last steps, which lies nearer to what all of them agree in than the last one does."""
+    """The mean of weights over the last steps, which lies nearer to what all of them agree in than the last one does."""
 
-    def __init__(self, layers: dict[str, LowRank], share: float) -> None:
-        self._layers, self._share = layers, share
-        self._means = {name: [one.up.detach().clone(), one.down.detach().clone()] for name, one in layers.items()}
+    def __init__(self, weights: Sequence[nn.Parameter], share: float) -> None:
+        self._weights, self._share = weights, share
+        self._means = [weight.detach().clone() for weight in weights]
 
     def add(self) -> None:
-        for name, layer in self._layers.items():
-            for mean, weight in zip(self._means[name], (layer.up, layer.down), strict=True):
-                mean.lerp_(weight.detach(), self._share)
+        for mean, weight in zip(self._means, self._weights, strict=True):
+            mean.lerp_(weight.detach(), self._share)
 
-    def changes(self) -> dict[str, Change]:
-        return {name: (up.numpy(), down.numpy()) for name, (up, down) in self._means.items()}
+    def settle(self) -> None:
+        """Puts the means in the place of the weights."""
+        with torch.no_grad():
+            for mean, weight in zip(self._means, self._weights, strict=True):
+                weight.copy_(mean)
+
+
+def trainable(layers: Mapping[str, LowRank]) -> list[nn.Parameter]:
+    return [weight for layer in layers.values() for weight in (layer.down, layer.up)]
+
+
+def changes_of(layers: Mapping[str, LowRank]) -> dict[str, Change]:
+    return {name: (one.up.detach().numpy(), one.down.detach().numpy()) for name, one in layers.items()}

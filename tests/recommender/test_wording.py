@@ -12,11 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from papers.encoding.encoders import RememberedQueries
+from papers.encoding.pieces import Pieces
 from recommender import wording
 from recommender.documents import Document
 from recommender.index import Index, StaleIndex, open_index, write_index
 from recommender.index_delta import append_index
-from recommender.wording import WIDTH, Lens, Pieces, Stored
+from recommender.wording import WIDTH, Lens, Stored
 from tests.recommender.conftest import HashingEncoder
 
 WORDS = 97

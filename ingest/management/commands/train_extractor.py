@@ -1,5 +1,4 @@
 import json
-import zipfile
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -7,9 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ingest.extraction.weights import STORED, Weights, load_weights, save_weights
-from ingest.services import read_abstracts
-
-OWN_LABELS = Path(__file__).resolve().parents[2] / "learning" / "labels"
+from ingest.management.labelled import add_label_arguments, labelled_papers
 
 
 class Command(BaseCommand):
@@ -21,9 +18,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("labels", nargs="*", metavar="LABELS", help="further files of labelled records")
-        parser.add_argument("--pages", nargs="+", default=[], metavar="PAGE", help="pages that hold the abstracts")
-        parser.add_argument("--only", action="store_true", help="leave out the labels that come with the project")
+        add_label_arguments(parser)
         parser.add_argument("--folds", type=int, default=8, help="parts for judging (default 8)")
         parser.add_argument(
             "--hold-out",
@@ -37,17 +32,14 @@ class Command(BaseCommand):
             help="weights of another training, from papers whose texts may not be here: what is kept is halfway between both",
         )
         parser.add_argument("--out", default=str(STORED), metavar="FOLDER", help="where the weights go")
-        parser.add_argument("--dry-run", action="store_true", help="judge, and write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Training needs libraries that reading does not.
-        from ingest.learning.examples import LabelError, digest_of, read_examples
+        from ingest.learning.examples import digest_of
         from ingest.learning.fit import mean_of
         from ingest.learning.train import judge_share, train
 
-        files = [] if options["only"] else sorted(OWN_LABELS.glob("*.jsonl"))
-        given = existing(options["labels"])
         folds, share = options["folds"], options["hold_out"]
         if not 2 <= folds <= 50:
             raise CommandError(f"--folds {folds}: expected 2 to 50")
@@ -56,25 +48,21 @@ class Command(BaseCommand):
         if share is not None and options["beside"]:
             raise CommandError("--beside: nothing is kept with --hold-out; leave one of them out")
         quiet = options["json"]
+        examples, missing = labelled_papers(options)
+        told: dict[str, Any] = {"papers": len(examples), "without_abstract": missing, "sha256": digest_of(examples)}
+
+        def say(line: str) -> None:
+            if not quiet:
+                self.stderr.write(line)
+
         try:
-            examples, missing = read_examples([*given, *files], abstracts_of(options["pages"]))
-            told: dict[str, Any] = {
-                "papers": len(examples),
-                "without_abstract": missing,
-                "sha256": digest_of(examples),
-            }
-
-            def say(line: str) -> None:
-                if not quiet:
-                    self.stderr.write(line)
-
             if share is not None:
                 self._tell({**told, "held_out": share, "figures": judge_share(examples, share, folds, say)}, quiet)
                 return
             beside = self._beside(options)
             trained = train(examples, folds, say)
             weights = mean_of(trained.weights, beside) if beside else trained.weights
-        except (LabelError, ValueError) as fault:
+        except ValueError as fault:
             raise CommandError(str(fault)) from None
         if not options["dry_run"]:
             try:
@@ -87,7 +75,7 @@ class Command(BaseCommand):
         folder = options["beside"]
         try:
             return load_weights(Path(folder)) if folder else None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as fault:
+        except (OSError, ValueError, KeyError) as fault:
             raise CommandError(f"--beside {folder}: holds no weights: {fault}") from None
 
     def _tell(self, told: dict[str, Any], as_json: bool) -> None:
@@ -97,19 +85,3 @@ class Command(BaseCommand):
         for name, value in told.items():
             shown = ", ".join(f"{k} {v:.3f}" for k, v in value.items()) if isinstance(value, dict) else value
             self.stdout.write(f"{name}: {shown}")
-
-
-def existing(names: list[str]) -> list[Path]:
-    """The files of these names. Raises: CommandError naming the first that is none."""
-    paths = [Path(name) for name in names]
-    if absent := [path for path in paths if not path.is_file()]:
-        raise CommandError(f"{absent[0]}: there is no such file")
-    return paths
-
-
-def abstracts_of(pages: list[str]) -> dict[str, str]:
-    """Abstracts of these pages by folded title. Raises: CommandError."""
-    try:
-        return read_abstracts(pages)
-    except FileNotFoundError as fault:
-        raise CommandError(f"--pages: {fault}") from None

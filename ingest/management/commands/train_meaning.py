@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from ingest.extraction.meaning import STORED
-from ingest.management.commands.train_extractor import OWN_LABELS, abstracts_of, existing
+from ingest.management.labelled import add_label_arguments, labelled_papers
 from papers.encoding.encoders import CACHE, EncoderError
 
 
@@ -19,16 +19,13 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("labels", nargs="*", metavar="LABELS", help="further files of labelled records")
-        parser.add_argument("--pages", nargs="+", default=[], metavar="PAGE", help="pages that hold the abstracts")
-        parser.add_argument("--only", action="store_true", help="leave out the labels that come with the project")
+        add_label_arguments(parser)
         parser.add_argument("--out", default=str(STORED), metavar="FILE", help="where it goes")
-        parser.add_argument("--dry-run", action="store_true", help="judge, and write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Training needs libraries that reading does not.
         from ingest.learning.combine import compare, save_reader
-        from ingest.learning.examples import LabelError, read_examples
+        from ingest.learning.fit import provenance_of
         from ingest.learning.meaning import EPOCHS, teach
         from ingest.learning.train import in_order
         from papers.encoding.encoders import packaged_folder
@@ -36,14 +33,13 @@ class Command(BaseCommand):
         target = Path(options["out"])
         if not target.parent.is_dir():
             raise CommandError(f"--out {target}: there is no folder {target.parent}")
-        files = [] if options["only"] else sorted(OWN_LABELS.glob("*.jsonl"))
+        papers, missing = labelled_papers(options)
 
         def progress(done: int, loss: float) -> None:
             self.stderr.write(f"round {done} of {EPOCHS}, loss {loss:.3f}")
 
         try:
-            examples, missing = read_examples([*existing(options["labels"]), *files], abstracts_of(options["pages"]))
-            examples = in_order(examples)
+            examples = in_order(papers)
             self.stderr.write(f"{len(examples)} papers, {missing} others without an abstract; first without a quarter")
             found = compare(examples, settings.DATA_DIR / CACHE, progress)
             for name, kept in (("words alone", found.words), ("with the encoder", found.both)):
@@ -52,10 +48,10 @@ class Command(BaseCommand):
             if options["dry_run"]:
                 return
             taught = teach(packaged_folder(), examples, progress)
-        except (LabelError, EncoderError, ValueError, OSError) as fault:
+        except (EncoderError, ValueError, OSError) as fault:
             raise CommandError(str(fault)) from None
         try:
-            save_reader(taught, examples, target)
+            save_reader(taught, provenance_of(examples, found.both), target)
         except OSError as fault:
             raise CommandError(f"--out {target}: cannot be written: {fault.strerror}") from None
         self.stdout.write(f"How papers are read is in {target.name}.")

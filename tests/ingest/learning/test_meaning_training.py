@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from ingest.extraction.weights import FIELDS, load_weights
 from ingest.learning.combine import add_meaning, reader_of, save_reader
 from ingest.learning.examples import Example, read_examples
-from ingest.learning.fit import Table, fit_fields, mean_of
+from ingest.learning.fit import Table, fit_fields, mean_of, provenance_of
 from ingest.learning.meaning import Taught, _mean, teach
 from ingest.learning.validate import totals_of
 from papers.encoding.adapter import read_with
@@ -60,7 +60,7 @@ def test_after_three_rounds_two_families_are_told_apart(examples: list[Example],
 
 
 def test_what_is_kept_says_what_it_was_trained_on(examples: list[Example], taught: Taught, tmp_path: Path) -> None:
-    save_reader(taught, examples, tmp_path / "meaning.npz")
+    save_reader(taught, provenance_of(examples, {}), tmp_path / "meaning.npz")
     adapter, beside = read_with(tmp_path / "meaning.npz")
     assert adapter.trained_on["examples"] == 40
     assert adapter.trained_on["invented"] == 0
